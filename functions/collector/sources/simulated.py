@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from functions.collector.sessions import Session
 
-STEPS = 5
-"""Price steps simulated inside each bar; its high and low are the extremes of the path."""
+STEPS = 6
+"""Prices simulated inside each bar; its high and low are the greatest and the least of them."""
 
 
 class SimulatedSource:
@@ -38,44 +39,63 @@ class SimulatedSource:
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions`, in USD and shares."""
-        return pd.concat([self._session(symbol, session, bar_minutes) for session in sessions], ignore_index=True)
-
-    def _session(self, symbol: str, session: Session, bar_minutes: int) -> pd.DataFrame:
-        starts = session.bar_starts(bar_minutes)
-        day = session.date.toordinal()
-        ticker_seed = zlib.crc32(symbol.encode())
-        random = np.random.default_rng([self._seed, ticker_seed, day])
-
-        count = len(starts)
-        place = (np.arange(count * STEPS) + 0.5) / (count * STEPS)
-        # Trading is busiest at the open and the close: four times the quiet of noon.
-        bustle = 1 + 3 * (2 * place - 1) ** 2
-        daily = 0.012 + 0.018 * (ticker_seed % 97) / 97
-        steps = random.standard_normal(count * STEPS) * bustle
-        path = np.concatenate([[0.0], np.cumsum(steps)]) * daily / np.sqrt((bustle**2).sum())
-        bridge = path - np.linspace(0, 1, path.size) * path[-1]
-        opens_at, closes_at = self._level(ticker_seed, day), self._level(ticker_seed, day + 1)
-        gap = random.standard_normal() * daily / 4
-        levels = np.log(opens_at) + (np.log(closes_at / opens_at) + gap) * np.linspace(0, 1, path.size)
-        prices = np.round(np.exp(levels - gap + bridge), 4)
-
-        inside = np.lib.stride_tricks.sliding_window_view(prices, STEPS + 1)[::STEPS]
-        shares = bustle.reshape(count, STEPS).mean(axis=1) * random.lognormal(9, 0.6, count) * bar_minutes / 5
+        ticker = _Ticker(self._seed, symbol)
+        columns = [ticker.session(session, bar_minutes) for session in sessions]
+        starts = [_bar_starts(session, bar_minutes) for session in sessions]
+        open_, high, low, close, volume = np.concatenate(columns, axis=1)
         return pd.DataFrame(
             {
-                "ts": starts,
-                "open": inside[:, 0],
-                "high": inside.max(axis=1),
-                "low": inside.min(axis=1),
-                "close": inside[:, -1],
-                "volume": np.round(shares * (1 + ticker_seed % 11)).astype("int64"),
+                "ts": pd.DatetimeIndex(np.concatenate(starts)).tz_localize("UTC"),
+                "open": open_,
+                "high": high,
+                "low": low,
+                "close": close,
+                "volume": volume.astype("int64"),
             }
         )
 
-    def _level(self, ticker_seed: int, day: int) -> float:
-        """The price around which a ticker trades on `day`: two slow waves about a base of 8 to 600 USD."""
-        phase = np.random.default_rng([self._seed, ticker_seed]).random(4)
-        base = 8 * 75 ** phase[0]
-        slow = 0.25 * np.sin(2 * np.pi * (day / (400 + 300 * phase[1]) + phase[2]))
-        fast = 0.05 * np.sin(2 * np.pi * (day / (23 + 20 * phase[3]) + phase[1]))
-        return float(base * np.exp(slow + fast))
+
+class _Ticker:
+    """One ticker's own numbers: where its price lives, how much it moves, how much of it is traded."""
+
+    def __init__(self, seed: int, symbol: str) -> None:
+        self._seed = [seed, zlib.crc32(symbol.encode())]
+        base, years, phase, weeks, volatility, shares = np.random.default_rng(self._seed).random(6)
+        self._base = 8 * 75**base  # between 8 and 600 USD
+        self._waves = ((0.25, 400 + 300 * years, phase), (0.05, 23 + 20 * weeks, years))
+        self._daily = 0.012 + 0.018 * volatility
+        self._shares = 4_000 * 20**shares  # in a quiet 5 minutes
+
+    def session(self, session: Session, bar_minutes: int) -> np.ndarray:
+        """Rows open, high, low, close and volume; a column a bar."""
+        day = session.date.toordinal()
+        random = np.random.default_rng([*self._seed, day])
+        count = len(_bar_starts(session, bar_minutes))
+        points = count * STEPS
+        bustle = _bustle(points)
+        moves = np.cumsum(random.standard_normal(points) * bustle) * self._daily / np.sqrt((bustle**2).sum())
+        through = np.linspace(0, 1, points)
+        gap = random.standard_normal() * self._daily / 4
+        start, end = self._level(day) + gap, self._level(day + 1)
+        prices = np.round(np.exp(start + (end - start) * through + moves - moves[-1] * through), 4)
+        inside = prices.reshape(count, STEPS)
+        spread = bustle.reshape(count, STEPS).mean(axis=1)
+        volume = np.round(self._shares * spread * random.lognormal(0, 0.5, count) * bar_minutes / 5)
+        return np.stack([inside[:, 0], inside.max(axis=1), inside.min(axis=1), inside[:, -1], volume])
+
+    def _level(self, day: int) -> float:
+        """The logarithm of the price around which the ticker trades on `day`: two slow waves about its base."""
+        return np.log(self._base) + sum(
+            height * np.sin(2 * np.pi * (day / length + phase)) for height, length, phase in self._waves
+        )
+
+
+@lru_cache(maxsize=1024)
+def _bar_starts(session: Session, bar_minutes: int) -> np.ndarray:
+    return session.bar_starts(bar_minutes).tz_localize(None).to_numpy().astype("datetime64[us]")
+
+
+@lru_cache(maxsize=16)
+def _bustle(points: int) -> np.ndarray:
+    """How busy each moment of a session is: four times as much at the open and the close as at noon."""
+    return 1 + 3 * np.linspace(-1, 1, points) ** 2

@@ -1,0 +1,27 @@
+-- The sessions the lake holds: how much of each, from where, and how old.
+--
+-- parameters
+--   first         varchar        first session, YYYY-MM-DD
+--   last          varchar        last session, YYYY-MM-DD
+--   tickers       varchar list   tickers to read; '*' among them stands for all
+-- columns
+--   session       varchar        session, YYYY-MM-DD in exchange time
+--   tickers       bigint         tickers with at least one bar
+--   records       bigint         records stored, repeats and restatements included
+--   sources       varchar        where they came from: yahoo, simulated, recorded
+--   first_ts      timestamp      start of the earliest bar, UTC
+--   last_ts       timestamp      start of the latest bar, UTC
+--   collected_at  timestamp      when the latest record was collected, UTC
+SELECT
+    dt AS session,
+    count(DISTINCT ticker) AS tickers,
+    count(*) AS records,
+    array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
+    min(ts) AS first_ts,
+    max(ts) AS last_ts,
+    max(collected_at) AS collected_at
+FROM bars
+WHERE dt BETWEEN %(first)s AND %(last)s
+    AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+GROUP BY dt
+ORDER BY session
