@@ -17,8 +17,8 @@ from threading import Event
 import pandas as pd
 
 from functions.collector import bars, symbols
-from functions.collector.errors import NoData, RateLimited, SourceError
-from functions.collector.sessions import Session
+from functions.collector.errors import ConfigError, NoData, RateLimited, SourceError
+from functions.collector.sessions import Session, sessions_between
 from functions.collector.sinks import Rejected, Sink
 from functions.collector.sources import BAR_COLUMNS, Source
 
@@ -89,6 +89,21 @@ def collect(
         answers = _ask(source, window, asked, bar_minutes, stop, on_answer)
         reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
     return reports
+
+
+def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:
+    """ConfigError, with the oldest session that works, where `source` no longer serves the first of `sessions`."""
+    oldest = source.oldest(bar_minutes, pd.Timestamp(now))
+    if sessions[0].open < oldest:
+        first = next(
+            session
+            for session in sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
+            if session.open >= oldest
+        )
+        raise ConfigError(
+            f"{source.name} no longer serves {bar_minutes}-minute bars of {sessions[0].date}; "
+            f"the oldest session that can be collected is {first.date}"
+        )
 
 
 def _ask(

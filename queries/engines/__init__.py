@@ -1,14 +1,18 @@
-"""Engines run a query's text on a lake: DuckDB over a folder, Athena over S3."""
+"""Engines run a query's text on a lake: DuckDB over a folder, Athena over S3, Trino over either.
+
+Each module of this folder is one engine and has `open_engine(settings)`.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from queries.settings import Settings
+from functions.collector.errors import ConfigError
+from queries.settings import Settings
 
 
 class Result(NamedTuple):
@@ -38,8 +42,14 @@ class Engine(Protocol):
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that `settings` name."""
+    """The engine that `settings` name. ConfigError where its driver is not installed."""
     # Each engine is imported when it is chosen: reading a local lake needs nothing of AWS.
-    from queries.engines.duckdb import DuckDBEngine  # noqa: PLC0415
-
-    return DuckDBEngine(settings.lake)
+    try:
+        module = importlib.import_module(f"queries.engines.{settings.engine}")
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("queries"):
+            raise
+        raise ConfigError(
+            f"LAKE_ENGINE={settings.engine} needs the package {error.name}; install it: pip install {error.name}"
+        ) from error
+    return module.open_engine(settings)

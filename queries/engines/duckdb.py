@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from functions.collector.errors import LakeEmpty, QueryFailed
 from queries.engines import Result
+from queries.settings import Settings
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
@@ -26,6 +27,11 @@ _BARS = """
 CREATE TEMPORARY VIEW bars AS
 SELECT * FROM read_parquet(getvariable('files'), hive_partitioning = true, hive_types_autocast = false)
 """
+
+
+def open_engine(settings: Settings) -> DuckDBEngine:
+    """The engine over the folder that `settings` name."""
+    return DuckDBEngine(settings.lake)
 
 
 class DuckDBEngine:

@@ -109,6 +109,21 @@ class ParquetSink:
             raise SinkError(f"cannot write {target}: {error}; nothing of this file was stored") from error
 
 
+def sources_held(lake: Path) -> set[str]:
+    """The sources of the bars in the lake, told from the statistics of its files; a missing lake holds none."""
+    column = SCHEMA.get_field_index("source")
+    held: set[str] = set()
+    for file in lake.glob("bars/dt=*/*.parquet"):
+        try:
+            metadata = pq.read_metadata(file)
+        except (pa.ArrowException, OSError) as error:
+            raise SinkError(f"cannot read {file}: {error}; move the damaged file out of the lake") from error
+        for group in range(metadata.num_row_groups):
+            statistics = metadata.row_group(group).column(column).statistics
+            held |= {statistics.min, statistics.max}
+    return held
+
+
 def _unknown(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fresh` that say something else than the record in force when they were collected."""
     order = [*bars.KEY, "collected_at"]

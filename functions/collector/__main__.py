@@ -1,0 +1,211 @@
+"""The collector on one machine: `python -m functions.collector collect` and `… import`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from functions.collector import bars, sessions, symbols
+from functions.collector.collect import Failure, SessionReport, collect, refuse_too_old
+from functions.collector.console import Date, Tickers, run_command
+from functions.collector.errors import ConfigError
+from functions.collector.importing import import_objects
+from functions.collector.sessions import Session
+from functions.collector.sinks.parquet import ParquetSink, sources_held
+from functions.collector.sources import Source
+from functions.collector.sources.recorded import local_objects
+from functions.collector.sources.simulated import SimulatedSource
+
+SOURCES = ("yahoo", "simulated")
+_NAMED = 10
+
+
+class SessionDate(Date):
+    """A session's date, or `today`."""
+
+    def convert(self, value: str | dt.date, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        """The date that `value` names, in exchange time."""
+        return sessions.exchange_date(_now()) if value == "today" else super().convert(value, param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Collect bars into a lake on this machine."""
+
+
+@cli.command("collect")
+@click.option("--session", type=SessionDate(), help="One session: YYYY-MM-DD, or today for the running one.")
+@click.option("--first", type=Date(), help="The first of several sessions, YYYY-MM-DD.")
+@click.option("--last", type=Date(), help="The last of several sessions; by default the last finished one.")
+@click.option("--tickers", type=Tickers(), default=",".join(symbols.WATCHLIST), help="Symbols separated by commas.")
+@click.option(
+    "--bar-minutes",
+    type=click.Choice([str(size) for size in bars.BAR_MINUTES]),
+    default="5",
+    show_default=True,
+    help="Length of a bar in minutes.",
+)
+@click.option("--source", type=click.Choice(SOURCES), default="yahoo", show_default=True, help="Where bars come from.")
+@click.option(
+    "--lake",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lake; by default $LAKE_DIR, else lake, and lake-simulated for simulated bars.",
+)
+def collect_command(
+    session: dt.date | None,
+    first: dt.date | None,
+    last: dt.date | None,
+    tickers: tuple[str, ...],
+    bar_minutes: str,
+    source: str,
+    lake: Path | None,
+) -> int:
+    """Collect bars from a source: by default those of the last finished session."""
+    now = _now()
+    wanted = _sessions(session, first, last, now)
+    minutes = int(bar_minutes)
+    giver = _source(source)
+    refuse_too_old(giver, wanted, minutes, now)
+    if not len(wanted[0].bar_starts(minutes, until=now)):
+        raise ConfigError(
+            f"{wanted[0].date} opens at {wanted[0].open.astimezone(sessions.EXCHANGE_TIME):%H:%M %Z} and has no "
+            f"finished {minutes}-minute bar yet; collect it later, or leave --session out for the last finished one"
+        )
+    folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
+    _refuse_mixing(folder, source)
+    for note in symbols.rename_notes(tickers, wanted[0].date, wanted[-1].date):
+        click.echo(f"note: {note}", err=True)
+    if source == "simulated":
+        click.echo("SIMULATED bars: invented by a random generator, none of these prices is real")
+
+    windows = math.ceil(len(wanted) / giver.sessions_per_request(minutes))
+    companies = {symbols.current_symbol(ticker) for ticker in tickers}
+    with _progress(f"{source} → {folder}", total=windows * len(companies)) as on_answer:
+        reports = collect(giver, ParquetSink(folder), wanted, tickers, minutes, _now, on_answer=on_answer)
+    for report in reports:
+        click.echo(report.line())
+    _tell_failures(reports)
+    if not sum(report.bars for report in reports):
+        click.echo(f"error: nothing could be collected from {source}; the lake {str(folder)!r} is unchanged", err=True)
+        return 1
+    return 3 if any(report.failures for report in reports) else 0
+
+
+@cli.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--timezone",
+    default=sessions.EXCHANGE_TIME.key,
+    show_default=True,
+    help="Time zone of times that carry no offset.",
+)
+@click.option(
+    "--lake",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lake; by default $LAKE_DIR, else lake.",
+)
+def import_command(paths: tuple[Path, ...], timezone: str, lake: Path | None) -> int:
+    """Take in what an earlier deployment wrote to its bucket: files, or folders of files."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f"--timezone: {timezone!r} is no time zone; write one such as America/New_York") from error
+    folder = lake or Path(os.environ.get("LAKE_DIR") or "lake")
+    _refuse_mixing(folder, "recorded")
+    with _progress(f"import → {folder}") as on_object:
+        report = import_objects(local_objects(paths), ParquetSink(folder), zone, on_object=on_object)
+    click.echo(report.line())
+    if report.set_aside:
+        click.echo(f"records set aside are kept in {folder / 'rejected'}", err=True)
+    if not report.stored:
+        why = "the lake holds all of it already" if report.duplicate else "no record in these paths keeps the rules"
+        click.echo(f"error: nothing was stored: {why}", err=True)
+        return 1
+    return 0
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _source(name: str) -> Source:
+    if name == "simulated":
+        return SimulatedSource()
+    # Imported when it is asked: yfinance takes a second to load.
+    from functions.collector.sources.yahoo import YahooSource  # noqa: PLC0415
+
+    return YahooSource()
+
+
+def _sessions(
+    session: dt.date | None, first: dt.date | None, last: dt.date | None, now: dt.datetime
+) -> list[Session]:
+    """The sessions that the arguments name, oldest first, all of them open by `now`."""
+    if session and (first or last):
+        raise ConfigError("--session names one session, --first and --last several; give one or the other")
+    if last and not first:
+        raise ConfigError("--last goes with --first; give both, or --session for one session")
+    if session:
+        wanted = [sessions.session_on(session)]
+    elif first:
+        finished = sessions.last_finished(now)
+        wanted = sessions.sessions_between(first, last or max(finished.date, first))
+        if not wanted:
+            sessions.session_on(first)
+    else:
+        wanted = [sessions.last_finished(now)]
+    future = [each for each in wanted if each.open > now]
+    if future:
+        raise ConfigError(
+            f"{future[0].date} has not opened yet; the last finished session is {sessions.last_finished(now).date}"
+        )
+    return wanted
+
+
+def _refuse_mixing(lake: Path, source: str) -> None:
+    """Simulated bars and real ones never share a lake."""
+    held = sources_held(lake)
+    if held and (source == "simulated") != ("simulated" in held):
+        raise ConfigError(
+            f"the lake {str(lake)!r} holds {', '.join(sorted(held))} bars and {source} ones must not be mixed in; "
+            f"name another folder with --lake"
+        )
+
+
+def _tell_failures(reports: Sequence[SessionReport]) -> None:
+    """One line for each reason, with the tickers and sessions it stands for."""
+    grouped: dict[tuple[str, str], list[tuple[str, Failure]]] = defaultdict(list)
+    for report in reports:
+        for failure in report.failures:
+            grouped[failure.reason, failure.message].append((report.session.dt, failure))
+    for (reason, message), failures in grouped.items():
+        tickers = list(dict.fromkeys(failure.ticker for _, failure in failures))
+        named = ", ".join(tickers[:_NAMED]) + (f" and {len(tickers) - _NAMED} more" if len(tickers) > _NAMED else "")
+        days = sorted({day for day, _ in failures})
+        when = days[0] if len(days) == 1 else f"{len(days)} sessions from {days[0]} to {days[-1]}"
+        click.echo(f"failed: {named} in {when} ({reason}): {' '.join(message.split())}", err=True)
+
+
+@contextmanager
+def _progress(title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """A progress bar on standard error while the block runs, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[latest]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total, latest="")
+        yield lambda latest: progress.update(task, advance=1, latest=latest)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(cli))

@@ -1,0 +1,72 @@
+-- Bars that were stored again with other numbers: what the vendor first gave, and what it gave last.
+--
+-- parameters
+--   first            varchar        first session, YYYY-MM-DD
+--   last             varchar        last session, YYYY-MM-DD
+--   tickers          varchar list   tickers to read; '*' among them stands for all
+-- columns
+--   ticker           varchar        symbol as traded that day
+--   session          varchar        session, YYYY-MM-DD in exchange time
+--   ts               timestamp      start of the bar, UTC
+--   bar_minutes      integer        length of the bar, minutes
+--   versions         bigint         how many times the bar was collected
+--   first_high       double         high as collected first, USD
+--   last_high        double         high as collected last, USD
+--   first_low        double         low as collected first, USD
+--   last_low         double         low as collected last, USD
+--   first_close      double         close as collected first, USD; null when the source gave none
+--   last_close       double         close as collected last, USD; null when the source gave none
+--   first_volume     bigint         volume as collected first, shares; null when the source gave none
+--   last_volume      bigint         volume as collected last, shares; null when the source gave none
+--   first_collected  timestamp      when it was collected first, UTC
+--   last_collected   timestamp      when it was collected last, UTC
+--
+-- No row is the good news. Repeats with the same numbers are no restatements; neither is a bar whose numbers came
+-- back to what they were at first.
+WITH
+collected AS (
+    SELECT
+        ticker,
+        dt AS session,
+        ts,
+        bar_minutes,
+        count(DISTINCT collected_at) AS versions,
+        min_by(high, collected_at) AS first_high,
+        max_by(high, collected_at) AS last_high,
+        min_by(low, collected_at) AS first_low,
+        max_by(low, collected_at) AS last_low,
+        min_by(coalesce(close, -1e0), collected_at) AS first_close,
+        max_by(coalesce(close, -1e0), collected_at) AS last_close,
+        min_by(coalesce(volume, -1), collected_at) AS first_volume,
+        max_by(coalesce(volume, -1), collected_at) AS last_volume,
+        min(collected_at) AS first_collected,
+        max(collected_at) AS last_collected
+    FROM bars
+    WHERE dt BETWEEN %(first)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+    GROUP BY ticker, dt, ts, bar_minutes
+    HAVING min(collected_at) <> max(collected_at)
+)
+SELECT
+    ticker,
+    session,
+    ts,
+    bar_minutes,
+    versions,
+    first_high,
+    last_high,
+    first_low,
+    last_low,
+    -- -1 stood for null above: max_by passes over nulls on one engine and not on the other.
+    nullif(first_close, -1e0) AS first_close,
+    nullif(last_close, -1e0) AS last_close,
+    nullif(first_volume, -1) AS first_volume,
+    nullif(last_volume, -1) AS last_volume,
+    first_collected,
+    last_collected
+FROM collected
+WHERE first_high <> last_high
+    OR first_low <> last_low
+    OR first_close <> last_close
+    OR first_volume <> last_volume
+ORDER BY session, ticker, ts, bar_minutes
