@@ -46,9 +46,8 @@ def run(
         parameters["calendar"] = _calendar(engine, first, last, now or dt.datetime.now(dt.UTC))
     result = engine.run(query.sql, parameters)
     found = set(result.frame["ticker"].unique()) if "ticker" in result.frame else set(tickers)
-    absent = [ticker for ticker in tickers if ticker not in found and ticker != EVERY_TICKER]
-    if result.frame.empty or absent:
-        _explain(engine, first, last, absent)
+    if result.frame.empty or set(tickers) - {EVERY_TICKER} - found:
+        _explain(engine, first, last, tickers)
     return result._replace(frame=_typed(result.frame, query.columns))
 
 
@@ -78,25 +77,40 @@ def _calendar(engine: Engine, first: dt.date | None, last: dt.date | None, now: 
         if session.open < until
     ]
     if not entries:
-        _explain(engine, first, last, [])
+        raise ConfigError(f"there is no session of {sessions.EXCHANGE} from {first} to {last} that has opened")
     return ";".join(entries)
 
 
-def _explain(engine: Engine, first: dt.date | None, last: dt.date | None, absent: Sequence[str]) -> None:
-    """Raises the error that says why there is nothing to show, and what there is."""
-    held = engine.run(
-        load("tickers").sql,
-        {"first": FIRST_DAY.isoformat(), "last": LAST_DAY.isoformat(), "tickers": [EVERY_TICKER]},
-    ).frame
+def _explain(engine: Engine, first: dt.date | None, last: dt.date | None, tickers: Sequence[str]) -> None:
+    """Raises the error that says what the lake lacks of what was asked; nothing, where it lacks nothing.
+
+    A query may well have no row to give, as when no bar was restated.
+    """
+    lake = f"the lake {engine.lake!r}"
+    held = _held(engine, FIRST_DAY, LAST_DAY)
     if held.empty:
-        raise LakeEmpty(f"the lake {engine.lake!r} holds no bars; collect some: python -m functions.collector collect")
-    span = f"{held['first_session'].min()} to {held['last_session'].max()}"
-    asked = f"{first or 'the first session'} to {last or 'the last'}" if first != last else f"{first}"
-    unknown = [ticker for ticker in absent if ticker not in set(held["ticker"])]
-    if unknown:
-        shown = ", ".join(held["ticker"].head(_SHOWN)) + (f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else "")
-        raise ConfigError(f"the lake {engine.lake!r} holds no bars of {', '.join(unknown)}; it holds {shown}")
+        raise LakeEmpty(f"{lake} holds no bars; collect some: python -m functions.collector collect")
+    asked = [ticker for ticker in tickers if ticker != EVERY_TICKER]
+    if unknown := [ticker for ticker in asked if ticker not in set(held["ticker"])]:
+        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+        raise ConfigError(
+            f"{lake} holds no bars of {', '.join(unknown)}; it holds {', '.join(held['ticker'].head(_SHOWN))}{more}"
+        )
+    inside = set(_held(engine, first or FIRST_DAY, last or LAST_DAY)["ticker"])
+    if inside and inside.issuperset(asked):
+        return
     if first is not None and first == last:
         sessions.session_on(first)  # says so, and names the nearest sessions, where the exchange was closed
-    who = f"of {', '.join(absent)} " if absent else ""
-    raise ConfigError(f"the lake {engine.lake!r} holds no bars {who}for {asked}; it holds sessions from {span}")
+    when = f"on {first}" if first == last else f"from {first or 'the beginning'} to {last or 'the end'}"
+    who = ", ".join(ticker for ticker in asked if ticker not in inside)
+    mine = held[held["ticker"].isin(asked)] if asked else held
+    raise ConfigError(
+        f"{lake} holds no bars {f'of {who} ' if who else ''}{when}; "
+        f"it holds {'theirs' if who else 'sessions'} from {mine['first_session'].min()} to {mine['last_session'].max()}"
+    )
+
+
+def _held(engine: Engine, first: dt.date, last: dt.date) -> pd.DataFrame:
+    """The tickers that the lake holds in these sessions, and from when to when."""
+    parameters = {"first": first.isoformat(), "last": last.isoformat(), "tickers": [EVERY_TICKER]}
+    return engine.run(load("tickers").sql, parameters).frame
