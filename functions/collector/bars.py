@@ -129,7 +129,7 @@ RULES = (
     Rule(
         "unfinished",
         "had not ended when it was collected",
-        lambda f: (f["ts"] + _minutes(f)).clip(upper=f["session_close"]) > f["collected_at"],
+        lambda f: (f["ts"] + _minutes(f) > f["collected_at"]) & (f["session_close"] > f["collected_at"]),
         only_collected=True,
     ),
 )
@@ -141,22 +141,15 @@ def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
     `frame` has the columns of the record and `dt`; prices, times and tickers may be missing.
     With `collected=False` (records of an earlier deployment) the grid and the end of the bar are not enforced.
     """
-    broken = pd.Series(None, index=frame.index, dtype=object)
-    if frame.empty:
-        return broken
-    known = pd.to_datetime(frame["dt"].dropna().unique())
-    bounds = (
-        sessions.bounds_by_dt(known.min().date(), known.max().date())
-        if len(known)
-        else pd.DataFrame({"open": [], "close": []}, dtype="datetime64[us, UTC]")
-    )
-    checked = frame.assign(
-        session_open=frame["dt"].map(bounds["open"]), session_close=frame["dt"].map(bounds["close"])
-    ).astype({"session_open": "datetime64[us, UTC]", "session_close": "datetime64[us, UTC]"})
+    broken = np.full(len(frame), None, dtype=object)
+    days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
+    bounds = sessions.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    mine = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
+    checked = frame.assign(session_open=mine["open"], session_close=mine["close"])
     for rule in RULES:
         if collected or not rule.only_collected:
-            broken = broken.mask(broken.isna() & rule.breaks(checked), rule.id)
-    return broken
+            broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise
+    return pd.Series(broken, index=frame.index, dtype=object)
 
 
 def milliseconds(moment: dt.datetime) -> dt.datetime:

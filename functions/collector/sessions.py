@@ -94,11 +94,9 @@ def running(now: dt.datetime) -> Session | None:
 
 def bounds_by_dt(first: dt.date, last: dt.date) -> pd.DataFrame:
     """Opens and closes (UTC) of the sessions from `first` to `last`, indexed by `dt` text."""
-    calendar_first, calendar_last = _bounds()
-    schedule = _calendar().schedule.loc[
-        pd.Timestamp(max(first, calendar_first)) : pd.Timestamp(min(last, calendar_last)), ["open", "close"]
-    ]
-    return schedule.set_axis(schedule.index.strftime("%Y-%m-%d"))
+    schedule = _calendar().schedule[["open", "close"]]
+    inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
+    return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
 
 
 def exchange_date(moment: dt.datetime) -> dt.date:
