@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from queries.formats import to_csv, to_json, to_table
 from queries.runner import EVERY_TICKER
 
 FORMATS = ("table", "csv", "json")
+_WIDE = 240
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -75,7 +77,7 @@ def cli(
 
 def _console() -> Console:
     # A table that goes to a file or a pipe is never cut to the width of a screen.
-    return Console() if sys.stdout.isatty() else Console(width=240)
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
 def _form(output: Path | None) -> str:
@@ -88,7 +90,7 @@ def _text(frame: pd.DataFrame, form: str, name: str) -> str:
         return to_csv(frame)
     if form == "json":
         return to_json(frame)
-    console = Console(width=240, file=None, record=True, quiet=True)
+    console = Console(width=_WIDE, record=True, file=io.StringIO())
     console.print(to_table(frame, title=name))
     return console.export_text()
 

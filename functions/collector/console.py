@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import sys
 from collections.abc import Sequence
 
 import click
@@ -36,10 +34,6 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         return _fail(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; what had been stored stays", 130)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough. https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code if isinstance(code, int) else 0
 
 
