@@ -111,7 +111,9 @@ def _write(output: Path, text: str) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise TickerlakeError(f"cannot write {output}: {error.strerror}; name a file in a folder you may write") from error
+        raise TickerlakeError(
+            f"cannot write {output}: {error.strerror}; name a file in a folder you may write"
+        ) from error
 
 
 def _catalog_table() -> Table:
@@ -144,7 +146,10 @@ def _tell_cost(seconds: float, bytes_scanned: int | None, query_id: str | None) 
 
 def _tell_simulated(engine: Engine, first: dt.date | None, last: dt.date | None) -> None:
     """Invented prices are marked wherever they are shown. Only a local lake can hold them."""
-    if engine.name == "duckdb" and (run(engine, "sessions", first=first, last=last).frame["sources"] == "simulated").any():
+    if (
+        engine.name == "duckdb"
+        and (run(engine, "sessions", first=first, last=last).frame["sources"] == "simulated").any()
+    ):
         click.echo("note: SIMULATED bars, none of these prices is real", err=True)
 
 

@@ -23,7 +23,9 @@ def _setting(variable: str, default: Any, comment: str, *, secret: bool = False)
 class Settings:
     """Which engine reads which lake."""
 
-    engine: str = _setting("LAKE_ENGINE", "duckdb", "duckdb reads a folder, athena the lake in S3, trino your own cluster")
+    engine: str = _setting(
+        "LAKE_ENGINE", "duckdb", "duckdb reads a folder, athena the lake in S3, trino your own cluster"
+    )
     lake: Path = _setting("LAKE_DIR", Path("lake"), "duckdb: the folder of the lake")
     region: str = _setting("LAKE_REGION", "", "athena: AWS region; by default the one of your AWS configuration")
     database: str = _setting("LAKE_DATABASE", "tickerlake", "athena and trino: database (Trino's schema) of the table")

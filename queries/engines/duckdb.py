@@ -64,7 +64,9 @@ class DuckDBEngine:
             cursor.execute(_BARS)
             table = cursor.execute(_PLACEHOLDER.sub(r"$\1", sql), named).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {str(error).splitlines()[0]}") from error
+            raise QueryFailed(
+                f"DuckDB could not run the query on {self.lake!r}: {str(error).splitlines()[0]}"
+            ) from error
         finally:
             cursor.close()
         frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)

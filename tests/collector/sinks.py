@@ -24,5 +24,9 @@ class MemorySink:
     def set_aside(self, rejected: Sequence[Rejected]) -> None:
         self.rejected += rejected
 
+    def tickers(self) -> dict[str, int]:
+        """How many bars of each ticker were written."""
+        return self.frame()["ticker"].value_counts().to_dict()
+
     def frame(self) -> pd.DataFrame:
         return pd.concat(self.frames, ignore_index=True) if self.frames else bars.empty()

@@ -72,7 +72,10 @@ def test_a_restatement_is_stored_beside_the_old_record_and_queries_give_the_new(
     assert report.stored == 156
     assert len(files(tmp_path)) == 2
     assert len(frame) == 156
-    assert frame.query("ticker == 'META'")["high"].tolist() == SimulatedSource(2).bars("META", [FRIDAY], 5)["high"].tolist()
+    assert (
+        frame.query("ticker == 'META'")["high"].tolist()
+        == SimulatedSource(2).bars("META", [FRIDAY], 5)["high"].tolist()
+    )
 
 
 def test_a_restatement_that_is_taken_back_is_stored_again(tmp_path):

@@ -26,7 +26,9 @@ def test_the_open_moves_by_an_hour_of_utc_when_the_clocks_change():
 
 
 def test_a_holiday_is_refused_with_the_nearest_sessions():
-    with pytest.raises(ConfigError, match=r"2026-11-26 \(Thursday\) is not a session of XNYS.*2026-11-25 and 2026-11-27"):
+    with pytest.raises(
+        ConfigError, match=r"2026-11-26 \(Thursday\) is not a session of XNYS.*2026-11-25 and 2026-11-27"
+    ):
         sessions.session_on(dt.date(2026, 11, 26))
 
 

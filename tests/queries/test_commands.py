@@ -83,7 +83,9 @@ def test_json_has_numbers_as_numbers_unrounded(call, lake):
 def test_what_is_missing_is_null_in_json_and_empty_in_csv(call, tmp_path):
     write_lake(tmp_path / "lake", read_records("gaps"))
 
-    volumes = {row["ts"][11:16]: row["volume"] for row in json.loads(call("bars", "--format", "json", "--tickers", "AAA")[1])}
+    volumes = {
+        row["ts"][11:16]: row["volume"] for row in json.loads(call("bars", "--format", "json", "--tickers", "AAA")[1])
+    }
     _, out, _ = call("bars", "--format", "csv", "--tickers", "AAA")
 
     assert (volumes["10:00"], volumes["10:30"], volumes["11:30"]) == (None, 0, 100)
