@@ -83,7 +83,7 @@ def collect_command(
             f"finished {minutes}-minute bar yet; collect it later, or leave --session out for the last finished one"
         )
     folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
-    _refuse_mixing(folder, source)
+    _refuse_mixing(folder, {source})
     for note in symbols.rename_notes(tickers, wanted[0].date, wanted[-1].date):
         click.echo(f"note: {note}", err=True)
     if source == "simulated":
@@ -122,9 +122,14 @@ def import_command(paths: tuple[Path, ...], timezone: str, lake: Path | None) ->
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigError(f"--timezone: {timezone!r} is no time zone; write one such as America/New_York") from error
     folder = lake or Path(os.environ.get("LAKE_DIR") or "lake")
-    _refuse_mixing(folder, "recorded")
     with _progress(f"import → {folder}") as on_object:
-        report = import_objects(local_objects(paths), ParquetSink(folder), zone, on_object=on_object)
+        report = import_objects(
+            local_objects(paths),
+            ParquetSink(folder),
+            zone,
+            on_object=on_object,
+            before_storing=lambda found: _refuse_mixing(folder, found),
+        )
     click.echo(report.line())
     if report.set_aside:
         click.echo(f"records set aside are kept in {folder / 'rejected'}", err=True)
@@ -148,9 +153,7 @@ def _source(name: str) -> Source:
     return YahooSource()
 
 
-def _sessions(
-    session: dt.date | None, first: dt.date | None, last: dt.date | None, now: dt.datetime
-) -> list[Session]:
+def _sessions(session: dt.date | None, first: dt.date | None, last: dt.date | None, now: dt.datetime) -> list[Session]:
     """The sessions that the arguments name, oldest first, all of them open by `now`."""
     if session and (first or last):
         raise ConfigError("--session names one session, --first and --last several; give one or the other")
@@ -173,13 +176,14 @@ def _sessions(
     return wanted
 
 
-def _refuse_mixing(lake: Path, source: str) -> None:
+def _refuse_mixing(lake: Path, coming: set[str]) -> None:
     """Simulated bars and real ones never share a lake."""
     held = sources_held(lake)
-    if held and (source == "simulated") != ("simulated" in held):
+    if "simulated" in held | coming and held | coming != {"simulated"}:
         raise ConfigError(
-            f"the lake {str(lake)!r} holds {', '.join(sorted(held))} bars and {source} ones must not be mixed in; "
-            f"name another folder with --lake"
+            f"simulated and real bars must not be mixed in: the lake {str(lake)!r} holds "
+            f"{', '.join(sorted(held)) or 'nothing'}, and {', '.join(sorted(coming))} would come; "
+            "name another folder with --lake"
         )
 
 

@@ -69,13 +69,17 @@ def import_objects(
     sink: Sink,
     timezone: dt.tzinfo = sessions.EXCHANGE_TIME,
     *,
-    on_object: Callable[[str], None] = lambda name: None,
+    on_object: Callable[[str], None] = lambda _name: None,
+    before_storing: Callable[[set[str]], None] = lambda _sources: None,
 ) -> ImportReport:
     """Reads `objects` in the order they were written and stores their bars in `sink`, a session at a time.
 
-    A time without an offset is in `timezone`, except in our own records, which are in UTC. `on_object` hears the
-    name of each object once it is read. Nothing is stored before all are read, and importing again stores nothing
-    anew. Raises SinkError when the sink fails; what it took before stays.
+    Our own records (they give `bar_minutes` and `collected_at`) keep their source and are in UTC; all others are
+    `recorded`, and their times without an offset in `timezone`. Importing again stores nothing anew.
+
+    `on_object` hears the name of each object once it is read, and `before_storing` the sources of all bars before
+    the first is stored: what it raises ends the import with the sink untouched. Raises SinkError when the sink
+    fails; what it took before stays.
     """
     report = ImportReport()
     frames = []
@@ -89,6 +93,7 @@ def import_objects(
     said = [*bars.KEY, "collected_at", *bars.PRICES, "volume", "source"]
     distinct = good[~good.duplicated(said, keep="last")]
     contradicted = distinct.duplicated([*bars.KEY, "collected_at"], keep="last")
+    before_storing(set(distinct["source"]))
     for session, of_session in distinct[~contradicted].groupby("dt"):
         report.stored_by_session[str(session)] = sink.write(bars.as_bars(of_session))
 
@@ -108,8 +113,8 @@ def _chunks(
     columns = ["name", "position", "text", "object_collected_at", "is_record", *recorded.KEYS]
     rows: list[tuple[Any, ...]] = []
     for item in objects:
-        for position, (text, values) in enumerate(recorded.read_records(item.content), start=1):
-            rows.append((item.name, position, text, item.collected_at, values is not None, *(values or nothing)))
+        for position, (text, said) in enumerate(recorded.read_records(item.content), start=1):
+            rows.append((item.name, position, text, item.collected_at, said is not None, *(said or nothing)))
         report.objects += 1
         on_object(item.name)
         if len(rows) >= _ROWS_AT_ONCE:
@@ -120,7 +125,7 @@ def _chunks(
 
 def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     """The columns of the record and `dt`, `bar_minutes` NaN where not given; the `rule` that is broken, or None."""
-    # Only our own records give both, and theirs are in UTC even where an engine wrote them without an offset.
+    # In UTC even without an offset: that is how DuckDB and Athena write the timestamps of the lake.
     ours = (chunk["bar_minutes"].notna() & chunk["collected_at"].notna()).to_numpy(dtype=bool)
     ts = recorded.read_times(chunk["ts"], timezone).where(~ours, recorded.read_times(chunk["ts"].where(ours), dt.UTC))
     collected_at = recorded.read_times(chunk["collected_at"], dt.UTC)
@@ -140,12 +145,12 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
             "name": chunk["name"].astype("str"),
             "position": chunk["position"].astype(int),
             "text": chunk["text"].astype("str"),
-            "ticker": pd.Series([_ticker(value) for value in chunk["ticker"]], dtype="str"),
+            "ticker": pd.Series([word and word.upper() for word in map(_word, chunk["ticker"])], dtype="str"),
             "ts": ts,
             **{name: number[name] for name in bars.PRICES},
             "bar_minutes": bar_minutes,
             "volume": pd.Series(np.where(unreadable, np.nan, volume)).astype("Int64"),
-            "source": chunk["source"].where(ours & chunk["source"].notna(), SOURCE).astype("str"),
+            "source": pd.Series([_word(value) for value in chunk["source"].where(ours)], dtype="str").fillna(SOURCE),
             "collected_at": collected_at.where(
                 collected_at.notna(), pd.DatetimeIndex(chunk["object_collected_at"], dtype=collected_at.dtype)
             ),
@@ -155,9 +160,9 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     return frame.assign(rule=bars.broken_rules(frame, collected=False).mask(unreadable, UNREADABLE))
 
 
-def _ticker(value: object) -> str | None:
-    """`value` in capitals; None for what no name is made of."""
-    return value.strip().upper() if isinstance(value, str) and value.isprintable() else None
+def _word(value: object) -> str | None:
+    """`value` without the blanks around it; None for what no name is made of."""
+    return (value.strip() or None) if isinstance(value, str) and value.isprintable() else None
 
 
 def _number(value: object) -> float:

@@ -76,5 +76,7 @@ def rename_notes(tickers: Iterable[str], first: dt.date, last: dt.date) -> list[
             if ticker == rename.old and last >= rename.on:
                 notes.append(f"{rename.old} trades as {rename.new} since {rename.on}: collecting {rename.new}")
             if ticker == rename.new and first < rename.on:
-                notes.append(f"{rename.new} traded as {rename.old} before {rename.on}: stored as {rename.old} until then")
+                notes.append(
+                    f"{rename.new} traded as {rename.old} before {rename.on}: stored as {rename.old} until then"
+                )
     return notes

@@ -1,0 +1,143 @@
+"""`make bench`: how fast it is, as ratios to a named baseline, both taken in the same run.
+
+Nothing here passes or fails: machines differ and are shared. Each figure is the median of its runs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from functions.collector import sessions, symbols
+from functions.collector.collect import collect
+from functions.collector.sinks.parquet import ParquetSink
+from functions.collector.sources.simulated import SimulatedSource
+from functions.collector.sources.yahoo import YahooSource
+from tests.fakes.yahoo import LoopbackSession, running_yahoo
+
+NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+FRIDAY = sessions.session_on(dt.date(2026, 11, 20))
+YEAR = sessions.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
+TICKERS = [f"T{number:03}" for number in range(500)]
+ROOT = Path(__file__).parents[2]
+
+# Run in a process of its own, so that its peak of memory is its own.
+_QUERY = """
+import json, resource, statistics, sys, time
+import queries
+from pathlib import Path
+engine = queries.open_engine(queries.Settings(lake=Path(sys.argv[1])))
+bare = "SELECT ticker, date_trunc('hour', ts) AS utc_hour, max(high) AS high FROM bars GROUP BY 1, 2"
+def seconds(call, runs=5):
+    call()
+    taken = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+figures = {"hourly_high": seconds(lambda: queries.run(engine, "hourly_high"))}
+figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+figures["bare"] = seconds(lambda: engine.run(bare, {}))
+print(json.dumps(figures))
+"""
+
+
+def main() -> None:
+    """Measures collecting, simulating, querying and the first chart, and prints a table."""
+    table = Table(title="Benchmarks", title_justify="left", header_style="bold")
+    for heading in ("what", "figure", "baseline", "ratio", "aim"):
+        table.add_column(heading)
+    with tempfile.TemporaryDirectory() as folder:
+        for measure in (_collecting, _querying, _first_chart):
+            for row in measure(Path(folder)):
+                table.add_row(*row)
+    Console(width=150 if not sys.stdout.isatty() else None).print(table)
+
+
+def _collecting(folder: Path) -> list[tuple[str, ...]]:
+    session = sessions.last_finished(dt.datetime.now(dt.UTC))
+
+    def run(origin: str, parallel: int) -> float:
+        source = YahooSource(LoopbackSession(origin))
+        source.parallel = parallel
+        lake = ParquetSink(folder / f"collected-{time.monotonic_ns()}")
+        now = dt.datetime.now(dt.UTC)
+        return _seconds(lambda: collect(source, lake, [session], symbols.WATCHLIST, 5, lambda: now))
+
+    # In a process of its own: in this one it would take turns with the client.
+    command = [sys.executable, "-m", "tests.fakes.yahoo", "--latency-ms", "100"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            origin = shlex.split(server.stdout.readline())[1].partition("=")[2]
+            run(origin, 4)
+            pairs = [(run(origin, 4), run(origin, 1)) for _ in range(7)]
+        finally:
+            server.terminate()
+    with running_yahoo() as yahoo:
+        run(yahoo.origin, 4)
+        requests = len(yahoo.requests)
+    together, alone = (median(pair[side] for pair in pairs) for side in (0, 1))
+    return [
+        (
+            "collect a session of 11 tickers, 100 ms an answer",
+            f"{together:.2f} s, {requests} requests",
+            f"one after another {alone:.2f} s",
+            f"{median(one / four for four, one in pairs):.1f} times faster",
+            "at least 3; at most 13 requests",
+        )
+    ]
+
+
+def _querying(folder: Path) -> list[tuple[str, ...]]:
+    rows = []
+    for days, aim in (([FRIDAY], "under 0.2 s"), (YEAR, "at most 6 times, under 2,048 MB")):
+        lake = folder / f"lake-{len(days)}"
+        simulated = _seconds(
+            lambda days=days, lake=lake: collect(
+                SimulatedSource(), ParquetSink(lake), days, TICKERS, 5, lambda: NOW
+            )
+        )
+        bars = sum(len(day.bar_starts(5)) for day in days) * len(TICKERS)
+        rows.append((f"simulate and store {bars:,} bars", f"{simulated:.1f} s", "", "", "a year under 120 s"))
+        printed = subprocess.run(
+            [sys.executable, "-c", _QUERY, str(lake)], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+        figures = json.loads(printed)
+        rows.append(
+            (
+                f"hourly_high over {bars:,} bars",
+                f"{figures['hourly_high']:.3f} s, {figures['peak_mb']:,.0f} MB at the most",
+                f"bare max(high) {figures['bare']:.3f} s",
+                f"{figures['hourly_high'] / figures['bare']:.1f} times the baseline",
+                aim,
+            )
+        )
+    return rows
+
+
+def _first_chart(folder: Path) -> list[tuple[str, ...]]:
+    return []
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    click.echo("Measuring; this takes a few minutes ...", err=True)
+    main()
