@@ -1,0 +1,97 @@
+"""The parts of the README that are rendered from the code. `python -m tests.readme` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from functions.collector.__main__ import cli as collector
+from functions.collector.console import EXIT_CODES
+from queries import SETTINGS, load, names
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def blocks() -> dict[str, str]:
+    """What stands between the markers of each block."""
+    return {
+        "queries": _table(
+            ["query", "what it tells", "columns"],
+            [
+                [f"`{name}`", load(name).purpose, " ".join(f"`{column.name}`" for column in load(name).columns)]
+                for name in names()
+            ],
+        ),
+        "commands": _table(["command", "what it does"], _commands()),
+        "exit-codes": _table(["code", "meaning"], [[f"`{code}`", meaning] for code, meaning in EXIT_CODES.items()]),
+        "settings": _table(
+            ["variable", "default", "meaning"],
+            [[f"`{s.variable}`", f"`{_shown(s.default)}`" if _shown(s.default) else "", s.comment] for s in SETTINGS],
+        ),
+        "make": _table(["target", "what it does"], [[f"`make {name}`", does] for name, does in make_targets().items()]),
+        "pages": _table(["page", "what it shows"], [[name, shows] for name, shows in pages().items()]),
+    }
+
+
+def make_targets() -> dict[str, str]:
+    """The targets that `make help` lists."""
+    found = re.findall(r"^([a-z-]+):.*?## (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(found)
+
+
+def pages() -> dict[str, str]:
+    """The dashboard's pages by title, with the first sentence of each module's docstring."""
+    app = (ROOT / "dashboard" / "app.py").read_text(encoding="utf-8")
+    shown = {}
+    for path, title in re.findall(r'^    \("(\w+)", "([^"]+)", ":material', app, re.MULTILINE):
+        source = (ROOT / "dashboard" / "app_pages" / f"{path}.py").read_text(encoding="utf-8")
+        docstring = " ".join(re.match(r'"""(.+?)"""', source, re.DOTALL)[1].split())
+        shown[title] = docstring.split(". ")[0].removeprefix(f"{title}: ").rstrip(".")
+    return shown
+
+
+def rendered(text: str) -> str:
+    """`text` with every block as the code has it."""
+    for name, body in blocks().items():
+        text = re.sub(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", rf"\1{_escape(body)}\2", text, flags=re.DOTALL)
+    return text
+
+
+def _commands() -> list[list[str]]:
+    rows = []
+    for name, command in collector.commands.items():
+        rows.append([f"`python -m functions.collector {name}{_usage(command)}`", command.get_short_help_str(200)])
+    from queries.__main__ import cli as queries  # noqa: PLC0415  its name is the folder's
+
+    rows.append([f"`python -m queries{_usage(queries)}`", queries.get_short_help_str(200)])
+    return rows
+
+
+def _usage(command: click.Command) -> str:
+    words = []
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            words.append((parameter.name or "").upper() if parameter.required else f"[{(parameter.name or '').upper()}]")
+        else:
+            words.append(f"[{max(parameter.opts, key=len)}]")
+    return "".join(f" {word}" for word in words)
+
+
+def _shown(default: object) -> str:
+    return str(int(default)) if isinstance(default, bool) else str(default)
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\")
+
+
+if __name__ == "__main__":
+    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,71 @@
+"""The README tells the truth: its blocks are rendered from the code, its commands run, its links lead somewhere."""
+
+import re
+import shlex
+
+import pytest
+
+from functions.collector.__main__ import cli as collector
+from functions.collector.console import run_command
+from queries.__main__ import cli as queries
+from tests.readme import README, ROOT, blocks, make_targets, rendered
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_rendered_blocks_are_as_the_code_has_them():
+    assert rendered(TEXT) == TEXT, "run: python -m tests.readme"
+
+
+@pytest.mark.parametrize("name", blocks())
+def test_every_block_has_its_place_and_says_something(name):
+    assert f"<!-- {name}:" in TEXT
+    assert blocks()[name].count("\n") > 2
+
+
+def test_the_two_commands_of_the_set_up_are_the_first_ones_shown():
+    shown = re.findall(r"^make \w+", TEXT, re.MULTILINE)
+
+    assert shown[:2] == ["make run", "make test"]
+    assert set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(re.findall(r"`[^`]+`", TEXT)))) <= set(make_targets())
+
+
+def test_every_option_that_the_text_names_is_one_that_a_command_has():
+    options = {
+        name
+        for command in (*collector.commands.values(), queries)
+        for parameter in command.params
+        for name in parameter.opts
+    }
+
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options
+
+
+def test_every_command_that_is_shown_with_its_output_gives_such_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_command(collector, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"])
+    capsys.readouterr()
+    for line, *output in [block.splitlines() for block in re.findall(r"^\$ (python -m queries.+?)(?=\n\n|\n```)", TEXT, re.M | re.S)]:
+        code = run_command(queries, shlex.split(line)[3:])
+        printed = capsys.readouterr().out.splitlines()
+        assert code == 0
+        shown = [row for row in output if row != "…"]
+        assert printed[: len(shown)] == shown
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", TEXT))))
+def test_every_link_inside_the_repository_leads_somewhere(target):
+    assert (ROOT / target).exists()
+
+
+def test_every_failure_of_the_troubleshooting_table_is_one_the_code_can_tell():
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("functions", "queries", "dashboard")
+        for path in (ROOT / folder).rglob("*.py")
+    ) + (ROOT / "Makefile").read_text(encoding="utf-8")
+    table = TEXT.split("## Troubleshooting")[1].split("\n## ")[0]
+
+    for told in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
+        for part in re.split(r"\s*…\s*", told):
+            assert part.rstrip(":") in sources, part
