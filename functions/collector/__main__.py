@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -202,7 +202,7 @@ def _tell_failures(reports: Sequence[SessionReport]) -> None:
 
 
 @contextmanager
-def _progress(title: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+def _progress(title: str, total: int | None = None) -> Generator[Callable[[str], None]]:
     """A progress bar on standard error while the block runs, where that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[latest]}"))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from threading import Event
+from typing import Any
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def collect(
     clock: Callable[[], dt.datetime],
     *,
     since: dt.datetime | None = None,
-    on_answer: Callable[[str], None] = lambda symbol: None,
+    on_answer: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
 ) -> list[SessionReport]:
     """Collects the bars of `tickers` in `sessions` into `sink`; one report a session, oldest first.
@@ -93,7 +94,7 @@ def collect(
 
 def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:
     """ConfigError, with the oldest session that works, where `source` no longer serves the first of `sessions`."""
-    oldest = source.oldest(bar_minutes, pd.Timestamp(now))
+    oldest = source.oldest(bar_minutes, now)
     if sessions[0].open < oldest:
         first = next(
             session
@@ -216,7 +217,7 @@ def _failures(session: Session, answers: Answers, collected: set[str]) -> list[F
     return failures
 
 
-def _rejected(row: dict[str, object]) -> Rejected:
+def _rejected(row: dict[str, Any]) -> Rejected:
     values = {name: None if pd.isna(value) else value for name, value in row.items()}
     return Rejected(
         rule=str(row["rule"]),

@@ -6,7 +6,7 @@ closes and daylight-saving changes come from exchange_calendars (https://github.
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime  # noqa: ICN001  `dt` is the partition here
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,16 +20,16 @@ from functions.collector.errors import ConfigError
 EXCHANGE = "XNYS"
 EXCHANGE_TIME = ZoneInfo("America/New_York")
 FIRST_YEAR = 1990
-FULL_SESSION = dt.timedelta(hours=6, minutes=30)
+FULL_SESSION = datetime.timedelta(hours=6, minutes=30)
 
 
 @dataclass(frozen=True, order=True)
 class Session:
     """One trading day: its date in exchange time, and the UTC instants at which it opens and closes."""
 
-    date: dt.date
-    open: dt.datetime
-    close: dt.datetime
+    date: datetime.date
+    open: datetime.datetime
+    close: datetime.datetime
 
     @property
     def dt(self) -> str:
@@ -41,7 +41,7 @@ class Session:
         """Whether the session is shorter than a full one, as on the day after Thanksgiving."""
         return self.close - self.open < FULL_SESSION
 
-    def bar_starts(self, bar_minutes: int, until: dt.datetime | None = None) -> pd.DatetimeIndex:
+    def bar_starts(self, bar_minutes: int, until: datetime.datetime | None = None) -> pd.DatetimeIndex:
         """The UTC starts of the session's bars; with `until`, only of those finished by then.
 
         The last bar of a size that does not divide the session ends at the close.
@@ -52,21 +52,20 @@ class Session:
         return starts[starts + pd.Timedelta(minutes=bar_minutes) <= until]
 
 
-def session_on(date: dt.date) -> Session:
+def session_on(date: datetime.date) -> Session:
     """The session of `date`. ConfigError, naming the nearest sessions, where the exchange is closed all day."""
     sessions = sessions_between(date, date)
     if not sessions:
         calendar = _calendar()
-        stamp = pd.Timestamp(date)
-        before = calendar.date_to_session(stamp, direction="previous").date()
-        after = calendar.date_to_session(stamp, direction="next").date()
+        before = calendar.date_to_session(date, direction="previous").date()
+        after = calendar.date_to_session(date, direction="next").date()
         raise ConfigError(
             f"{date} ({date:%A}) is not a session of {EXCHANGE}; the nearest sessions are {before} and {after}"
         )
     return sessions[0]
 
 
-def sessions_between(first: dt.date, last: dt.date) -> list[Session]:
+def sessions_between(first: datetime.date, last: datetime.date) -> list[Session]:
     """The sessions from `first` to `last`, both included, oldest first; empty where there is none."""
     if first > last:
         raise ConfigError(f"first session {first} is after last session {last}; swap them")
@@ -81,39 +80,40 @@ def sessions_between(first: dt.date, last: dt.date) -> list[Session]:
     ]
 
 
-def last_finished(now: dt.datetime) -> Session:
+def last_finished(now: datetime.datetime) -> Session:
     """The latest session that has closed by `now`."""
     return next(session for session in _backwards(now) if session.close <= now)
 
 
-def running(now: dt.datetime) -> Session | None:
+def running(now: datetime.datetime) -> Session | None:
     """The session that is open at `now`, or None."""
     latest = next(session for session in _backwards(now) if session.open <= now)
     return latest if now < latest.close else None
 
 
-def bounds_by_dt(first: dt.date, last: dt.date) -> pd.DataFrame:
+def bounds_by_dt(first: datetime.date, last: datetime.date) -> pd.DataFrame:
     """Opens and closes (UTC) of the sessions from `first` to `last`, indexed by `dt` text."""
     schedule = _calendar().schedule[["open", "close"]]
     inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
     return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
 
 
-def exchange_date(moment: dt.datetime) -> dt.date:
+def exchange_date(moment: datetime.datetime) -> datetime.date:
     """The calendar date at the exchange at `moment`."""
     return moment.astimezone(EXCHANGE_TIME).date()
 
 
-def _backwards(now: dt.datetime) -> Iterator[Session]:
+def _backwards(now: datetime.datetime) -> Iterator[Session]:
     today = exchange_date(now)
     # The exchange never closed for ten days on end in the calendar's span (2001: four sessions).
-    yield from reversed(sessions_between(today - dt.timedelta(days=14), today))
+    yield from reversed(sessions_between(today - datetime.timedelta(days=14), today))
 
 
-def _bounds() -> tuple[dt.date, dt.date]:
+def _bounds() -> tuple[datetime.date, datetime.date]:
     calendar = _calendar()
     # date_to_session needs a neighbour on either side, so the outermost weeks are kept out of reach.
-    return calendar.first_session.date() + dt.timedelta(days=14), calendar.last_session.date() - dt.timedelta(days=14)
+    edge = datetime.timedelta(days=14)
+    return calendar.first_session.date() + edge, calendar.last_session.date() - edge
 
 
 @lru_cache(maxsize=1)

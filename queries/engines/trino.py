@@ -7,9 +7,10 @@ an HTTP header, and the longest of the queries is longer than headers may be.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -50,8 +51,9 @@ class TrinoEngine:
 
     name = "trino"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
         # A password is never sent over a connection that others can read.
         self._scheme = "https" if settings.tls or settings.password else "http"
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
@@ -59,11 +61,10 @@ class TrinoEngine:
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
         """Runs `sql` and waits for all its rows, at most as long as the settings allow."""
-        started = time.perf_counter()
+        started = self._clock()
         text, values = bind(sql, parameters)
-        deadline = _Deadline(started + self._settings.timeout_seconds)
         with contextlib.closing(self._connect()) as connection:
-            cursor = connection.cursor(stats_callback=deadline.check)
+            cursor = connection.cursor(stats_callback=self._watch(started + self._settings.timeout_seconds))
             try:
                 cursor.execute(text, values)
                 rows = cursor.fetchall()
@@ -71,16 +72,25 @@ class TrinoEngine:
                 # Whatever ended the waiting, Ctrl-C included: the cluster need not go on.
                 with contextlib.suppress(*_FAILURES):
                     cursor.cancel()
-                if isinstance(error, (*_FAILURES, _DeadlinePassed)):
+                if isinstance(error, (*_FAILURES, _TimedOut)):
                     raise self._told(error, cursor.query_id) from error
                 raise
         columns = [(column.name, column.type_code) for column in cursor.description]
         return Result(
             frame=_frame(rows, columns),
-            seconds=time.perf_counter() - started,
+            seconds=self._clock() - started,
             bytes_scanned=cursor.stats.get("physicalInputBytes", cursor.stats.get("processedBytes")),
             query_id=cursor.query_id,
         )
+
+    def _watch(self, deadline: float) -> Callable[[Mapping[str, Any]], None]:
+        """What the driver calls whenever the coordinator tells how far it is; it ends the waiting when time is up."""
+
+        def watch(_stats: Mapping[str, Any]) -> None:
+            if self._clock() > deadline:
+                raise _TimedOut
+
+        return watch
 
     def _connect(self) -> trino.dbapi.Connection:
         settings = self._settings
@@ -106,7 +116,7 @@ class TrinoEngine:
     def _told(self, error: BaseException, query_id: str | None) -> TickerlakeError:
         """`error` of the driver as one of ours, with what to do next."""
         settings = self._settings
-        if isinstance(error, _DeadlinePassed):
+        if isinstance(error, _TimedOut):
             return QueryFailed(
                 f"Trino needed longer than {settings.timeout_seconds} s and the query was cancelled; ask for fewer "
                 "sessions or tickers, or raise LAKE_TIMEOUT_SECONDS",
@@ -114,7 +124,7 @@ class TrinoEngine:
             )
         if isinstance(error, trino.exceptions.TrinoQueryError):
             return self._refused(error, query_id or error.query_id)
-        if isinstance(error, trino.exceptions.HttpError):
+        if isinstance(error, (trino.exceptions.HttpError, json.JSONDecodeError)):
             return self._turned_away(error)
         if isinstance(error.__context__, requests.exceptions.SSLError):
             return ConfigError(
@@ -126,7 +136,7 @@ class TrinoEngine:
             "LAKE_PORT and LAKE_TLS"
         )
 
-    def _turned_away(self, error: trino.exceptions.HttpError) -> TickerlakeError:
+    def _turned_away(self, error: Exception) -> TickerlakeError:
         status = int(match[1]) if (match := _STATUS.match(str(error))) else None
         if status in (401, 403):
             said = "a password" if self._settings.password else "no password"
@@ -195,23 +205,17 @@ def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[str]]:
     return _PLACEHOLDER.sub(marks, sql), values
 
 
-class _DeadlinePassed(Exception):
+class _TimedOut(Exception):
     """The settings' time for a query is over."""
 
 
-class _Deadline:
-    """The moment up to which a query may run, looked at whenever the coordinator tells how far it is."""
-
-    def __init__(self, moment: float) -> None:
-        self._moment = moment
-
-    def check(self, _stats: Mapping[str, Any]) -> None:
-        if time.perf_counter() > self._moment:
-            raise _DeadlinePassed
-
-
-_FAILURES = (trino.exceptions.Error, trino.exceptions.HttpError, requests.exceptions.RequestException)
-"""What the driver raises: errors of the database, HTTP answers it does not like, and the network's own."""
+_FAILURES = (
+    trino.exceptions.Error,
+    trino.exceptions.HttpError,
+    requests.exceptions.RequestException,
+    json.JSONDecodeError,
+)
+"""What the driver raises: the database's errors, HTTP statuses, the network's errors, and what is no answer at all."""
 
 
 def _cause(error: BaseException) -> str:

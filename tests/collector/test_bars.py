@@ -10,6 +10,7 @@ from functions.collector import bars
 
 SESSION = "2026-11-20"
 OPEN = pd.Timestamp("2026-11-20T14:30:00Z")
+CLOSE = pd.Timestamp("2026-11-20T21:00:00Z")
 LATER = pd.Timestamp("2026-11-20T22:00:00Z")
 
 
@@ -69,13 +70,16 @@ def test_every_rule_is_tested_above():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"volume": None}, {"volume": 0}, {"open": None, "close": None}, {"high": 9.0, "low": 9.0, "open": 9, "close": 9},
+        {"volume": None},
+        {"volume": 0},
+        {"open": None, "close": None},
+        {"high": 9.0, "low": 9.0, "open": 9, "close": 9},
         {"collected_at": OPEN + pd.Timedelta(minutes=5)},
-        {"ts": pd.Timestamp("2026-11-20T20:55:00Z"), "collected_at": pd.Timestamp("2026-11-20T21:00:00Z")},
+        {"ts": CLOSE - pd.Timedelta(minutes=5), "collected_at": CLOSE},
         # The last hour's bar of 60 minutes ends with the session, half an hour early.
-        {"ts": pd.Timestamp("2026-11-20T20:30:00Z"), "bar_minutes": 60, "collected_at": pd.Timestamp("2026-11-20T21:00:00Z")},
+        {"ts": CLOSE - pd.Timedelta(minutes=30), "bar_minutes": 60, "collected_at": CLOSE},
     ],
-)  # fmt: skip
+)
 def test_what_is_rare_but_right_is_kept(changes):
     assert broken(**changes) is None
 

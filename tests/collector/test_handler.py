@@ -58,7 +58,7 @@ class ScriptedSource(SimulatedSource):
         self.days_back = days_back
         self.asked = []
 
-    def oldest(self, bar_minutes, now):  # noqa: ARG002
+    def oldest(self, bar_minutes, now):
         return now - pd.Timedelta(days=self.days_back)
 
     def bars(self, symbol, sessions, bar_minutes):

@@ -39,5 +39,5 @@ def test_what_is_no_symbol_is_refused(text):
 
 
 def test_the_watchlist_is_the_original_ten_under_todays_symbols_and_amzn():
-    assert set(symbols.WATCHLIST) == set("META SHOP BYND NFLX PINS XYZ TTD OKTA SNAP DDOG AMZN".split())
+    assert " ".join(symbols.WATCHLIST) == "META SHOP BYND NFLX PINS XYZ TTD OKTA SNAP DDOG AMZN"
     assert all(symbols.current_symbol(ticker) == ticker for ticker in symbols.WATCHLIST)

@@ -36,8 +36,8 @@ class Rejected:
 class Sink(Protocol):
     """Anything that keeps bars and the records set aside."""
 
-    def write(self, bars: pd.DataFrame) -> int:
-        """Stores frames of bars (see `bars.as_bars`) of one session; how many were new. SinkError."""
+    def write(self, frame: pd.DataFrame) -> int:
+        """Stores the bars of one session (see `bars.as_bars`); how many were new. SinkError."""
 
     def set_aside(self, rejected: Sequence[Rejected]) -> None:
         """Keeps records that broke a rule, for a person to look at. SinkError."""

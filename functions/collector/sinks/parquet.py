@@ -21,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.util import hash_pandas_object
 
 from functions.collector import bars
 from functions.collector.errors import SinkError
@@ -59,7 +60,7 @@ class ParquetSink:
         new = _unknown(self._stored(folder, partitions[0]), frame)
         if new.empty:
             return 0
-        new = new.sort_values(list(bars.KEY) + ["collected_at"], kind="stable")
+        new = new.sort_values([*bars.KEY, "collected_at"], kind="stable")
         table = pa.Table.from_pandas(_naive(new), schema=SCHEMA, preserve_index=False)
         name = f"{_compact(frame['collected_at'].max())}-{_digest(new)}.parquet"
         self._place(folder / name, lambda path: pq.write_table(table, path, compression="zstd"))
@@ -70,7 +71,7 @@ class ParquetSink:
         if not rejected:
             return
         lines = "".join(json.dumps(record.as_dict(), ensure_ascii=False) + "\n" for record in rejected)
-        collected = _compact(pd.Timestamp(max(record.collected_at for record in rejected)))
+        collected = _compact(dt.datetime.fromisoformat(max(record.collected_at for record in rejected)))
         name = f"{collected}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}.jsonl"
         self._place(self._lake / "rejected" / name, lambda path: path.write_text(lines, encoding="utf-8"))
 
@@ -141,10 +142,11 @@ def _naive(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _digest(frame: pd.DataFrame) -> str:
-    return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()[:12]
+    rows = hash_pandas_object(frame, index=False)  # ty: ignore[not-callable]  pandas hides its type
+    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:12]
 
 
-def _compact(moment: pd.Timestamp) -> str:
+def _compact(moment: dt.datetime) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 

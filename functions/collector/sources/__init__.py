@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,7 +24,7 @@ class Source(Protocol):
     def sessions_per_request(self, bar_minutes: int) -> int:
         """How many sessions may be asked for at once."""
 
-    def oldest(self, bar_minutes: int, now: pd.Timestamp) -> pd.Timestamp:
+    def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:
         """The earliest bar start that can be asked for at `now`."""
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:

@@ -7,6 +7,7 @@ trading day. The numbers depend on seed, ticker and session alone, so any window
 
 from __future__ import annotations
 
+import datetime as dt
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,13 +30,13 @@ class SimulatedSource:
     def __init__(self, seed: int = 7) -> None:
         self._seed = seed
 
-    def sessions_per_request(self, bar_minutes: int) -> int:
+    def sessions_per_request(self, bar_minutes: int) -> int:  # noqa: ARG002
         """As many as fit in memory with a large watchlist: about a month of 500 tickers is a million bars."""
         return 21
 
-    def oldest(self, bar_minutes: int, now: pd.Timestamp) -> pd.Timestamp:
+    def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:  # noqa: ARG002
         """Anything can be simulated."""
-        return pd.Timestamp.min.tz_localize("UTC")
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions`, in USD and shares."""

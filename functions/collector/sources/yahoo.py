@@ -7,6 +7,7 @@ and a second request after every refusal, which a rate limit would count as well
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import yfinance
@@ -94,12 +95,12 @@ class YahooSource:
         """As many as Yahoo serves at once; for most sizes that is all it has, and no more than it has days."""
         return _SESSIONS_PER_REQUEST.get(bar_minutes, _days_back(bar_minutes))
 
-    def oldest(self, bar_minutes: int, now: pd.Timestamp) -> pd.Timestamp:
+    def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:
         """The earliest bar start that Yahoo still serves at `now`.
 
         A day short of its limit, so that a window is not refused because its turn came late.
         """
-        return cast("pd.Timestamp", now - pd.Timedelta(days=_days_back(bar_minutes) - 1))
+        return now - dt.timedelta(days=_days_back(bar_minutes) - 1)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions`: UTC starts, USD rounded to 4 decimals, shares as nullable Int64.
