@@ -30,7 +30,7 @@ run: $(VENV)/.local ## Set up, collect the last session (or simulate one when Ya
 		exit $$code; \
 	fi; \
 	echo "The dashboard is at http://localhost:$(PORT) (Ctrl-C ends it)."; \
-	LAKE_DIR="$$lake" exec $(PY) -m streamlit run dashboard/app.py --server.port $(PORT)
+	LAKE_DIR="$$lake" exec $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
 
 setup: $(VENV)/.whole ## Set up everything, without running anything
 

@@ -56,7 +56,9 @@ def pages() -> dict[str, str]:
 def rendered(text: str) -> str:
     """`text` with every block as the code has it."""
     for name, body in blocks().items():
-        text = re.sub(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", rf"\1{_escape(body)}\2", text, flags=re.DOTALL)
+        text = re.sub(
+            rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", rf"\1{_escape(body)}\2", text, flags=re.DOTALL
+        )
     return text
 
 
@@ -64,7 +66,7 @@ def _commands() -> list[list[str]]:
     rows = []
     for name, command in collector.commands.items():
         rows.append([f"`python -m functions.collector {name}{_usage(command)}`", command.get_short_help_str(200)])
-    from queries.__main__ import cli as queries  # noqa: PLC0415  its name is the folder's
+    from queries.__main__ import cli as queries
 
     rows.append([f"`python -m queries{_usage(queries)}`", queries.get_short_help_str(200)])
     return rows
@@ -74,7 +76,9 @@ def _usage(command: click.Command) -> str:
     words = []
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            words.append((parameter.name or "").upper() if parameter.required else f"[{(parameter.name or '').upper()}]")
+            words.append(
+                (parameter.name or "").upper() if parameter.required else f"[{(parameter.name or '').upper()}]"
+            )
         else:
             words.append(f"[{max(parameter.opts, key=len)}]")
     return "".join(f" {word}" for word in words)

@@ -45,7 +45,9 @@ def test_every_command_that_is_shown_with_its_output_gives_such_output(tmp_path,
     monkeypatch.chdir(tmp_path)
     run_command(collector, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"])
     capsys.readouterr()
-    for line, *output in [block.splitlines() for block in re.findall(r"^\$ (python -m queries.+?)(?=\n\n|\n```)", TEXT, re.M | re.S)]:
+    shown_runs = re.findall(r"^\$ (python -m queries.+?)(?=\n\n|\n```)", TEXT, re.MULTILINE | re.DOTALL)
+    assert shown_runs
+    for line, *output in map(str.splitlines, shown_runs):
         code = run_command(queries, shlex.split(line)[3:])
         printed = capsys.readouterr().out.splitlines()
         assert code == 0

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from functions.collector import bars, sessions, symbols
-from functions.collector.collect import Failure, SessionReport, collect, refuse_too_old
+from functions.collector.collect import SessionReport, collect, refuse_too_old
 from functions.collector.console import Date, Tickers, run_command
 from functions.collector.errors import ConfigError
 from functions.collector.importing import import_objects
@@ -95,11 +95,16 @@ def collect_command(
         reports = collect(giver, ParquetSink(folder), wanted, tickers, minutes, _now, on_answer=on_answer)
     for report in reports:
         click.echo(report.line())
-    _tell_failures(reports)
+    reasons = _reasons(reports)
     if not sum(report.bars for report in reports):
-        click.echo(f"error: nothing could be collected from {source}; the lake {str(folder)!r} is unchanged", err=True)
+        why = reasons[0] if len(reasons) == 1 else "each ticker failed for a reason of its own"
+        for reason in reasons if len(reasons) > 1 else []:
+            click.echo(f"failed: {reason}", err=True)
+        click.echo(f"error: nothing could be collected from {source}: {why}", err=True)
         return 1
-    return 3 if any(report.failures for report in reports) else 0
+    for reason in reasons:
+        click.echo(f"failed: {reason}", err=True)
+    return 3 if reasons else 0
 
 
 @cli.command("import")
@@ -187,18 +192,20 @@ def _refuse_mixing(lake: Path, coming: set[str]) -> None:
         )
 
 
-def _tell_failures(reports: Sequence[SessionReport]) -> None:
-    """One line for each reason, with the tickers and sessions it stands for."""
-    grouped: dict[tuple[str, str], list[tuple[str, Failure]]] = defaultdict(list)
+def _reasons(reports: Sequence[SessionReport]) -> list[str]:
+    """One line for each reason of a failure, with the tickers and sessions that it stands for."""
+    grouped: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for report in reports:
         for failure in report.failures:
-            grouped[failure.reason, failure.message].append((report.session.dt, failure))
+            grouped[failure.reason, failure.message].append((report.session.dt, failure.ticker))
+    lines = []
     for (reason, message), failures in grouped.items():
-        tickers = list(dict.fromkeys(failure.ticker for _, failure in failures))
+        tickers = list(dict.fromkeys(ticker for _, ticker in failures))
         named = ", ".join(tickers[:_NAMED]) + (f" and {len(tickers) - _NAMED} more" if len(tickers) > _NAMED else "")
         days = sorted({day for day, _ in failures})
         when = days[0] if len(days) == 1 else f"{len(days)} sessions from {days[0]} to {days[-1]}"
-        click.echo(f"failed: {named} in {when} ({reason}): {' '.join(message.split())}", err=True)
+        lines.append(f"{named} in {when} ({reason}): {' '.join(message.split())}")
+    return lines
 
 
 @contextmanager

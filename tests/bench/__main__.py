@@ -106,9 +106,7 @@ def _querying(folder: Path) -> list[tuple[str, ...]]:
     for days, aim in (([FRIDAY], "under 0.2 s"), (YEAR, "at most 6 times, under 2,048 MB")):
         lake = folder / f"lake-{len(days)}"
         simulated = _seconds(
-            lambda days=days, lake=lake: collect(
-                SimulatedSource(), ParquetSink(lake), days, TICKERS, 5, lambda: NOW
-            )
+            lambda days=days, lake=lake: collect(SimulatedSource(), ParquetSink(lake), days, TICKERS, 5, lambda: NOW)
         )
         bars = sum(len(day.bar_starts(5)) for day in days) * len(TICKERS)
         rows.append((f"simulate and store {bars:,} bars", f"{simulated:.1f} s", "", "", "a year under 120 s"))
