@@ -268,6 +268,16 @@ def test_what_was_not_delivered_is_no_repeat(stream, pauses):
     assert sink.write(session_bars().head(2)) == 2
 
 
+def test_what_an_accident_kept_from_being_delivered_is_no_repeat(stream, pauses, monkeypatch):
+    sink = opened(pauses, skip_repeats=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(sink, "_client", None)
+        with pytest.raises(AttributeError):
+            sink.write(session_bars().head(2))
+    assert sink.write(session_bars().head(2)) == 2
+    assert len(stream.taken) == 2
+
+
 @pytest.mark.usefixtures("stream")
 def test_only_the_latest_session_is_remembered(pauses):
     sink = opened(pauses, skip_repeats=True)

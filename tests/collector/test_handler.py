@@ -21,6 +21,7 @@ from functions.collector.settings import Settings
 from functions.collector.sources.simulated import SimulatedSource
 from functions.collector.sources.yahoo import YahooSource
 from functions.collector.symbols import WATCHLIST
+from tests.collector.sinks import MemorySink
 from tests.fakes.aws import refusal
 from tests.fakes.firehose import STREAM, running_firehose
 from tests.fakes.yahoo import NOT_FOUND, UNAVAILABLE, Bars, LoopbackSession
@@ -68,27 +69,8 @@ class ScriptedSource(SimulatedSource):
         return super().bars(symbol, sessions, bar_minutes)
 
 
-class ListSink:
-    """Keeps what it is given."""
-
-    def __init__(self):
-        self.frames = []
-        self.rejected = []
-
-    def write(self, frame):
-        self.frames.append(frame)
-        return len(frame)
-
-    def set_aside(self, rejected):
-        self.rejected += rejected
-
-    @property
-    def bars(self):
-        return pd.concat(self.frames, ignore_index=True)
-
-
 def answer(asked, *, now=NOW, source=None, sink=None, settings=SETTINGS, stop=None):
-    return respond(Event.read(asked), source or ScriptedSource(), sink or ListSink(), lambda: now, settings, stop)
+    return respond(Event.read(asked), source or ScriptedSource(), sink or MemorySink(), lambda: now, settings, stop)
 
 
 # What an event asks for
@@ -109,9 +91,9 @@ def answer(asked, *, now=NOW, source=None, sink=None, settings=SETTINGS, stop=No
     ids=lambda text: text,
 )
 def test_an_empty_event_asks_for_the_bars_that_ended_within_the_look_back(now, first, last):
-    sink = ListSink()
+    sink = MemorySink()
     answer(event("last_bars"), now=at(now), sink=sink)
-    starts = sink.bars["ts"].dt.tz_convert(module.sessions.EXCHANGE_TIME).dt.strftime("%H:%M")
+    starts = sink.frame()["ts"].dt.tz_convert(module.sessions.EXCHANGE_TIME).dt.strftime("%H:%M")
     assert (starts.min(), starts.max()) == (first, last)
 
 
@@ -153,12 +135,12 @@ def test_the_last_bar_of_a_size_that_does_not_divide_the_session_ends_at_the_clo
     ],
 )
 def test_whole_sessions(name, now, days):
-    sink = ListSink()
+    sink = MemorySink()
     report = answer(event(name), now=at(now), sink=sink)
     assert report["requested"]["sessions"] == days
     assert report["delivered"] == 2 * 78 * len(days)
     assert [each["session"] for each in report["sessions"]] == days
-    assert sink.bars["dt"].unique().tolist() == days
+    assert sink.frame()["dt"].unique().tolist() == days
 
 
 def test_the_running_session_is_collected_as_far_as_it_has_come():
@@ -266,11 +248,11 @@ def test_the_report_tells_what_was_asked_delivered_set_aside_and_failed():
 
 @pytest.mark.parametrize("error", [Unavailable("down"), WrongInstrument("a fund"), RateLimited("enough")])
 def test_the_good_tickers_are_delivered_before_the_run_fails_for_the_bad(error):
-    sink = ListSink()
+    sink = MemorySink()
     with pytest.raises(CollectFailed) as failed:
         answer(event("last_bars"), source=ScriptedSource({"AMZN": error}), sink=sink)
-    assert sink.bars["ticker"].unique().tolist() == ["META"]
-    assert failed.value.report["delivered"] == len(sink.bars) == 6
+    assert sink.frame()["ticker"].unique().tolist() == ["META"]
+    assert failed.value.report["delivered"] == len(sink.frame()) == 6
     assert failed.value.report["sessions"][0]["failed"] == {"AMZN": error.reason}
     assert str(failed.value) == (
         f"1 of 2 tickers failed ({error.reason}): AMZN; 6 bars were delivered; the first failure: {error}"
@@ -289,11 +271,11 @@ def test_no_bars_of_any_ticker_fail_the_run():
 
 def test_nothing_is_asked_after_the_first_rate_limit():
     source = ScriptedSource({"SHOP": RateLimited("enough")})
-    sink = ListSink()
+    sink = MemorySink()
     with pytest.raises(CollectFailed):
         answer({"tickers": ["META", "SHOP", "AMZN", "NFLX"]}, source=source, sink=sink)
     assert source.asked == ["META", "SHOP"]
-    assert sink.bars["ticker"].unique().tolist() == ["META"]
+    assert sink.frame()["ticker"].unique().tolist() == ["META"]
 
 
 def test_once_the_time_is_up_nothing_more_is_asked_and_what_came_is_delivered():
@@ -305,11 +287,11 @@ def test_once_the_time_is_up_nothing_more_is_asked_and_what_came_is_delivered():
             stop.set()
             return frame
 
-    source, sink = SlowSource(), ListSink()
+    source, sink = SlowSource(), MemorySink()
     with pytest.raises(CollectFailed, match=r"1 of 2 tickers failed .*: AMZN; 6 bars .* had been stopped"):
         answer(event("last_bars"), source=source, sink=sink, stop=stop)
     assert source.asked == ["META"]
-    assert sink.bars["ticker"].unique().tolist() == ["META"]
+    assert sink.frame()["ticker"].unique().tolist() == ["META"]
 
 
 def test_many_failures_are_named_in_part_and_told_in_one_message_a_reason():

@@ -1,0 +1,96 @@
+"""A Firehose stream of our own on loopback: PutRecordBatch over real HTTP, refusing what it is told to refuse."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes.aws import CREDENTIALS, Call, Reply, refusal, serving
+
+STREAM = "tickerlake-bars"
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """Takes a batch but for the records at these places, or of these tickers."""
+
+    places: Collection[int] = ()
+    tickers: Collection[str] = ()
+    code: str = "ServiceUnavailableException"
+
+
+@dataclass
+class FakeFirehose:
+    """What the stream took, and how it answers: one entry of `script` a call, and good answers after them."""
+
+    script: list[Reply | Refusing] = field(default_factory=list)
+    refused_tickers: frozenset[str] = frozenset()
+    """Tickers that are refused in every call."""
+    calls: list[list[bytes]] = field(default_factory=list)
+    """The records of each call, taken or not."""
+    taken: list[bytes] = field(default_factory=list)
+    url: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def bars(self) -> list[dict[str, Any]]:
+        """The bars taken, in the order in which they came."""
+        return [json.loads(data) for data in self.taken]
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead botocore here, and nowhere else."""
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
+
+    def answer(self, call: Call) -> Reply:
+        with self.lock:
+            if call.operation != "PutRecordBatch":
+                return refusal(400, "UnknownOperationException", call.operation)
+            if call.body["DeliveryStreamName"] != STREAM:
+                name = call.body["DeliveryStreamName"]
+                return refusal(
+                    400, "ResourceNotFoundException", f"Firehose {name} under account 123456789012 not found."
+                )
+            records = [base64.b64decode(record["Data"]) for record in call.body["Records"]]
+            self.calls.append(records)
+            if fault := _fault(records):
+                return refusal(400, "InvalidArgumentException", fault)
+            reply = self.script.pop(0) if self.script else Refusing()
+            if isinstance(reply, Reply):
+                if reply.then == "taken":
+                    self.taken += records
+                return reply
+            return self._take(records, reply)
+
+    def _take(self, records: list[bytes], refusing: Refusing) -> Reply:
+        entries: list[dict[str, Any]] = []
+        for place, data in enumerate(records):
+            ticker = json.loads(data)["ticker"]
+            if place in refusing.places or ticker in refusing.tickers or ticker in self.refused_tickers:
+                entries.append({"ErrorCode": refusing.code, "ErrorMessage": "Slow down."})
+            else:
+                self.taken.append(data)
+                entries.append({"RecordId": str(len(self.taken))})
+        failed = sum("ErrorCode" in entry for entry in entries)
+        return Reply({"FailedPutCount": failed, "Encrypted": False, "RequestResponses": entries})
+
+
+def _fault(records: list[bytes]) -> str | None:
+    """What the real one refuses: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html"""
+    if len(records) > 500:
+        return f"{len(records)} records"
+    if sum(map(len, records)) > 4 * 1024 * 1024:
+        return "over 4 MiB"
+    return "a record over 1,000 KiB" if max(map(len, records)) > 1000 * 1024 else None
+
+
+@contextlib.contextmanager
+def running_firehose() -> Iterator[FakeFirehose]:
+    """A FakeFirehose on 127.0.0.1 until the block ends."""
+    firehose = FakeFirehose()
+    with serving(firehose.answer) as firehose.url:
+        yield firehose
