@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,12 +22,14 @@ from functions.collector.console import Date, Tickers, run_command
 from functions.collector.errors import ConfigError
 from functions.collector.importing import import_objects
 from functions.collector.sessions import Session
+from functions.collector.sinks import Sink
 from functions.collector.sinks.parquet import ParquetSink, sources_held
 from functions.collector.sources import Source
-from functions.collector.sources.recorded import local_objects
+from functions.collector.sources.recorded import RecordedObject, local_objects
 from functions.collector.sources.simulated import SimulatedSource
 
 SOURCES = ("yahoo", "simulated")
+SINKS = ("parquet", "firehose")
 _NAMED = 10
 
 
@@ -59,9 +61,17 @@ def cli() -> None:
 @click.option("--source", type=click.Choice(SOURCES), default="yahoo", show_default=True, help="Where bars come from.")
 @click.option(
     "--lake",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder of the lake; by default $LAKE_DIR, else lake, and lake-simulated for simulated bars.",
 )
+@click.option(
+    "--sink",
+    type=click.Choice(SINKS),
+    default="parquet",
+    show_default=True,
+    help="What takes the bars: files of the lake, or a Firehose stream.",
+)
+@click.option("--stream", help="With --sink firehose: name of the stream, by default $COLLECTOR_STREAM.")
 def collect_command(
     session: dt.date | None,
     first: dt.date | None,
@@ -70,6 +80,8 @@ def collect_command(
     bar_minutes: str,
     source: str,
     lake: Path | None,
+    sink: str,
+    stream: str | None,
 ) -> int:
     """Collect bars from a source: by default those of the last finished session."""
     now = _now()
@@ -82,8 +94,7 @@ def collect_command(
             f"{wanted[0].date} opens at {wanted[0].open.astimezone(sessions.EXCHANGE_TIME):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; collect it later, or leave --session out for the last finished one"
         )
-    folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
-    _refuse_mixing(folder, {source})
+    keeper, place = _open_sink(sink, source, lake, stream)
     for note in symbols.rename_notes(tickers, wanted[0].date, wanted[-1].date):
         click.echo(f"note: {note}", err=True)
     if source == "simulated":
@@ -91,8 +102,8 @@ def collect_command(
 
     windows = math.ceil(len(wanted) / giver.sessions_per_request(minutes))
     companies = {symbols.current_symbol(ticker) for ticker in tickers}
-    with _progress(f"{source} → {folder}", total=windows * len(companies)) as on_answer:
-        reports = collect(giver, ParquetSink(folder), wanted, tickers, minutes, _now, on_answer=on_answer)
+    with _progress(f"{source} → {place}", total=windows * len(companies)) as on_answer:
+        reports = collect(giver, keeper, wanted, tickers, minutes, _now, on_answer=on_answer)
     for report in reports:
         click.echo(report.line())
     reasons = _reasons(reports)
@@ -108,7 +119,7 @@ def collect_command(
 
 
 @cli.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("paths", nargs=-1, required=True)
 @click.option(
     "--timezone",
     default=sessions.EXCHANGE_TIME.key,
@@ -120,8 +131,8 @@ def collect_command(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the lake; by default $LAKE_DIR, else lake.",
 )
-def import_command(paths: tuple[Path, ...], timezone: str, lake: Path | None) -> int:
-    """Take in what an earlier deployment wrote to its bucket: files, or folders of files."""
+def import_command(paths: tuple[str, ...], timezone: str, lake: Path | None) -> int:
+    """Take in what an earlier deployment wrote to its bucket: files, folders, or s3:// URLs."""
     try:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -129,7 +140,7 @@ def import_command(paths: tuple[Path, ...], timezone: str, lake: Path | None) ->
     folder = lake or Path(os.environ.get("LAKE_DIR") or "lake")
     with _progress(f"import → {folder}") as on_object:
         report = import_objects(
-            local_objects(paths),
+            _objects(paths),
             ParquetSink(folder),
             zone,
             on_object=on_object,
@@ -179,6 +190,49 @@ def _sessions(session: dt.date | None, first: dt.date | None, last: dt.date | No
             f"{future[0].date} has not opened yet; the last finished session is {sessions.last_finished(now).date}"
         )
     return wanted
+
+
+def _open_sink(sink: str, source: str, lake: Path | None, stream: str | None) -> tuple[Sink, str]:
+    """The sink that the arguments name, and its name for a person."""
+    if sink == "parquet":
+        if stream:
+            raise ConfigError("--stream goes with --sink firehose; leave it out, or name that sink")
+        folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
+        _refuse_mixing(folder, {source})
+        return ParquetSink(folder), str(folder)
+    name = stream or os.environ.get("COLLECTOR_STREAM")
+    if lake or not name:
+        raise ConfigError("--sink firehose sends to a stream: name it with --stream, and leave --lake out")
+    if source == "simulated":
+        raise ConfigError("simulated bars are not sent to a stream, where they would join real ones; leave --sink out")
+    with _aws():
+        from functions.collector.sinks.firehose import open_firehose  # noqa: PLC0415
+
+        return open_firehose(name), name
+
+
+def _objects(paths: Sequence[str]) -> Iterator[RecordedObject]:
+    """The objects that `paths` name, on this machine or in S3; ConfigError where both are named at once."""
+    remote = [path for path in paths if path.startswith("s3://")]
+    if not remote:
+        return local_objects([Path(path) for path in paths])
+    if len(remote) < len(paths):
+        raise ConfigError("s3:// URLs and local paths cannot be imported at once; import one, then the other")
+    with _aws():
+        from functions.collector.sources.s3 import s3_objects  # noqa: PLC0415
+
+        return s3_objects(remote)
+
+
+@contextmanager
+def _aws() -> Generator[None]:
+    """Says what to install where the driver for AWS, which the local flow does not need, is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("boto3", "botocore"):
+            raise
+        raise ConfigError(f"talking to AWS needs the package {error.name}; install it: pip install boto3") from error
 
 
 def _refuse_mixing(lake: Path, coming: set[str]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from functions.collector import bars, symbols
-from functions.collector.errors import ConfigError, NoData, RateLimited, SourceError
+from functions.collector.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError
 from functions.collector.sessions import Session, sessions_between
 from functions.collector.sinks import Rejected, Sink
 from functions.collector.sources import BAR_COLUMNS, Source
@@ -119,7 +119,7 @@ def _ask(
 
     def ask(symbol: str) -> pd.DataFrame | SourceError:
         if stop.is_set():
-            return RateLimited("not asked: the run had been stopped")
+            return NotAsked("the run had been stopped")
         try:
             return source.bars(symbol, window, bar_minutes)
         except RateLimited as error:

@@ -6,10 +6,12 @@
     │   ├── RateLimited      it refuses to answer for now: the run stops
     │   ├── Unavailable      it cannot be reached, or answers with something that is no answer
     │   ├── NoData           it has no bars of this ticker in this window
-    │   └── WrongInstrument  the symbol is not an equity
+    │   ├── WrongInstrument  the symbol is not an equity
+    │   └── NotAsked         the run had been stopped before its turn came
     ├── SinkError          bars could not be stored; `undelivered` says how many
     ├── QueryFailed        an engine could not run a query
-    └── LakeEmpty          the lake holds no bars at all
+    ├── LakeEmpty          the lake holds no bars at all
+    └── CollectFailed      (functions/collector/handler.py) tickers gave no bars; the others were delivered
 
 A message says what happened, the value, what is allowed and the next step, in one line.
 """
@@ -55,6 +57,12 @@ class WrongInstrument(SourceError):
     """The symbol names something that is not an equity, such as a fund that took over a name."""
 
     reason = "wrong-instrument"
+
+
+class NotAsked(SourceError):
+    """The run had been stopped, by a rate limit, by hand or by its time, before this ticker's turn came."""
+
+    reason = "not-asked"
 
 
 class SinkError(TickerlakeError):

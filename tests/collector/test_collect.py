@@ -74,7 +74,8 @@ def test_the_first_rate_limit_ends_the_asking_and_keeps_what_had_come():
 
     assert source.asked == ["META", "SNAP"]
     assert set(sink.frame()["ticker"]) == {"META"}
-    assert {each.reason for report in reports for each in report.failures} == {"rate-limited"}
+    assert [each.reason for each in reports[0].failures] == ["rate-limited", "not-asked", "not-asked"]
+    assert {each.reason for each in reports[-1].failures} == {"not-asked"}
     assert [each.ticker for each in reports[-1].failures] == ["META", "SNAP", "AMZN", "TTD"]
 
 

@@ -146,6 +146,10 @@ def test_a_session_yahoo_no_longer_serves_is_refused_with_the_oldest_that_works(
         (["--tickers", ""], "is not a symbol"),
         (["--bar-minutes", "7"], "'7' is not one of '1', '2', '5'"),
         (["--source", "bloomberg"], "'bloomberg' is not one of"),
+        (["--sink", "firehose"], "name it with --stream"),
+        (["--sink", "firehose", "--stream", "x", "--lake", "y"], "leave --lake out"),
+        (["--sink", "firehose", "--stream", "x", "--source", "simulated"], "are not sent to a stream"),
+        (["--stream", "x"], "--stream goes with --sink firehose"),
         (["--nonsense"], "--nonsense"),
         (["surplus"], "surplus"),
     ],
@@ -214,7 +218,8 @@ def test_import_takes_in_every_form_and_counts_what_it_read(call, tmp_path):
     ("arguments", "told"),
     [
         ([], "Missing argument 'PATHS...'"),
-        (["nowhere"], "'nowhere' does not exist"),
+        (["nowhere"], "nowhere"),
+        (["s3://bucket/prefix", "nowhere"], "import one, then the other"),
         ([".", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
     ],
 )
