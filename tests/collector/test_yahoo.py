@@ -247,7 +247,7 @@ def test_the_first_429_ends_the_run_and_what_had_come_is_kept(source, yahoo, pau
     # The others in flight at that moment, three at most, can no longer be called back.
     assert 6 <= len(yahoo.requests) <= 9
     assert sink.tickers() == dict.fromkeys(yahoo.charts[:5], 78)
-    assert {failure.reason for failure in report.failures} == {"rate-limited"}
+    assert {failure.reason for failure in report.failures} == {"rate-limited", "not-asked"}
     assert len(report.failures) == 6
     assert pauses == []
 
