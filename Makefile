@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 
 LOCAL_SETS := dashboard/requirements.txt functions/collector/requirements.txt
 
-.PHONY: help run setup test check lint types format bench package up lock clean screenshots dashboard dashboard-aws
+.PHONY: help run setup test check lint types format bench screenshots package up dashboard-aws lock clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +37,7 @@ setup: $(VENV)/.whole ## Set up everything, without running anything
 test: $(VENV)/.whole ## Set up and run every test that needs no cloud account
 	@$(PY) -m pytest
 
-check: $(VENV)/.whole lint types test ## Lint, format, types and tests: what CI runs
+check: lint types package test ## Lint, format, types and tests: what CI runs
 
 lint: $(VENV)/.whole ## Lint, and check the format
 	@$(PY) -m ruff check .
@@ -49,6 +49,22 @@ types: $(VENV)/.whole ## Check the types
 format: $(VENV)/.whole ## Format the code, and mend what the linter can mend
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+bench: $(VENV)/.whole ## Measure how fast it is, as ratios to a baseline of the same run
+	@$(PY) -m tests.bench
+
+screenshots: $(VENV)/.whole ## Take the README's pictures anew, from a simulated lake
+	@$(PY) -m tests.dashboard.screenshots
+
+package: $(VENV)/.whole ## Build the Lambda's zip, build/collector.zip
+	@$(PY) -m infra.packaging
+
+up: package ## Deploy with Pulumi: the same as `pulumi up`
+	@pulumi up
+
+dashboard-aws: $(VENV)/.whole ## Open the dashboard on the deployed stack's lake
+	@settings="$$(pulumi stack output --json | $(PY) -m infra.settings)" && \
+	env $$settings $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
 
 PIN = $(VENV)/bin/uv pip compile --quiet --universal --no-header
 lock: $(VENV)/.whole ## Pin every set of requirements anew, after a change of a requirements.in

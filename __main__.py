@@ -1,0 +1,22 @@
+"""Tickerlake in one AWS account: settings → stack → exports. `pulumi up` runs this."""
+
+import datetime as dt
+
+import pulumi
+
+from functions.collector.errors import TickerlakeError
+from functions.collector.sessions import exchange_date
+from infra import config, packaging
+from infra.stack import Stack
+
+try:
+    settings = config.load()
+    package = packaging.package(settings.collector_zip)
+except TickerlakeError as error:
+    # Pulumi tells a RunError without a traceback.
+    raise pulumi.RunError(str(error)) from error
+
+stack = Stack(settings, package, today=exchange_date(dt.datetime.now(dt.UTC)))
+
+pulumi.export("tickerlake", stack.outputs)
+pulumi.export("readme", stack.readme())

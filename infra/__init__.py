@@ -1,0 +1,1 @@
+"""The cloud: what `pulumi up` stands up in one AWS account."""

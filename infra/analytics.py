@@ -1,0 +1,170 @@
+"""Analytics: the Athena workgroup, the queries as its console lists them, and who may ask them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import athena, glue, iam, s3
+
+import queries.catalog
+from functions.collector.sessions import sessions_between
+from infra.access import Place, allow, document
+from infra.lake import BARS_PREFIX
+
+_MEGABYTE = 1_000_000
+DAYS = 7
+"""How many days back the console's queries look, until whoever runs them writes something else."""
+
+
+@dataclass(frozen=True)
+class AnalyticsArgs:
+    """What analytics is told."""
+
+    place: Place
+    bucket: s3.Bucket
+    results: s3.Bucket
+    database: glue.CatalogDatabase
+    table_arns: list[pulumi.Output[str]]
+    workgroup_name: str
+    stream_arn: pulumi.Output[str]
+    crawler_arn: pulumi.Output[str]
+    scan_limit_mb: int
+    today: dt.date
+
+
+class Analytics(pulumi.ComponentResource):
+    """Where SQL is run, within limits."""
+
+    workgroup: athena.Workgroup
+    reader: iam.Policy
+    """What the dashboard and the command line need: asking and reading, nothing else."""
+
+    def __init__(self, name: str, args: AnalyticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tickerlake:analytics:Analytics", name, None, opts)
+        self.workgroup = athena.Workgroup(
+            f"{name}-workgroup",
+            name=args.workgroup_name,
+            description="Queries of the bars, each within the scan limit",
+            configuration=athena.WorkgroupConfigurationArgs(
+                enforce_workgroup_configuration=True,
+                publish_cloudwatch_metrics_enabled=True,
+                bytes_scanned_cutoff_per_query=args.scan_limit_mb * _MEGABYTE,
+                engine_version=athena.WorkgroupConfigurationEngineVersionArgs(
+                    # The default, AUTO, would let the dialect change under the queries.
+                    selected_engine_version="Athena engine version 3"
+                ),
+                result_configuration=athena.WorkgroupConfigurationResultConfigurationArgs(
+                    output_location=pulumi.Output.concat("s3://", args.results.bucket, "/"),
+                    expected_bucket_owner=args.place.account,
+                    encryption_configuration=athena.WorkgroupConfigurationResultConfigurationEncryptionConfigurationArgs(
+                        encryption_option="SSE_S3"
+                    ),
+                ),
+            ),
+            # Athena keeps the history of queries in the workgroup, and deletes it only together with that.
+            force_destroy=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        for query in queries.catalog.names():
+            athena.NamedQuery(
+                f"{name}-{query.replace('_', '-')}",
+                name=query,
+                description=queries.catalog.load(query).purpose,
+                database=args.database.name,
+                workgroup=self.workgroup.id,
+                query=console_sql(query, args.today),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.reader = iam.Policy(
+            f"{name}-reader",
+            description="Ask the queries of Tickerlake and see how it fares",
+            policy=document(*self._reading(args)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"workgroup": self.workgroup.name, "reader": self.reader.arn})
+
+    def _reading(self, args: AnalyticsArgs) -> list:
+        return [
+            allow(
+                "Ask",
+                [
+                    "athena:BatchGetNamedQuery",
+                    "athena:BatchGetQueryExecution",
+                    "athena:GetNamedQuery",
+                    "athena:GetQueryExecution",
+                    "athena:GetQueryResults",
+                    "athena:GetWorkGroup",
+                    "athena:ListNamedQueries",
+                    "athena:ListQueryExecutions",
+                    "athena:StartQueryExecution",
+                    "athena:StopQueryExecution",
+                ],
+                [self.workgroup.arn],
+            ),
+            allow(
+                "ReadTable",
+                [
+                    "glue:BatchGetPartition",
+                    "glue:GetDatabase",
+                    "glue:GetPartition",
+                    "glue:GetPartitions",
+                    "glue:GetTable",
+                    "glue:GetTables",
+                ],
+                args.table_arns,
+            ),
+            allow("FindBuckets", ["s3:GetBucketLocation"], [args.bucket.arn, args.results.arn]),
+            allow(
+                "ListBars",
+                ["s3:ListBucket"],
+                [args.bucket.arn],
+                {"StringLike": {"s3:prefix": [BARS_PREFIX.rstrip("/"), f"{BARS_PREFIX}*"]}},
+            ),
+            allow("ReadBars", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")]),
+            allow("ListResults", ["s3:ListBucket", "s3:ListBucketMultipartUploads"], [args.results.arn]),
+            allow(
+                "KeepResults",
+                ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
+                [pulumi.Output.concat(args.results.arn, "/*")],
+            ),
+            allow("SeeStream", ["firehose:DescribeDeliveryStream"], [args.stream_arn]),
+            allow("SeeCrawler", ["glue:GetCrawler"], [args.crawler_arn]),
+            # All alarms of the account: CloudWatch does not narrow a list of alarms by their names.
+            allow("SeeAlarms", ["cloudwatch:DescribeAlarms"], [args.place.arn("cloudwatch", "alarm:*")]),
+            # These two know no resource:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+            allow("SeeMetrics", ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
+        ]
+
+
+def console_sql(name: str, today: dt.date) -> str:
+    """The query `name` as it runs in the console: the last seven days, every ticker.
+
+    Its days are counted by SQL when it runs, so that a deployment does not change it. Only the exchange's calendar,
+    of which SQL knows nothing, is written out: the quarter of `today` with the one before and the one after.
+    """
+    query = queries.catalog.load(name)
+    # The inner CAST is for DuckDB, where a day less a week is a timestamp.
+    first = f"CAST(CAST(current_date - INTERVAL '{DAYS}' DAY AS date) AS varchar)"
+    last = "CAST(current_date AS varchar)"
+    values = {"first": first, "last": last, "tickers": "('*')", "calendar": _calendar(first, today)}
+    given = ", ".join(parameter.name for parameter in query.parameters)
+    return (
+        f"-- As deployed: the last {DAYS} days, every ticker. Edit to taste what stands for {given}.\n"
+        f"{query.sql % {parameter.name: values[parameter.name] for parameter in query.parameters}}"
+    )
+
+
+def _calendar(first: str, today: dt.date) -> str:
+    """An expression for the finished sessions from `first` on, as `coverage` takes them."""
+    quarter = today.year * 4 + (today.month - 1) // 3
+    starts = [dt.date(number // 4, number % 4 * 3 + 1, 1) for number in (quarter - 1, quarter + 2)]
+    entries = ";".join(
+        f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {session.close:%Y-%m-%d %H:%M:%S}"
+        for session in sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
+    )
+    # Today's session is left out: while it runs, its bars to come would be told as missing.
+    finished = f"substr(entry, 1, 10) >= {first} AND substr(entry, 1, 10) < CAST(current_date AS varchar)"
+    return f"array_join(filter(split('{entries}', ';'), entry -> {finished}), ';')"

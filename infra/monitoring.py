@@ -1,0 +1,339 @@
+"""Monitoring: a dashboard, alarms, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import budgets, cloudwatch, sns
+
+from infra.access import Place
+from infra.collector import METRICS_NAMESPACE
+from infra.config import COLLECTOR_TIMEOUT_SECONDS
+
+_LATE_SECONDS = 15 * 60
+_MINUTES = 60
+_HOURS = 60 * _MINUTES
+
+
+@dataclass(frozen=True)
+class MonitoringArgs:
+    """What monitoring is told."""
+
+    place: Place
+    stack_name: str
+    function_name: pulumi.Input[str]
+    queue_name: pulumi.Input[str]
+    stream_name: pulumi.Input[str]
+    crawler_name: pulumi.Input[str]
+    workgroup_name: pulumi.Input[str]
+    alarm_email: str
+    """Who hears of alarms; empty for nobody."""
+    monthly_budget_usd: int
+    """What the account may cost a month before `alarm_email` hears of it; 0 for no budget."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm on one metric: what it means, when it rings, and what then to do."""
+
+    name: str
+    says: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, pulumi.Input[str]]
+    statistic: str
+    period: int
+    """Seconds."""
+    periods: int
+    operator: str
+    threshold: float
+    missing: str = "notBreaching"
+    """What no data means. Markets sleep: by itself it means nothing."""
+    expression: str = ""
+    """What is held against the threshold instead of the metric itself, which it knows as `metric`."""
+
+
+class Monitoring(pulumi.ComponentResource):
+    """Who watches, and whom they tell."""
+
+    topic: sns.Topic
+    dashboard: cloudwatch.Dashboard
+    dashboard_url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tickerlake:monitoring:Monitoring", name, None, opts)
+        # Not encrypted by the key that AWS manages for SNS: CloudWatch may not use it, and its alarms would be lost.
+        # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+        self.topic = sns.Topic(f"{name}-alarms", opts=pulumi.ResourceOptions(parent=self))
+        if args.alarm_email:
+            sns.TopicSubscription(
+                f"{name}-email",
+                topic=self.topic.arn,
+                protocol="email",
+                endpoint=args.alarm_email,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        rule = self._crawler_failure(name, args)
+        self._topic_policy(name, args, rule)
+        for alarm in alarms(args):
+            self._alarm(f"{name}-{alarm.name}", args, alarm)
+        self.dashboard = cloudwatch.Dashboard(
+            f"{name}-dashboard",
+            dashboard_name=args.stack_name,
+            dashboard_body=pulumi.Output.json_dumps({"widgets": widgets(args, rule.name)}),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.dashboard_url = pulumi.Output.concat(
+            f"https://{args.place.region}.console.aws.amazon.com/cloudwatch/home?region={args.place.region}"
+            "#dashboards:name=",
+            self.dashboard.dashboard_name,
+        )
+        if args.monthly_budget_usd:
+            self._budget(name, args)
+        self.register_outputs({"topic": self.topic.arn, "dashboard_url": self.dashboard_url})
+
+    def _crawler_failure(self, name: str, args: MonitoringArgs) -> cloudwatch.EventRule:
+        """Tells the topic of a crawl that failed; crawlers have no metric that an alarm could watch."""
+        rule = cloudwatch.EventRule(
+            f"{name}-crawler-failed",
+            description="The crawler failed: see its log group /aws-glue/crawlers",
+            event_pattern=pulumi.Output.json_dumps(
+                {
+                    "source": ["aws.glue"],
+                    "detail-type": ["Glue Crawler State Change"],
+                    "detail": {"crawlerName": [args.crawler_name], "state": ["Failed"]},
+                }
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        cloudwatch.EventTarget(
+            f"{name}-crawler-failed-topic",
+            rule=rule.name,
+            arn=self.topic.arn,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return rule
+
+    def _topic_policy(self, name: str, args: MonitoringArgs, rule: cloudwatch.EventRule) -> None:
+        def may_publish(sid: str, service: str, condition: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                "Sid": sid,
+                "Effect": "Allow",
+                "Principal": {"Service": f"{service}.amazonaws.com"},
+                "Action": "sns:Publish",
+                "Resource": self.topic.arn,
+                "Condition": condition,
+            }
+
+        of_this_account = {"StringEquals": {"aws:SourceAccount": args.place.account}}
+        sns.TopicPolicy(
+            f"{name}-alarms-policy",
+            arn=self.topic.arn,
+            policy=pulumi.Output.json_dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        may_publish("Alarms", "cloudwatch", of_this_account),
+                        may_publish("CrawlerFailures", "events", {"ArnEquals": {"aws:SourceArn": rule.arn}}),
+                    ],
+                }
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _alarm(self, name: str, args: MonitoringArgs, alarm: Alarm) -> None:
+        by_metric = not alarm.expression
+        cloudwatch.MetricAlarm(
+            name,
+            name=f"{args.stack_name}-{alarm.name}",
+            alarm_description=alarm.says,
+            namespace=alarm.namespace if by_metric else None,
+            metric_name=alarm.metric if by_metric else None,
+            dimensions=alarm.dimensions if by_metric else None,
+            statistic=alarm.statistic if by_metric else None,
+            period=alarm.period if by_metric else None,
+            metric_queries=None if by_metric else _queries(alarm),
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.periods,
+            comparison_operator=alarm.operator,
+            threshold=alarm.threshold,
+            treat_missing_data=alarm.missing,
+            alarm_actions=[self.topic.arn],
+            ok_actions=[self.topic.arn],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _budget(self, name: str, args: MonitoringArgs) -> None:
+        # Of the whole account: a budget by tag stays silent until somebody activates the tag for billing by hand.
+        budgets.Budget(
+            f"{name}-budget",
+            budget_type="COST",
+            time_unit="MONTHLY",
+            limit_amount=str(args.monthly_budget_usd),
+            limit_unit="USD",
+            notifications=[
+                budgets.BudgetNotificationArgs(
+                    comparison_operator="GREATER_THAN",
+                    notification_type=kind,
+                    threshold=percent,
+                    threshold_type="PERCENTAGE",
+                    subscriber_email_addresses=[args.alarm_email],
+                )
+                for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _queries(alarm: Alarm) -> list[cloudwatch.MetricAlarmMetricQueryArgs]:
+    """The alarm's metric, and the expression over it that the threshold is for."""
+    return [
+        cloudwatch.MetricAlarmMetricQueryArgs(
+            id="metric",
+            return_data=False,
+            metric=cloudwatch.MetricAlarmMetricQueryMetricArgs(
+                namespace=alarm.namespace,
+                metric_name=alarm.metric,
+                dimensions=alarm.dimensions,
+                stat=alarm.statistic,
+                period=alarm.period,
+            ),
+        ),
+        cloudwatch.MetricAlarmMetricQueryArgs(
+            id="expression", return_data=True, expression=alarm.expression, label=alarm.name
+        ),
+    ]
+
+
+def alarms(args: MonitoringArgs) -> list[Alarm]:
+    """What rings, and when.
+
+    Two of them are the heartbeat, and know no calendar: the schedule starts the function every day from nine to five
+    and sweeps every day, holidays too. `session-heartbeat` looks, in the hours that belong to the session in summer
+    and in winter (15 to 20 UTC), whether the function is started at all. `collector-silent` rings when no bar at all
+    was delivered for longer than from one sweep to the next; that is the one alarm for which no data is the very thing
+    to ring for. On a new stack it rings until the first bar arrives.
+    """
+    firehose = {"DeliveryStreamName": args.stream_name}
+    function = {"FunctionName": args.function_name}
+    above, below = "GreaterThanThreshold", "LessThanThreshold"
+    return [
+        Alarm(
+            "collector-failing",
+            "Three runs in a row failed. See the function's log for the tickers and the reasons.",
+            *("AWS/Lambda", "Errors", function, "Sum", 5 * _MINUTES, 3, above, 0),
+        ),
+        Alarm(
+            "collector-throttled",
+            "Lambda turned runs away. Reserve more concurrency, or see what holds a run up.",
+            *("AWS/Lambda", "Throttles", function, "Sum", 5 * _MINUTES, 3, above, 0),
+        ),
+        Alarm(
+            "collector-slow",
+            f"A run took more than 80 % of its {COLLECTOR_TIMEOUT_SECONDS} seconds. Lower tickersPerShard.",
+            *("AWS/Lambda", "Duration", function, "Maximum", 5 * _MINUTES, 1, above, COLLECTOR_TIMEOUT_SECONDS * 800),
+        ),
+        Alarm(
+            "session-heartbeat",
+            "For half an hour of the session the collector was not started. See whether its schedules are enabled.",
+            *("AWS/Lambda", "Invocations", function, "Sum", 10 * _MINUTES, 3, below, 1),
+            expression="IF(HOUR(FILL(metric, 0)) >= 15 AND HOUR(FILL(metric, 0)) < 20, FILL(metric, 0), 1)",
+        ),
+        Alarm(
+            "collector-silent",
+            "No bar was delivered for 26 hours, though a sweep collects a session every day. See the function's log.",
+            METRICS_NAMESPACE,
+            "BarsDelivered",
+            {"service": args.function_name},
+            *("Sum", _HOURS, 26, below, 1, "breaching"),
+        ),
+        Alarm(
+            "failures-waiting",
+            "Events that could not be handled wait in the queue. Read them, mend the cause, send them again.",
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": args.queue_name},
+            *("Maximum", 5 * _MINUTES, 1, above, 0),
+        ),
+        Alarm(
+            "delivery-late",
+            f"Bars have waited more than {_LATE_SECONDS // 60} minutes for the lake. See the stream's log.",
+            *("AWS/Firehose", "DeliveryToS3.DataFreshness", firehose, "Maximum", 5 * _MINUTES, 1, above, _LATE_SECONDS),
+        ),
+        Alarm(
+            "conversion-failing",
+            "Records did not fit the table and lie under errors/ in the bucket.",
+            *("AWS/Firehose", "FailedConversion.Records", firehose, "Sum", 5 * _MINUTES, 1, above, 0),
+        ),
+    ]
+
+
+def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[str, Any]]:
+    """The dashboard: how bars come in, how they are delivered, how they are read; three charts a row."""
+    firehose = ("DeliveryStreamName", args.stream_name)
+    function = ("FunctionName", args.function_name)
+    collector = ("service", args.function_name)
+    charts: list[tuple[str, str, list[list[Any]]]] = [
+        ("Incoming records", "Sum", [["AWS/Firehose", "IncomingRecords", *firehose]]),
+        ("Delivery success", "Average", [["AWS/Firehose", "DeliveryToS3.Success", *firehose]]),
+        ("Data freshness, seconds", "Maximum", [["AWS/Firehose", "DeliveryToS3.DataFreshness", *firehose]]),
+        (
+            "Bars per run",
+            "Sum",
+            [
+                [{"expression": "delivered / runs", "label": "Bars per run", "id": "bars"}],
+                [METRICS_NAMESPACE, "BarsDelivered", *collector, {"id": "delivered", "visible": False}],
+                [METRICS_NAMESPACE, "Runs", *collector, {"id": "runs", "visible": False}],
+            ],
+        ),
+        (
+            "Records set aside, tickers failed",
+            "Sum",
+            [
+                [METRICS_NAMESPACE, "RecordsSetAside", *collector],
+                [METRICS_NAMESPACE, "TickersFailed", *collector],
+                ["AWS/Firehose", "FailedConversion.Records", *firehose],
+            ],
+        ),
+        ("Collector duration, ms", "Maximum", [["AWS/Lambda", "Duration", *function]]),
+        (
+            "Collector runs",
+            "Sum",
+            [["AWS/Lambda", metric, *function] for metric in ("Invocations", "Errors", "Throttles")],
+        ),
+        (
+            "Failures waiting, crawls failed",
+            "Maximum",
+            [
+                ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", args.queue_name],
+                ["AWS/Events", "MatchedEvents", "RuleName", crawler_rule, {"stat": "Sum"}],
+            ],
+        ),
+        ("Athena bytes scanned", "Sum", [[{"expression": _scanned(args.workgroup_name), "id": "scanned"}]]),
+    ]
+    return [
+        {
+            "type": "metric",
+            "x": number % 3 * 8,
+            "y": number // 3 * 6,
+            "width": 8,
+            "height": 6,
+            "properties": {
+                "title": title,
+                "region": args.place.region,
+                "stat": statistic,
+                "period": 300,
+                "metrics": metrics,
+            },
+        }
+        for number, (title, statistic, metrics) in enumerate(charts)
+    ]
+
+
+def _scanned(workgroup: pulumi.Input[str]) -> pulumi.Output[str]:
+    # Athena counts by the query's type and state as well, so the workgroup alone names no metric.
+    found = 'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup='
+    return pulumi.Output.concat(f"SEARCH('{found}\"", workgroup, "\"', 'Sum')")

@@ -1,0 +1,517 @@
+"""The rules, as plain functions over a resource's type and inputs; each yields what is wrong, in words.
+
+They hold what neither the types of pulumi_aws nor the service models of botocore know: what a text must say
+inside, which settings go together only in one way, and what this project asks of itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zoneinfo
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Props = Mapping[str, Any]
+Rule = Callable[[Props], Iterator[str]]
+
+SECONDS_BETWEEN_RUNS = 300
+WITHOUT_RESOURCE = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"})
+"""Actions that know no resource, so that `*` is all one can write."""
+POLICY_PROPERTIES = {
+    "aws:iam/role:Role": "assumeRolePolicy",
+    "aws:iam/rolePolicy:RolePolicy": "policy",
+    "aws:iam/policy:Policy": "policy",
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
+
+_ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:.+")
+_S3_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.*/)?")
+_DAY_OF_WEEK = r"(MON|TUE|WED|THU|FRI|SAT|SUN|[1-7])"
+_CRON_FIELDS = (
+    re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,\d{1,2})*"),
+    re.compile(r"(\*|\d{1,2}(-\d{1,2})?)(/\d{1,2})?(,\d{1,2})*"),
+    re.compile(r"\?|\*|L|\d{1,2}(-\d{1,2})?(,\d{1,2})*"),
+    re.compile(r"\*|[A-Z0-9,/-]+"),
+    re.compile(rf"\?|\*|{_DAY_OF_WEEK}(-{_DAY_OF_WEEK})?(,{_DAY_OF_WEEK})*"),
+    re.compile(r"\*|\d{4}(-\d{4})?"),
+)
+_CRON_LIMITS = ((0, 59), (0, 23))
+_RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
+
+
+def violations(resource_type: str, props: Props) -> Iterator[str]:
+    """What is wrong with one resource by itself."""
+    if resource_type in POLICY_PROPERTIES:
+        yield from policy_document(props[POLICY_PROPERTIES[resource_type]])
+    for rule in RULES.get(resource_type, ()):
+        yield from rule(props)
+
+
+def stack_violations(resources: Iterable[tuple[str, Props]]) -> Iterator[str]:
+    """What is wrong with resources together."""
+    resources = list(resources)
+    yield from _unguarded_buckets(resources)
+    yield from _streams_beside_their_table(resources)
+
+
+# Policy documents
+
+
+def policy_document(text: str) -> Iterator[str]:
+    """A policy grants named actions on named resources to named principals."""
+    try:
+        statements = json.loads(text)["Statement"]
+    except (ValueError, KeyError, TypeError):
+        yield "a policy that is no JSON document with statements"
+        return
+    for statement in statements:
+        if statement.get("Effect") != "Deny":
+            yield from _grant(statement)
+
+
+def _grant(statement: Props) -> Iterator[str]:
+    actions, resources = _listed(statement.get("Action")), _listed(statement.get("Resource"))
+    where = statement.get("Sid", ", ".join(actions))
+    if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
+        yield f"the policy statement {where} grants all but something; name what it grants"
+    for action in actions:
+        if not re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action):
+            yield f"the policy statement {where} grants {action!r}; name each action"
+    if "*" in resources and not set(actions) <= WITHOUT_RESOURCE:
+        yield f"the policy statement {where} grants on every resource; name them"
+    for resource in resources:
+        if resource != "*" and not _ARN.fullmatch(resource):
+            yield f"the policy statement {where} names {resource!r}, which is no ARN"
+    principal = statement.get("Principal")
+    if principal is not None and (not isinstance(principal, Mapping) or "*" in _listed(principal.get("AWS"))):
+        yield f"the policy statement {where} grants to anybody"
+    for action in actions:
+        yield from _misplaced(where, action, resources)
+
+
+def _misplaced(where: str, action: str, resources: Sequence[str]) -> Iterator[str]:
+    """s3:ListBucket is asked of the bucket, s3:GetObject of what is in it; the other way round neither ever matches."""
+    for resource in resources:
+        if re.fullmatch(r"s3:(Get|Put|Delete)Object", action) and re.fullmatch(r"arn:aws[a-z-]*:s3:::[^/]+", resource):
+            yield f"the policy statement {where} grants {action} on a bucket, not on its objects"
+        if action == "s3:ListBucket" and re.fullmatch(r"arn:aws[a-z-]*:s3:::[^/]+/.*", resource):
+            yield f"the policy statement {where} grants {action} on objects, not on their bucket"
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+# Schedules
+
+
+def cron(expression: str) -> Iterator[str]:
+    """`cron(minute hour day month weekday year)`, one of the days being `?`: EventBridge's own six fields."""
+    fields = expression.removeprefix("cron(").removesuffix(")").split(" ")
+    if not (expression.startswith("cron(") and expression.endswith(")") and len(fields) == len(_CRON_FIELDS)):
+        yield f"the schedule {expression!r} is not cron() of six fields"
+        return
+    for field, allowed in zip(fields, _CRON_FIELDS, strict=True):
+        if not allowed.fullmatch(field):
+            yield f"the schedule {expression!r} has the field {field!r}"
+    for field, (low, high) in zip(fields, _CRON_LIMITS, strict=False):
+        if any(not low <= int(number) <= high for number in re.findall(r"\d+", field)):
+            yield f"the schedule {expression!r} has {field!r} outside {low} to {high}"
+    if (fields[2] == "?") == (fields[4] == "?"):
+        yield f"the schedule {expression!r} needs `?` for the day of the month or for that of the week"
+
+
+def _schedule(props: Props) -> Iterator[str]:
+    expression = props.get("scheduleExpression", "")
+    if not _RATE.fullmatch(expression):
+        yield from cron(expression)
+    zone = props.get("scheduleExpressionTimezone", "UTC")
+    if zone not in zoneinfo.available_timezones():
+        yield f"the schedule's time zone {zone!r} does not exist"
+    window = props.get("flexibleTimeWindow", {})
+    if (window.get("mode") == "FLEXIBLE") != bool(window.get("maximumWindowInMinutes")):
+        yield "a FLEXIBLE schedule says how many minutes, and one that is OFF says none"
+    target = props.get("target", {})
+    for key in ("arn", "roleArn"):
+        if not _ARN.fullmatch(str(target.get(key))):
+            yield f"the schedule's target has {key} {target.get(key)!r}, which is no ARN"
+    if not isinstance(_json(target.get("input", "{}")), dict):
+        yield f"the schedule's input {target.get('input')!r} is no JSON object"
+    if not target.get("deadLetterConfig"):
+        yield "the schedule loses what it cannot deliver; give its target a dead-letter queue"
+
+
+# The function
+
+
+def _function(props: Props) -> Iterator[str]:
+    if props.get("packageType", "Zip") == "Zip":
+        for key in ("handler", "runtime"):
+            if not props.get(key):
+                yield f"a function from a zip needs a {key}"
+        if not (props.get("code") or (props.get("s3Bucket") and props.get("s3Key"))):
+            yield "the function has no code"
+    if props.get("handler") and not re.fullmatch(r"\w+(\.\w+)+", props["handler"]):
+        yield f"the function's handler {props['handler']!r} is not module.function"
+    if not 1 <= props.get("timeout", 3) < SECONDS_BETWEEN_RUNS:
+        yield f"the function may run for {props.get('timeout')} seconds, into the run after it"
+    if props.get("reservedConcurrentExecutions") == 0:
+        yield "a function with no reserved concurrency at all never runs"
+    if not props.get("loggingConfig", {}).get("logGroup"):
+        yield "the function logs to a group that Lambda makes up, and keeps for ever; name one"
+    yield from _environment(props.get("environment", {}).get("variables", {}))
+
+
+def _environment(variables: Props) -> Iterator[str]:
+    for key, value in variables.items():
+        if re.search(r"SECRET|PASSWORD|ACCESS_KEY", key):
+            yield f"the function's environment shows {key} to whoever may read its configuration"
+        if isinstance(value, str) and value == "":
+            yield f"the function's environment leaves {key} empty"
+
+
+def _event_invoke_config(props: Props) -> Iterator[str]:
+    destination = props.get("destinationConfig", {}).get("onFailure", {}).get("destination", "")
+    if not _ARN.fullmatch(destination):
+        yield f"failed events go to {destination!r}, which is no ARN"
+
+
+# Delivery
+
+
+def _stream(props: Props) -> Iterator[str]:
+    if not props.get("serverSideEncryption", {}).get("enabled"):
+        yield "the stream keeps its records unencrypted"
+    destination = props.get("extendedS3Configuration")
+    if destination is None or props.get("destination") != "extended_s3":
+        yield f"the stream goes to {props.get('destination')!r}; the lake is on S3"
+        return
+    for key in ("roleArn", "bucketArn"):
+        if not _ARN.fullmatch(str(destination.get(key))):
+            yield f"the stream has {key} {destination.get(key)!r}, which is no ARN"
+    prefix, errors = destination.get("prefix", ""), destination.get("errorOutputPrefix", "")
+    if "!{" in prefix and not errors:
+        yield "a prefix with expressions needs an error prefix"
+    table = prefix.split("!{", maxsplit=1)[0].rpartition("/")[0]
+    if table and errors.startswith(f"{table}/"):
+        yield f"the error prefix {errors!r} lies inside the table's {table}/, where queries would read it"
+    if not prefix.endswith("/"):
+        yield f"the prefix {prefix!r} does not end with a slash, so the partition runs into the file's name"
+    if errors and "!{firehose:error-output-type}" not in errors:
+        yield "the error prefix does not tell what went wrong; it needs !{firehose:error-output-type}"
+    yield from _partitioning(destination, prefix)
+    yield from _conversion(destination)
+    if not destination.get("cloudwatchLoggingOptions", {}).get("enabled"):
+        yield "the stream does not tell what it could not deliver"
+
+
+def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
+    asked = set(re.findall(r"!\{partitionKeyFromQuery:(\w+)\}", prefix))
+    dynamic = destination.get("dynamicPartitioningConfiguration", {}).get("enabled", False)
+    processing = destination.get("processingConfiguration", {})
+    processors = processing.get("processors", []) if processing.get("enabled") else []
+    parameters = {
+        parameter["parameterName"]: parameter["parameterValue"]
+        for processor in processors
+        if processor.get("type") == "MetadataExtraction"
+        for parameter in processor.get("parameters", [])
+    }
+    query = parameters.get("MetadataExtractionQuery", "")
+    if asked and not dynamic:
+        yield "a prefix with partition keys needs dynamic partitioning"
+    if dynamic and not query:
+        yield "dynamic partitioning needs a processor that extracts the keys"
+    if query and parameters.get("JsonParsingEngine") != "JQ-1.6":
+        yield "the keys are extracted by JQ-1.6, and the processor says so"
+    extracted = set(re.findall(r"(\w+)\s*:\s*\.", query))
+    if query and extracted != asked:
+        yield f"the prefix asks for {sorted(asked)} and the query {query!r} extracts {sorted(extracted)}"
+    if dynamic and destination.get("bufferingSize", 5) < 64:
+        yield "dynamic partitioning needs a buffer of 64 MiB at least"
+    if dynamic and not 60 <= destination.get("bufferingInterval", 300) <= 900:
+        yield "dynamic partitioning needs a buffer of 60 to 900 seconds"
+
+
+def _conversion(destination: Props) -> Iterator[str]:
+    conversion = destination.get("dataFormatConversionConfiguration", {})
+    if not conversion or not conversion.get("enabled", True):
+        yield "the stream writes JSON; the lake is Parquet"
+        return
+    if destination.get("compressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED":
+        yield "Parquet compresses itself: the stream's own compression must be UNCOMPRESSED"
+    deserializer = conversion.get("inputFormatConfiguration", {}).get("deserializer", {})
+    if _names(deserializer) != ["openXJsonSerDe"]:
+        yield "the input is read by the OpenX JSON SerDe, and by that alone"
+    serializer = conversion.get("outputFormatConfiguration", {}).get("serializer", {})
+    if _names(serializer) != ["parquetSerDe"]:
+        yield "the output is written as Parquet"
+    if destination.get("bufferingSize", 5) < 64:
+        yield "format conversion needs a buffer of 64 MiB at least"
+
+
+def _names(value: Props) -> list[str]:
+    """The properties of `value`, without `__defaults`, which the engine puts beside them."""
+    return [name for name in value if not name.startswith("__")]
+
+
+# The catalog
+
+
+def _table(props: Props) -> Iterator[str]:
+    storage, parameters = props.get("storageDescriptor", {}), props.get("parameters", {})
+    location, keys = storage.get("location", ""), [key["name"] for key in props.get("partitionKeys", [])]
+    if not _S3_FOLDER.fullmatch(location):
+        yield f"the table's location {location!r} is not s3://bucket/folder/"
+    if props.get("tableType") != "EXTERNAL_TABLE":
+        yield "a table over files is an EXTERNAL_TABLE"
+    formats = (storage.get("inputFormat", ""), storage.get("outputFormat", ""))
+    library = storage.get("serDeInfo", {}).get("serializationLibrary", "")
+    if not all(".parquet." in name for name in (*formats, library)):
+        yield "the table is Parquet: its formats and its SerDe are the Parquet ones"
+    if "Input" not in formats[0] or "Output" not in formats[1]:
+        yield "the table's input and output format are mixed up"
+    names = [column["name"] for column in storage.get("columns", [])]
+    if set(names) & set(keys) or len(set(names)) != len(names):
+        yield "a column is there twice: a partition key is no column"
+    if not all(name == name.lower() for name in (*names, *keys, props.get("name", ""))):
+        yield "Glue and Athena know small letters only"
+    known = re.compile(
+        r"string|timestamp|int|bigint|double|boolean|date|decimal\(\d+,\d+\)|array<.+>|struct<.+>|map<.+>"
+    )
+    for column in storage.get("columns", []):
+        if not known.fullmatch(column.get("type", "")):
+            yield f"the column {column['name']} has the type {column.get('type')!r}, which Athena does not know"
+    if parameters.get("projection.enabled") == "true":
+        yield from _projection(parameters, keys, location)
+
+
+def _projection(parameters: Props, keys: Sequence[str], location: str) -> Iterator[str]:
+    projected = {name.split(".")[1] for name in parameters if re.fullmatch(r"projection\.\w+\.type", name)}
+    if projected != set(keys):
+        yield f"the projection is of {sorted(projected)}, and the partition keys are {sorted(keys)}"
+    template = parameters.get("storage.location.template", "")
+    if not template.startswith(location) or set(re.findall(r"\$\{(\w+)\}", template)) != set(keys):
+        yield f"the projection's template {template!r} is not the table's location with every key in it"
+    if not template.endswith("/"):
+        yield f"the projection's template {template!r} does not end with a slash"
+    for key in projected:
+        kind, bounds = parameters[f"projection.{key}.type"], parameters.get(f"projection.{key}.range", "")
+        if kind not in {"date", "integer", "enum", "injected"}:
+            yield f"the projection of {key} is of the type {kind!r}"
+        if kind == "date" and parameters.get(f"projection.{key}.format") != "yyyy-MM-dd":
+            yield f"the projection of {key} writes days otherwise than yyyy-MM-dd, as the bars' sessions are"
+        if kind == "date" and not re.fullmatch(r"\d{4}-\d{2}-\d{2},NOW", bounds):
+            yield f"the projection of {key} has the range {bounds!r}; from a day to NOW"
+
+
+def _crawler(props: Props) -> Iterator[str]:
+    schedule = props.get("schedule")
+    if schedule is not None:
+        yield from cron(schedule)  # Glue has no rate()
+    policy = props.get("schemaChangePolicy", {})
+    if props.get("catalogTargets") and policy.get("deleteBehavior") != "LOG":
+        yield "a crawler on a table of the catalog must log what was deleted"
+    if policy.get("updateBehavior") != "LOG":
+        yield "the crawler would change the table's columns, which the program declares"
+    if props.get("recrawlPolicy", {}).get("recrawlBehavior") == "CRAWL_NEW_FOLDERS_ONLY" and props.get(
+        "catalogTargets"
+    ):
+        yield "new folders only is for S3 targets"
+    if not isinstance(_json(props.get("configuration", "{}")), dict):
+        yield "the crawler's configuration is no JSON object"
+
+
+# Analytics
+
+
+def _workgroup(props: Props) -> Iterator[str]:
+    configuration = props.get("configuration", {})
+    results = configuration.get("resultConfiguration", {})
+    if not configuration.get("enforceWorkgroupConfiguration", True):
+        yield "a workgroup that is not enforced lets every client go around its limits"
+    if not configuration.get("bytesScannedCutoffPerQuery"):
+        yield "the workgroup has no limit on what a query may scan"
+    if not _S3_FOLDER.fullmatch(results.get("outputLocation", "")):
+        yield f"the workgroup's results go to {results.get('outputLocation')!r}, which is not s3://bucket/folder/"
+    if not results.get("encryptionConfiguration"):
+        yield "the workgroup's results are not encrypted"
+    engine = configuration.get("engineVersion", {}).get("selectedEngineVersion")
+    if engine != "Athena engine version 3":
+        yield f"the queries are written for Athena engine version 3, not for {engine!r}"
+
+
+def _named_query(props: Props) -> Iterator[str]:
+    left = re.findall(r"%\(\w+\)s|(?<=\s)\?(?=\s)", props.get("query", ""))
+    if left or not props.get("query", "").strip():
+        yield f"the saved query {props.get('name')} does not run as it stands: {left or 'it is empty'}"
+
+
+# Lake and monitoring
+
+
+def _bucket(props: Props) -> Iterator[str]:
+    if props.get("acl", "private") != "private":
+        yield f"the bucket has the ACL {props['acl']!r}"
+
+
+def _public_access_block(props: Props) -> Iterator[str]:
+    for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"):
+        if props.get(key) is not True:
+            yield f"the bucket is open to the public: {key} is not true"
+
+
+def _lifecycle(props: Props) -> Iterator[str]:
+    rules = [rule for rule in props.get("rules", []) if rule.get("status") == "Enabled"]
+    if not any("abortIncompleteMultipartUpload" in rule for rule in rules):
+        yield "the bucket keeps what was uploaded in part for ever"
+    for rule in rules:
+        prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
+        if "days" in expiration and "bars/".startswith(prefix) and rule.get("id") != "expire-results":
+            yield f"the rule {rule.get('id')} deletes the bars themselves"
+
+
+def _versioning(props: Props) -> Iterator[str]:
+    if props.get("versioningConfiguration", {}).get("status") != "Enabled":
+        yield "what is overwritten in the bucket is gone at once"
+
+
+def _log_group(props: Props) -> Iterator[str]:
+    if not props.get("retentionInDays"):
+        yield "the log group keeps its logs for ever"
+
+
+def _queue(props: Props) -> Iterator[str]:
+    if not (props.get("sqsManagedSseEnabled") or props.get("kmsMasterKeyId")):
+        yield "the queue keeps its messages unencrypted"
+    if props.get("messageRetentionSeconds", 345600) < 7 * 24 * 3600:
+        yield "the queue forgets failures before a week of holidays is over"
+
+
+def _alarm(props: Props) -> Iterator[str]:
+    for key in ("alarmActions", "okActions"):
+        if not props.get(key):
+            yield f"the alarm {props.get('name')} tells nobody: it has no {key}"
+        for arn in props.get(key) or []:
+            if not _ARN.fullmatch(arn):
+                yield f"the alarm {props.get('name')} has the action {arn!r}, which is no ARN"
+    missing = props.get("treatMissingData", "missing")
+    if missing not in {"notBreaching", "breaching"}:
+        yield f"the alarm {props.get('name')} takes missing data as {missing!r}; markets sleep, say what it means"
+    if missing == "breaching" and props.get("metricName") != "BarsDelivered":
+        yield f"the alarm {props.get('name')} rings every night: no data is breaching"
+    span = props.get("period", 0) * props.get("evaluationPeriods", 0)
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    if span > (7 * 86_400 if props.get("period", 0) >= 3600 else 86_400):
+        yield f"the alarm {props.get('name')} looks back {span} seconds, further than CloudWatch does"
+    if props.get("period", 0) % 60:
+        yield f"the alarm {props.get('name')} has a period of {props.get('period')} seconds, not of whole minutes"
+    if props.get("datapointsToAlarm", 1) > props.get("evaluationPeriods", 1):
+        yield f"the alarm {props.get('name')} waits for more data points than it looks at"
+
+
+def _event_rule(props: Props) -> Iterator[str]:
+    pattern = _json(props.get("eventPattern", ""))
+    if not isinstance(pattern, dict) or not all(isinstance(value, list | dict) for value in pattern.values()):
+        yield "the event pattern is no JSON object of lists"
+
+
+def _dashboard(props: Props) -> Iterator[str]:
+    body = _json(props.get("dashboardBody", ""))
+    if not isinstance(body, dict) or not body.get("widgets"):
+        yield "the dashboard has no widgets"
+        return
+    taken = [(widget["x"], widget["y"]) for widget in body["widgets"]]
+    if len(set(taken)) != len(taken) or any(widget["x"] + widget["width"] > 24 for widget in body["widgets"]):
+        yield "the dashboard's widgets lie upon each other, or beyond its 24 columns"
+
+
+def _budget(props: Props) -> Iterator[str]:
+    if not all(notice.get("subscriberEmailAddresses") for notice in props.get("notifications", [])):
+        yield "the budget tells nobody"
+    if not re.fullmatch(r"\d+(\.\d+)?", props.get("limitAmount", "")):
+        yield f"the budget's limit {props.get('limitAmount')!r} is no amount"
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError):
+        return None
+
+
+# Resources together
+
+
+def _unguarded_buckets(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
+    guards = {
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "is not encrypted",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "is not closed to the public",
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "has no lifecycle",
+        "aws:s3/bucketPolicy:BucketPolicy": "has no policy that asks for TLS",
+    }
+    count = sum(kind == "aws:s3/bucket:Bucket" for kind, _ in resources)
+    for guard, lack in guards.items():
+        if len({props.get("bucket") for kind, props in resources if kind == guard}) < count:
+            yield f"a bucket {lack}"
+    for kind, props in resources:
+        if kind == "aws:s3/bucketPolicy:BucketPolicy" and not _asks_for_tls(props.get("policy", "")):
+            yield "a bucket takes requests without TLS"
+
+
+def _asks_for_tls(text: str) -> bool:
+    document = _json(text)
+    return isinstance(document, dict) and any(
+        statement.get("Effect") == "Deny"
+        and statement.get("Principal") == "*"
+        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        and sorted(resource.endswith("/*") for resource in _listed(statement.get("Resource"))) == [False, True]
+        for statement in document.get("Statement", [])
+    )
+
+
+def _streams_beside_their_table(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
+    """A stream writes where the table of its schema reads."""
+    tables = {
+        (props.get("databaseName"), props.get("name")): props
+        for kind, props in resources
+        if kind == "aws:glue/catalogTable:CatalogTable"
+    }
+    for kind, props in resources:
+        if kind != "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream":
+            continue
+        destination = props.get("extendedS3Configuration", {})
+        schema = destination.get("dataFormatConversionConfiguration", {}).get("schemaConfiguration", {})
+        table = tables.get((schema.get("databaseName"), schema.get("tableName")))
+        if table is None:
+            yield f"the stream takes its schema from {schema.get('tableName')!r}, which is no table here"
+            continue
+        bucket = str(destination.get("bucketArn")).rpartition(":")[2]
+        prefix = re.sub(r"!\{partitionKeyFromQuery:(\w+)\}", r"${\1}", destination.get("prefix", ""))
+        template = table.get("parameters", {}).get("storage.location.template")
+        if f"s3://{bucket}/{prefix}" != template:
+            yield f"the stream writes to s3://{bucket}/{prefix} and the table reads {template}"
+
+
+RULES: Mapping[str, Sequence[Rule]] = {
+    "aws:athena/namedQuery:NamedQuery": [_named_query],
+    "aws:athena/workgroup:Workgroup": [_workgroup],
+    "aws:budgets/budget:Budget": [_budget],
+    "aws:cloudwatch/dashboard:Dashboard": [_dashboard],
+    "aws:cloudwatch/eventRule:EventRule": [_event_rule],
+    "aws:cloudwatch/logGroup:LogGroup": [_log_group],
+    "aws:cloudwatch/metricAlarm:MetricAlarm": [_alarm],
+    "aws:glue/catalogTable:CatalogTable": [_table],
+    "aws:glue/crawler:Crawler": [_crawler],
+    "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": [_stream],
+    "aws:lambda/function:Function": [_function],
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": [_event_invoke_config],
+    "aws:s3/bucket:Bucket": [_bucket],
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": [_lifecycle],
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": [_public_access_block],
+    "aws:s3/bucketVersioning:BucketVersioning": [_versioning],
+    "aws:scheduler/schedule:Schedule": [_schedule],
+    "aws:sqs/queue:Queue": [_queue],
+}

@@ -1,0 +1,161 @@
+"""The stack: the components, and what each is told of the others."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.access import Place
+from infra.analytics import Analytics, AnalyticsArgs
+from infra.catalog import Catalog, CatalogArgs
+from infra.collector import Collector, CollectorArgs
+from infra.config import Settings
+from infra.delivery import Delivery, DeliveryArgs
+from infra.lake import Lake, LakeArgs
+from infra.monitoring import Monitoring, MonitoringArgs
+from infra.packaging import Package
+
+
+class Stack(pulumi.ComponentResource):
+    """The whole pipeline in one account. `outputs` is what the dashboard and the command line need to know of it."""
+
+    outputs: dict[str, pulumi.Input[Any]]
+
+    def __init__(self, settings: Settings, package: Package, today: dt.date) -> None:
+        name = settings.name
+        provider = aws.Provider(
+            f"{name}-aws",
+            region=settings.region,
+            allowed_account_ids=[settings.account_id] if settings.account_id else None,
+            default_tags=aws.ProviderDefaultTagsArgs(tags=settings.tags),
+        )
+        super().__init__("tickerlake:stack:Stack", name, None, pulumi.ResourceOptions(providers=[provider]))
+        inside = pulumi.ResourceOptions(parent=self)
+        place = Place.of(provider, settings.region)
+
+        lake = Lake(
+            f"{name}-lake",
+            LakeArgs(
+                bucket_name=settings.bucket_name,
+                old_version_days=settings.old_version_days,
+                result_days=settings.result_days,
+                ephemeral=settings.ephemeral,
+            ),
+            inside,
+        )
+        catalog = Catalog(
+            f"{name}-catalog",
+            CatalogArgs(
+                place=place,
+                bucket=lake.bucket,
+                database_name=name.replace("-", "_"),
+                crawler_name=f"{name}-crawler",
+                first_session=settings.first_session,
+                crawl=settings.crawl,
+            ),
+            inside,
+        )
+        delivery = Delivery(
+            f"{name}-delivery",
+            DeliveryArgs(
+                place=place,
+                bucket=lake.bucket,
+                table=catalog.table,
+                table_arns=catalog.read_arns,
+                stream_name=f"{name}-bars",
+                buffer_seconds=settings.buffer_seconds,
+                log_retention_days=settings.log_retention_days,
+            ),
+            inside,
+        )
+        collector = Collector(
+            f"{name}-collector",
+            CollectorArgs(
+                place=place,
+                bucket=lake.bucket,
+                stream=delivery.stream,
+                package=package,
+                function_name=f"{name}-collector",
+                shards=settings.shards,
+                reserve_concurrency=settings.reserve_concurrency,
+                bar_minutes=settings.bar_minutes,
+                look_back_minutes=settings.look_back_minutes,
+                log_retention_days=settings.log_retention_days,
+            ),
+            inside,
+        )
+        analytics = Analytics(
+            f"{name}-analytics",
+            AnalyticsArgs(
+                place=place,
+                bucket=lake.bucket,
+                results=lake.results,
+                database=catalog.database,
+                table_arns=catalog.read_arns,
+                workgroup_name=name,
+                stream_arn=delivery.stream.arn,
+                crawler_arn=catalog.crawler.arn,
+                scan_limit_mb=settings.scan_limit_mb,
+                today=today,
+            ),
+            inside,
+        )
+        monitoring = Monitoring(
+            f"{name}-monitoring",
+            MonitoringArgs(
+                place=place,
+                stack_name=name,
+                function_name=collector.function.name,
+                queue_name=collector.queue.name,
+                stream_name=delivery.stream.name,
+                crawler_name=catalog.crawler.name,
+                workgroup_name=analytics.workgroup.name,
+                alarm_email=settings.alarm_email,
+                monthly_budget_usd=settings.monthly_budget_usd,
+            ),
+            inside,
+        )
+        self.outputs = {
+            "region": settings.region,
+            "database": catalog.database.name,
+            "table": catalog.table.name,
+            "workgroup": analytics.workgroup.name,
+            "bucket": lake.bucket.bucket,
+            "results": lake.results.bucket,
+            "stream": delivery.stream.name,
+            "function": collector.function.name,
+            "failures": collector.queue.url,
+            "crawler": catalog.crawler.name,
+            "readerPolicy": analytics.reader.arn,
+            "alarmTopic": monitoring.topic.arn,
+            "dashboardUrl": monitoring.dashboard_url,
+        }
+        self.register_outputs(self.outputs)
+
+    def readme(self) -> pulumi.Output[str]:
+        """What Pulumi Cloud shows of the stack: https://www.pulumi.com/docs/pulumi-cloud/projects-and-stacks/#stack-readme."""
+        return pulumi.Output.all(**self.outputs).apply(
+            lambda values: _README.format(**values, invoke=_INVOKE.format(**values))
+        )
+
+
+_INVOKE = "aws lambda invoke --region {region} --function-name {function} --cli-binary-format raw-in-base64-out"
+_README = """\
+# Tickerlake
+
+Bars of a watchlist flow from Yahoo through `{function}` and `{stream}` into `s3://{bucket}/bars/`,
+where the workgroup `{workgroup}` queries the table `{database}.{table}`.
+
+| to | do |
+|---|---|
+| see how it fares | open [the dashboard]({dashboardUrl}) |
+| hear of alarms | subscribe to `{alarmTopic}` |
+| query | choose workgroup `{workgroup}` in Athena and open a saved query |
+| collect a session again | `{invoke} --payload '{{"session": "last"}}' report.json` |
+| read what failed | receive messages from `{failures}` |
+| let somebody read | attach `{readerPolicy}` |
+| chart it on your machine | `pulumi stack output --json \\| python -m infra.settings > .env` |
+"""

@@ -1,0 +1,413 @@
+"""What the components register: names, parents, options, policies word for word, and who is told of whom."""
+
+import json
+
+import pytest
+
+from functions.collector import bars
+from infra.analytics import console_sql
+from infra.policy.rules import POLICY_PROPERTIES
+from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
+
+ACCOUNT = "123456789012"
+BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
+FUNCTION_ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:tickerlake-prod-collector"
+TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:tickerlake-prod-monitoring-alarms-0a1b2c3"
+QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:tickerlake-prod-collector-failures-0a1b2c3"
+PARTS = ("lake", "catalog", "delivery", "collector", "analytics", "monitoring")
+
+
+@pytest.fixture(scope="module")
+def prod():
+    return deployed("prod")
+
+
+@pytest.fixture(scope="module")
+def dev():
+    return deployed("dev")
+
+
+def inputs(recording, name):
+    return recording.one(name).inputs
+
+
+# Names, parents and options
+
+
+def test_each_part_is_a_component_of_the_stack_by_its_own_token(prod):
+    parts = [item for item in prod.registrations if item.type.startswith("tickerlake:")]
+
+    assert {item.type: (item.name, item.parent) for item in parts} == {
+        "tickerlake:stack:Stack": ("tickerlake-prod", "tickerlake-prod"),
+        **{f"tickerlake:{part}:{part.capitalize()}": (f"tickerlake-prod-{part}", "tickerlake-prod") for part in PARTS},
+    }
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_resource_belongs_to_the_component_whose_name_it_bears_and_to_the_tagging_provider(stack):
+    for item in deployed(stack).registrations:
+        if item.type.startswith("aws:"):
+            assert item.parent in {f"tickerlake-{stack}-{part}" for part in PARTS}
+            assert item.name.startswith(f"{item.parent}-")
+            assert item.provider == f"tickerlake-{stack}-aws"
+
+
+def test_the_provider_tags_everything_and_refuses_other_accounts(prod):
+    provider = inputs(prod, "aws")
+
+    assert json.loads(provider["defaultTags"]) == {"tags": {"project": "tickerlake", "stack": "prod"}}
+    assert json.loads(provider["allowedAccountIds"]) == [ACCOUNT]
+
+
+def test_the_data_outlives_the_stack_with_all_that_guards_it(prod):
+    kept = {item.name.removeprefix("tickerlake-prod-lake-") for item in prod.registrations if item.retain}
+
+    assert [item.name for item in prod.registrations if item.protect] == ["tickerlake-prod-lake-bucket"]
+    assert kept == {"bucket", "encryption", "lifecycle", "ownership", "policy", "public-access", "versioning"}
+    assert inputs(prod, "lake-bucket")["forceDestroy"] is False
+
+
+def test_an_ephemeral_stack_goes_without_a_trace(dev):
+    assert [item.name for item in dev.registrations if item.protect or item.retain] == []
+    assert all(item.inputs["forceDestroy"] for item in dev.all("Bucket"))
+
+
+def test_a_service_gets_its_role_only_once_the_role_may_do_its_work(prod):
+    for user, policy in {
+        "catalog-crawler": "catalog-crawler-role-policy",
+        "delivery-stream": "delivery-role-policy",
+        "collector-function": "collector-role-policy",
+        "collector-collect-1": "collector-scheduler-role-policy",
+        "lake-lifecycle": "lake-versioning",
+        "lake-policy": "lake-public-access",
+    }.items():
+        assert f"tickerlake-prod-{policy}" in prod.one(user).dependencies
+
+
+# Policies
+
+
+def test_every_policy_grants_what_is_written_down_word_for_word(prod):
+    granted = {
+        item.name.removeprefix("tickerlake-prod-"): json.loads(item.inputs[POLICY_PROPERTIES[item.type]])
+        for item in prod.registrations
+        if item.type in POLICY_PROPERTIES
+    }
+
+    assert granted == json.loads((ROOT / "tests/infra/policies.json").read_text(encoding="utf-8"))
+
+
+def test_each_policy_is_its_own_roles(prod):
+    for item in prod.all("RolePolicy"):
+        assert item.inputs["role"] == f"{item.name.removesuffix('-policy')}-0a1b2c3"
+
+
+# The lake
+
+
+def test_both_buckets_are_encrypted_closed_and_cleaned_up(prod):
+    for kind in (
+        "BucketServerSideEncryptionConfiguration",
+        "BucketPublicAccessBlock",
+        "BucketOwnershipControls",
+        "BucketPolicy",
+        "BucketLifecycleConfiguration",
+    ):
+        assert [item.inputs["bucket"] for item in prod.all(kind)] == [BUCKET, "tickerlake-prod-lake-results-0a1b2c3"]
+
+
+def test_old_versions_and_what_was_uploaded_in_part_expire_but_never_the_bars(prod):
+    rules = {rule["id"]: rule for rule in inputs(prod, "lake-lifecycle")["rules"]}
+
+    assert rules["abort-multipart-uploads"]["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 1}
+    assert rules["expire-old-versions"]["noncurrentVersionExpiration"] == {"noncurrentDays": 30}
+    assert [rule["filter"]["prefix"] for rule in rules.values() if "days" in rule.get("expiration", {})] == [
+        "errors/bars/"
+    ]
+
+
+def test_results_expire(prod):
+    (rule,) = [rule for rule in inputs(prod, "lake-results-lifecycle")["rules"] if "expiration" in rule]
+
+    assert rule["expiration"] == {"days": 7}
+
+
+def test_the_bucket_can_be_one_that_is_there_already():
+    recording = deploy({**stack_config("dev"), "tickerlake:bucketName": "my-old-lake"})
+
+    assert inputs(recording, "lake-bucket")["bucket"] == "my-old-lake"
+    assert inputs(recording, "delivery-stream")["extendedS3Configuration"]["bucketArn"] == "arn:aws:s3:::my-old-lake"
+
+
+# The catalog and the delivery
+
+
+def test_the_table_has_the_columns_of_the_record(prod):
+    table = inputs(prod, "catalog-table")
+
+    assert [
+        (column["name"], column["type"], column["comment"]) for column in table["storageDescriptor"]["columns"]
+    ] == [(column.name, column.type, column.comment) for column in bars.COLUMNS]
+    assert [key["name"] for key in table["partitionKeys"]] == ["dt"]
+
+
+def test_the_table_finds_its_partitions_by_itself(prod):
+    parameters = inputs(prod, "catalog-table")["parameters"]
+
+    assert {key: value for key, value in parameters.items() if "." in key} == {
+        "projection.enabled": "true",
+        "projection.dt.type": "date",
+        "projection.dt.format": "yyyy-MM-dd",
+        "projection.dt.range": "2020-01-01,NOW",
+        "projection.dt.interval": "1",
+        "projection.dt.interval.unit": "DAYS",
+        "storage.location.template": f"s3://{BUCKET}/bars/dt=${{dt}}/",
+    }
+
+
+def test_the_crawler_crawls_this_table_twice_a_day_and_changes_nothing(prod):
+    crawler = inputs(prod, "catalog-crawler")
+
+    assert crawler["catalogTargets"] == [{"databaseName": "tickerlake_prod", "tables": ["bars"]}]
+    assert crawler["schedule"] == "cron(15 15,22 ? * MON-FRI *)"
+    assert crawler["schemaChangePolicy"] == {"deleteBehavior": "LOG", "updateBehavior": "LOG"}
+
+
+def test_a_stack_that_need_not_crawl_has_its_crawler_at_hand_all_the_same(dev):
+    assert "schedule" not in inputs(dev, "catalog-crawler")
+
+
+def test_the_stream_writes_parquet_by_the_table_into_each_bars_own_session(prod):
+    assert inputs(prod, "delivery-stream") == {
+        "name": "tickerlake-prod-bars",
+        "destination": "extended_s3",
+        "serverSideEncryption": {"enabled": True, "keyType": "AWS_OWNED_CMK"},
+        "extendedS3Configuration": {
+            "roleArn": f"arn:aws:iam::{ACCOUNT}:role/tickerlake-prod-delivery-role-0a1b2c3",
+            "bucketArn": f"arn:aws:s3:::{BUCKET}",
+            "prefix": "bars/dt=!{partitionKeyFromQuery:dt}/",
+            "errorOutputPrefix": "errors/bars/!{firehose:error-output-type}/!{timestamp:yyyy-MM-dd}/",
+            "bufferingSize": 64,
+            "bufferingInterval": 60,
+            "compressionFormat": "UNCOMPRESSED",
+            "s3BackupMode": "Disabled",
+            "dynamicPartitioningConfiguration": {"enabled": True, "retryDuration": 300},
+            "processingConfiguration": {
+                "enabled": True,
+                "processors": [
+                    {
+                        "type": "MetadataExtraction",
+                        "parameters": [
+                            {"parameterName": "JsonParsingEngine", "parameterValue": "JQ-1.6"},
+                            {"parameterName": "MetadataExtractionQuery", "parameterValue": "{dt:.dt}"},
+                        ],
+                    }
+                ],
+            },
+            "dataFormatConversionConfiguration": {
+                "enabled": True,
+                "inputFormatConfiguration": {"deserializer": {"openXJsonSerDe": {}}},
+                "outputFormatConfiguration": {"serializer": {"parquetSerDe": {"compression": "SNAPPY"}}},
+                "schemaConfiguration": {
+                    "databaseName": "tickerlake_prod",
+                    "tableName": "bars",
+                    "region": "us-east-1",
+                    "roleArn": f"arn:aws:iam::{ACCOUNT}:role/tickerlake-prod-delivery-role-0a1b2c3",
+                    "versionId": "LATEST",
+                },
+            },
+            "cloudwatchLoggingOptions": {
+                "enabled": True,
+                "logGroupName": "/aws/kinesisfirehose/tickerlake-prod-bars",
+                "logStreamName": "delivery",
+            },
+        },
+    }
+
+
+# The collector
+
+
+def test_the_function_is_the_handler_on_arm_and_knows_its_stream(prod):
+    function = inputs(prod, "collector-function")
+
+    assert (function["handler"], function["runtime"], function["architectures"]) == (
+        "functions.collector.handler.handler",
+        "python3.13",
+        ["arm64"],
+    )
+    assert function["environment"]["variables"] == {
+        "COLLECTOR_STREAM": "tickerlake-prod-bars",
+        "COLLECTOR_TICKERS": "META,SHOP,BYND,NFLX,PINS,XYZ,TTD,OKTA,SNAP,DDOG,AMZN",
+        "COLLECTOR_BAR_MINUTES": "5",
+        "COLLECTOR_LOOK_BACK_MINUTES": "30",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tickerlake",
+        "POWERTOOLS_SERVICE_NAME": "tickerlake-prod-collector",
+    }
+    assert function["loggingConfig"]["logGroup"] == inputs(prod, "collector-logs")["name"]
+
+
+def test_the_code_is_named_by_its_hash_so_that_nothing_is_deployed_when_nothing_changed(prod):
+    code, function = inputs(prod, "collector-code"), inputs(prod, "collector-function")
+
+    assert (
+        code["key"] == function["s3Key"] == "code/4d0e8ab3e8d8b6d9a4d5d2f9b0e0b2b8b0bd0f9c4f7c7a0c6d1c8b8f6a1e2d3c.zip"
+    )
+    assert code["bucket"] == function["s3Bucket"] == BUCKET
+
+
+def test_what_fails_goes_to_the_queue_at_once(prod):
+    assert inputs(prod, "collector-failure-destination") == {
+        "functionName": "tickerlake-prod-collector",
+        "maximumRetryAttempts": 0,
+        "maximumEventAgeInSeconds": 3600,
+        "destinationConfig": {"onFailure": {"destination": QUEUE_ARN}},
+    }
+
+
+def test_the_schedules_start_the_function_by_new_yorks_clock(prod):
+    schedules = {item.name.removeprefix("tickerlake-prod-collector-"): item.inputs for item in prod.all("Schedule")}
+
+    assert {name: schedule["scheduleExpression"] for name, schedule in schedules.items()} == {
+        "collect-1": "cron(1/5 9-16 * * ? *)",
+        "sweep-1": "cron(45 16 * * ? *)",
+    }
+    for schedule in schedules.values():
+        assert schedule["scheduleExpressionTimezone"] == "America/New_York"
+        assert schedule["groupName"] == "tickerlake-prod-collector"
+        assert schedule["target"]["arn"] == FUNCTION_ARN
+        assert schedule["target"]["roleArn"].endswith("role/tickerlake-prod-collector-scheduler-role-0a1b2c3")
+        assert schedule["target"]["deadLetterConfig"] == {"arn": QUEUE_ARN}
+    assert json.loads(schedules["sweep-1"]["target"]["input"])["session"] == "last"
+
+
+def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard():
+    tickers = [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(120)]
+    recording = deploy({**stack_config("dev"), "tickerlake:tickers": json.dumps(tickers)})
+    runs = [json.loads(item.inputs["target"]["input"]) for item in recording.all("Schedule")]
+
+    assert [item.name for item in recording.all("Schedule")] == [
+        f"tickerlake-dev-collector-{kind}-{number}" for kind in ("collect", "sweep") for number in (1, 2, 3)
+    ]
+    assert sorted(ticker for run in runs if "session" not in run for ticker in run["tickers"]) == sorted(tickers)
+    assert inputs(recording, "collector-function")["reservedConcurrentExecutions"] == 3
+
+
+def test_an_account_with_ten_executions_can_do_without_reserved_ones():
+    recording = deploy({**stack_config("dev"), "tickerlake:reserveConcurrency": "false"})
+
+    assert "reservedConcurrentExecutions" not in inputs(recording, "collector-function")
+
+
+# Analytics
+
+
+def test_the_workgroup_holds_every_query_to_its_limits(prod):
+    assert inputs(prod, "analytics-workgroup")["configuration"] == {
+        "enforceWorkgroupConfiguration": True,
+        "publishCloudwatchMetricsEnabled": True,
+        "bytesScannedCutoffPerQuery": 10_000_000_000,
+        "engineVersion": {"selectedEngineVersion": "Athena engine version 3"},
+        "resultConfiguration": {
+            "outputLocation": "s3://tickerlake-prod-lake-results-0a1b2c3/",
+            "expectedBucketOwner": ACCOUNT,
+            "encryptionConfiguration": {"encryptionOption": "SSE_S3"},
+        },
+    }
+
+
+def test_every_query_of_the_folder_is_saved_in_the_workgroup(prod):
+    saved = {item.inputs["name"]: item.inputs for item in prod.all("NamedQuery")}
+
+    assert set(saved) == {path.stem for path in (ROOT / "queries").glob("*.sql")}
+    for name, query in saved.items():
+        assert (query["database"], query["workgroup"]) == ("tickerlake_prod", "tickerlake-prod")
+        assert query["query"] == console_sql(name, TODAY)
+
+
+# Monitoring
+
+
+def test_every_alarm_tells_the_topic_when_it_rings_and_when_it_is_over(prod):
+    for alarm in prod.all("MetricAlarm"):
+        assert alarm.inputs["alarmActions"] == alarm.inputs["okActions"] == [TOPIC_ARN]
+        assert alarm.inputs["alarmDescription"]
+
+
+def test_only_the_alarm_for_silence_takes_no_data_for_a_fault(prod):
+    breaching = [
+        item.inputs["name"] for item in prod.all("MetricAlarm") if item.inputs["treatMissingData"] == "breaching"
+    ]
+
+    assert breaching == ["tickerlake-prod-collector-silent"]
+
+
+def test_the_heartbeat_listens_in_the_hours_of_every_session(prod):
+    alarm = inputs(prod, "monitoring-session-heartbeat")
+
+    assert [query.get("expression") for query in alarm["metricQueries"]] == [
+        None,
+        "IF(HOUR(FILL(metric, 0)) >= 15 AND HOUR(FILL(metric, 0)) < 20, FILL(metric, 0), 1)",
+    ]
+    assert alarm["metricQueries"][0]["metric"]["dimensions"] == {"FunctionName": "tickerlake-prod-collector"}
+
+
+def test_the_dashboard_shows_delivery_as_the_original_projects_monitoring_page_did_and_more(prod):
+    widgets = json.loads(inputs(prod, "monitoring-dashboard")["dashboardBody"])["widgets"]
+
+    assert [widget["properties"]["title"] for widget in widgets] == [
+        "Incoming records",
+        "Delivery success",
+        "Data freshness, seconds",
+        "Bars per run",
+        "Records set aside, tickers failed",
+        "Collector duration, ms",
+        "Collector runs",
+        "Failures waiting, crawls failed",
+        "Athena bytes scanned",
+    ]
+    assert widgets[0]["properties"]["metrics"] == [
+        ["AWS/Firehose", "IncomingRecords", "DeliveryStreamName", "tickerlake-prod-bars"]
+    ]
+    assert widgets[-1]["properties"]["metrics"] == [
+        [
+            {
+                "expression": 'SEARCH(\'Namespace="AWS/Athena" MetricName="ProcessedBytes" '
+                "WorkGroup=\"tickerlake-prod\"', 'Sum')",
+                "id": "scanned",
+            }
+        ]
+    ]
+
+
+def test_a_failed_crawl_is_told_to_the_topic(prod):
+    assert json.loads(inputs(prod, "monitoring-crawler-failed")["eventPattern"])["detail"] == {
+        "crawlerName": ["tickerlake-prod-crawler"],
+        "state": ["Failed"],
+    }
+    assert inputs(prod, "monitoring-crawler-failed-topic")["arn"] == TOPIC_ARN
+
+
+def test_mail_and_budget_are_there_only_when_they_are_asked_for(dev, prod):
+    assert dev.all("TopicSubscription") == dev.all("Budget") == []
+    assert inputs(prod, "monitoring-email")["endpoint"] == "you@example.com"
+    assert [notice["notificationType"] for notice in inputs(prod, "monitoring-budget")["notifications"]] == [
+        "ACTUAL",
+        "FORECASTED",
+    ]
+
+
+# What is exported
+
+
+def test_one_output_names_all_that_was_deployed_and_the_readme_tells_it(prod):
+    deployed_names = prod.exports["tickerlake"]
+
+    assert set(deployed_names) == {
+        *("region", "database", "table", "workgroup", "bucket", "results", "stream", "function", "failures"),
+        *("crawler", "readerPolicy", "alarmTopic", "dashboardUrl"),
+    }
+    assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")
+    assert f"s3://{BUCKET}/bars/" in prod.exports["readme"]
+    assert "{" not in prod.exports["readme"].replace('{"session": "last"}', "")

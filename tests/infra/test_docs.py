@@ -1,0 +1,49 @@
+"""docs/deploy.md against what is deployed."""
+
+import re
+
+import pytest
+
+from infra.config import KEYS
+from tests.infra.recorder import ROOT, deployed
+
+TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def test_it_explains_every_alarm_and_no_other():
+    section = TEXT.split("## Alarms")[1].split("## ")[0]
+
+    assert set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE)) == {
+        item.inputs["name"].removeprefix("tickerlake-prod-") for item in deployed("prod").all("MetricAlarm")
+    }
+
+
+@pytest.mark.parametrize("column", [1, 2])
+def test_its_costs_add_up(column):
+    rows = [line.split("|")[1:4] for line in TEXT.splitlines() if re.match(r"\| (\*\*)?\w.*\| .*\d+\.\d\d", line)]
+    *parts, total = [float(row[column].strip(" *")) for row in rows]
+
+    assert round(sum(parts), 2) == total
+
+
+def test_the_resources_it_imports_are_those_of_the_program():
+    made = {(item.type, item.name) for item in deployed("prod").registrations}
+    told = set(re.findall(r'"type": "([^"]+)", "name": "([^"]+)"', TEXT))
+
+    assert len(told) == 3
+    assert told <= made
+    assert ("pulumi:providers:aws", "tickerlake-prod-aws") in made
+
+
+def test_the_keys_it_speaks_of_are_there():
+    keys = {item.metadata["key"] for item in KEYS}
+    section = TEXT.split("| to | set |")[1].split("\n\n")[0]
+
+    assert {
+        "alarmEmail",
+        "monthlyBudgetUsd",
+        "reserveConcurrency",
+        "crawl",
+        "accountId",
+        "tickers",
+    } == keys & set(re.findall(r"\w+", section))

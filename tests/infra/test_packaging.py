@@ -1,0 +1,188 @@
+"""The collector's zip: the same bytes each time, built only when it must be, small enough, and whole."""
+
+import hashlib
+import http.server
+import json
+import struct
+import subprocess
+import sys
+import sysconfig
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra import packaging
+from infra.packaging import MIB, PackageError, build, package
+
+LAMBDA_ZIP = packaging.BUILD / "collector.zip"
+AARCH64 = 183
+# What the runtime brings along; the zip leaves it out.
+RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3", "six.py")
+
+
+@pytest.fixture(scope="module")
+def host_zip(tmp_path_factory):
+    return build("host", folder=tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture
+def two_files(tmp_path, monkeypatch):
+    """A project of one module and a set of packages of one, so that a build takes no time."""
+    module = tmp_path / "handler.py"
+    module.write_text("handler = None\n", encoding="utf-8")
+    wheel = tmp_path / "wheel.py"
+    wheel.write_text("wheel = None\n", encoding="utf-8")
+    monkeypatch.setattr(packaging, "_sources", lambda: {"functions/handler.py": module})
+    monkeypatch.setattr(packaging, "_installed", lambda: {"wheel.py": wheel})
+    return module
+
+
+def names(path):
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_two_builds_are_the_same_byte_for_byte(host_zip, tmp_path):
+    again = build("host", folder=tmp_path)
+
+    assert again != host_zip
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(host_zip.read_bytes()).digest()
+
+
+def test_an_unchanged_zip_is_not_built_again(two_files, tmp_path):  # the fixture makes it quick
+    first = build("host", folder=tmp_path)
+    written = first.stat().st_mtime_ns
+
+    assert build("host", folder=tmp_path) == first
+    assert first.stat().st_mtime_ns == written
+
+
+def test_a_changed_source_is_built_again_and_has_another_hash(two_files, tmp_path):
+    before = package(str(build("host", folder=tmp_path))).sha256
+    two_files.write_text("handler = print\n", encoding="utf-8")
+
+    assert package(str(build("host", folder=tmp_path))).sha256 != before
+
+
+def test_a_zip_that_was_damaged_since_is_built_again(two_files, tmp_path):
+    path = build("host", folder=tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+
+    assert build("host", folder=tmp_path).read_bytes() == whole
+
+
+def test_entries_have_one_date_one_order_and_one_mode(host_zip):
+    with zipfile.ZipFile(host_zip) as archive:
+        entries = archive.infolist()
+
+    assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert {entry.external_attr >> 16 for entry in entries} == {0o100644, 0o100755}
+
+
+def test_it_holds_what_the_handler_imports_and_nothing_that_only_a_terminal_needs(host_zip):
+    own = {name.removeprefix("functions/collector/") for name in names(host_zip) if name.startswith("functions/")}
+
+    assert {"functions/__init__.py", "handler.py", "bars.py", "sinks/firehose.py", "sources/yahoo.py"} <= own
+    assert not {"__main__.py", "importing.py", "sinks/parquet.py"} & own
+
+
+def test_it_holds_no_tests_no_bytecode_and_no_stubs_but_every_packages_metadata(host_zip):
+    inside = names(host_zip)
+
+    assert not [name for name in inside if "/tests/" in name or name.endswith((".pyc", ".pyi", ".pyx", ".h"))]
+    required = (packaging.ROOT / packaging.REQUIREMENTS).read_text(encoding="utf-8").count("==")
+    assert len({name.split("/")[0] for name in inside if ".dist-info/METADATA" in name}) == required
+
+
+def test_it_imports_from_its_own_folder_and_asks_by_curl_cffi(host_zip, tmp_path):
+    folder = tmp_path / "var" / "task"
+    with zipfile.ZipFile(host_zip) as archive:
+        archive.extractall(folder)
+    runtime = tmp_path / "var" / "runtime"
+    runtime.mkdir()
+    for name in RUNTIME:
+        (runtime / name).symlink_to(Path(sysconfig.get_paths()["purelib"]) / name)
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    script = f"""
+import sys; sys.path[:0] = [{str(folder)!r}]; sys.path.append({str(runtime)!r})
+import functions.collector.handler as module, curl_cffi, pandas, yfinance
+from yfinance import _http
+answer = curl_cffi.get("http://127.0.0.1:{server.server_port}/nowhere", impersonate="chrome")
+files = [item.__file__ for item in (module, curl_cffi, pandas, yfinance)]
+print(callable(module.handler), _http.HAS_CURL_CFFI, answer.status_code)
+print(all(name.startswith({str(folder)!r}) for name in files))
+"""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-B", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert done.stdout == "True True 404\nTrue\n", done.stderr
+
+
+def test_the_zip_for_lambda_is_small_enough_and_for_its_machine():
+    if packaging._stamped(LAMBDA_ZIP) != packaging._digest("lambda", sources=True):
+        pytest.skip("there is no zip of today's sources; `make package` downloads and builds it")
+    with zipfile.ZipFile(LAMBDA_ZIP) as archive:
+        shared = [entry for entry in archive.infolist() if entry.filename.endswith(".so")]
+        machines = {struct.unpack_from("<H", archive.read(entry), 18)[0] for entry in shared}
+        unzipped = sum(entry.file_size for entry in archive.infolist())
+
+    assert LAMBDA_ZIP.stat().st_size < 45 * MIB
+    assert unzipped < 250_000_000
+    assert machines == {AARCH64}
+
+
+def test_a_zip_that_grew_too_large_is_refused():
+    with pytest.raises(PackageError, match=r"the zip has 46\.0 MiB and 100\.0 unzipped; Lambda takes 238 unzipped"):
+        packaging._check_size(46 * MIB, 100 * MIB)
+
+
+def test_what_pip_says_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(packaging.sys, "executable", "/bin/false")
+
+    with pytest.raises(PackageError, match="pip could not install"):
+        build("lambda", folder=tmp_path)
+
+
+def test_only_a_shared_object_loses_its_symbols():
+    with pytest.raises(PackageError, match="is not a 64-bit little-endian ELF file"):
+        packaging.without_symbols(b"#!/bin/sh" + bytes(64))
+
+
+def test_a_shared_object_keeps_its_segments_and_loses_what_lies_behind_them():
+    header = bytearray(64)
+    header[:6] = b"\x7fELF\x02\x01"
+    struct.pack_into("<QQ", header, 32, 64, 500)  # where the segments and the sections are listed
+    struct.pack_into("<HHHHH", header, 54, 56, 1, 64, 30, 29)
+    segment = bytearray(56)
+    struct.pack_into("<Q", segment, 8, 0)
+    struct.pack_into("<Q", segment, 32, 200)
+    content = bytes(header) + bytes(segment) + b"c" * 80 + b"debug" * 100
+
+    stripped = packaging.without_symbols(content)
+
+    assert stripped[64:] == content[64:200]
+    assert struct.unpack_from("<QQ", stripped, 32) == (64, 0)
+    assert struct.unpack_from("<HHHHH", stripped, 54) == (56, 1, 0, 0, 0)
+
+
+def test_the_command_tells_what_it_built(two_files, tmp_path, capsys, monkeypatch):
+    output = tmp_path / "out" / "collector.zip"
+    monkeypatch.setattr(sys, "argv", ["packaging", "--platform", "host", "--output", str(output)])
+
+    packaging.main()
+
+    sha256 = hashlib.sha256(output.read_bytes()).hexdigest()
+    assert capsys.readouterr().out == f"{output}: 0.0 MiB, 0.0 unzipped, sha256 {sha256}\n"
+    assert json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["sha256"] == sha256

@@ -1,0 +1,94 @@
+"""The unmodified `__main__.py`, in a process of its own, in a preview and in an update."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pulumi
+import pytest
+from pulumi.output import Unknown
+
+from tests.infra.monitor import run
+from tests.infra.recorder import STACK_FILES, deploy, stack_config
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture(scope="module")
+def zip_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("zip") / "collector.zip"
+    path.write_bytes(b"stands in for the collector's code")
+    return path
+
+
+@pytest.fixture(scope="module", params=STACK_FILES)
+def runs(request, zip_path):
+    config = {**stack_config(request.param), "tickerlake:collectorZip": str(zip_path)}
+    with ThreadPoolExecutor(2) as both:
+        started = {operation: both.submit(run, operation, config, request.param) for operation in ("preview", "up")}
+        return {operation: done.result() for operation, done in started.items()}
+
+
+def known_alike(preview, up):
+    """Whether what is known in the preview is the same in the update."""
+    if isinstance(preview, Unknown):
+        return True
+    if isinstance(preview, dict) and isinstance(up, dict):
+        return preview.keys() == up.keys() and all(known_alike(preview[key], up[key]) for key in preview)
+    if isinstance(preview, list) and isinstance(up, list):
+        return len(preview) == len(up) and all(map(known_alike, preview, up))
+    if isinstance(preview, pulumi.FileAsset) and isinstance(up, pulumi.FileAsset):
+        return preview.path == up.path
+    return preview == up
+
+
+def by_name(recording):
+    return {item.name: item for item in recording.registrations}
+
+
+def test_it_runs_to_its_end_in_both(runs):
+    for done in runs.values():
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_preview_shows_the_resources_that_an_update_makes(runs):
+    preview, up = by_name(runs["preview"].recording), by_name(runs["up"].recording)
+
+    assert preview.keys() == up.keys()
+    for name, item in preview.items():
+        made = up[name]
+        assert (item.type, item.parent, item.protect, item.retain) == (
+            made.type,
+            made.parent,
+            made.protect,
+            made.retain,
+        )
+        assert known_alike(item.inputs, made.inputs), name
+
+
+def test_a_preview_does_not_know_what_aws_makes_up(runs):
+    stream = next(item for item in runs["preview"].recording.registrations if item.kind == "FirehoseDeliveryStream")
+
+    assert isinstance(stream.inputs["extendedS3Configuration"]["bucketArn"], Unknown)
+
+
+def test_the_outputs_are_there_after_the_update(runs):
+    exports = runs["up"].recording.exports
+
+    assert exports["tickerlake"]["table"] == "bars"
+    assert exports["readme"].startswith("# Tickerlake")
+
+
+def test_the_mocks_of_the_other_tests_see_what_the_engine_sees(runs, zip_path):
+    stack = next(iter(runs["up"].recording.registrations)).name.split("-")[1]
+    recorded = deploy({**stack_config(stack), "tickerlake:collectorZip": str(zip_path)}, stack)
+
+    assert by_name(recorded).keys() == by_name(runs["up"].recording).keys()
+
+
+def test_a_configuration_with_faults_stops_it_before_anything_is_registered(zip_path):
+    done = run("preview", {"tickerlake:barMinutes": "3", "tickerlake:collectorZip": str(zip_path)})
+
+    assert done.returncode != 0
+    assert "barMinutes is 3" in done.stderr
+    assert "aws:region is ''" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.recording.registrations == []

@@ -1,0 +1,338 @@
+"""Every registration against the wheel's types, AWS's own models and the project's rules; and what those catch."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from infra.policy import rules
+from tests.infra import service_models, wheel_types
+from tests.infra.recorder import Recording, Registration, deployed
+
+STACKS = ("dev", "prod")
+# What has no request of its own in the models, or none with anything to check.
+NO_REQUEST = {
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:s3/bucket:Bucket",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:sns/topic:Topic",
+    "aws:sns/topicPolicy:TopicPolicy",
+    "aws:sqs/queue:Queue",
+}
+
+
+def of_types(item: Registration) -> list[str]:
+    return list(wheel_types.problems(item.type, item.inputs)) if item.type.startswith("aws:") else []
+
+
+def of_models(item: Registration) -> list[str]:
+    return list(service_models.problems(item.type, item.inputs))
+
+
+def of_rules(item: Registration) -> list[str]:
+    return list(rules.violations(item.type, item.inputs))
+
+
+def faults(registrations: list[Registration]) -> Iterator[str]:
+    for item in registrations:
+        for check in (of_types, of_models, of_rules):
+            yield from (f"{item.name} {check.__name__}: {fault}" for fault in check(item))
+    together = rules.stack_violations([(item.type, item.inputs) for item in registrations])
+    yield from (f"together: {fault}" for fault in together)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_nothing_is_wrong_with_any_registration(stack):
+    assert list(faults(deployed(stack).registrations)) == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_type_that_has_a_request_is_held_against_it(stack):
+    used = {item.type for item in deployed(stack).registrations if item.type.startswith("aws:")}
+
+    assert used - set(service_models.REQUESTS) <= NO_REQUEST
+
+
+def test_a_property_without_a_member_is_refused_rather_than_passed_over():
+    assert list(service_models.problems("aws:scheduler/scheduleGroup:ScheduleGroup", {"name": "a", "nmae": "b"})) == [
+        "nmae: CreateScheduleGroup has no member for it"
+    ]
+
+
+def test_a_property_is_held_against_the_types_however_deep_it_lies():
+    table = {"databaseName": "d", "storageDescriptor": {"columns": [{"name": "ts", "typ": "timestamp"}]}}
+
+    assert list(wheel_types.problems("aws:glue/catalogTable:CatalogTable", table)) == [
+        "storageDescriptor.columns[0].typ: CatalogTableStorageDescriptorColumnArgs has no such property"
+    ]
+
+
+REMOVED = object()
+S3 = "extendedS3Configuration"
+CONVERSION = f"{S3}.dataFormatConversionConfiguration"
+
+
+class Mistake(NamedTuple):
+    says: str
+    resource: str
+    path: str
+    value: Any
+
+
+def statement(**changes: Any) -> str:
+    """A policy with one statement, made wrong by `changes`."""
+    right = {"Sid": "Deliver", "Effect": "Allow", "Action": ["firehose:PutRecordBatch"]}
+    right["Resource"] = ["arn:aws:firehose:us-east-1:123456789012:deliverystream/tickerlake-prod-bars"]
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**right, **changes}]})
+
+
+MISTAKES = [
+    # Policies
+    Mistake("every action", "collector-role-policy", "policy", statement(Action="*")),
+    Mistake("every action of a service", "collector-role-policy", "policy", statement(Action=["firehose:*"])),
+    Mistake("actions by prefix", "collector-role-policy", "policy", statement(Action=["firehose:Put*"])),
+    Mistake("every resource", "collector-role-policy", "policy", statement(Resource="*")),
+    Mistake("a name for an ARN", "collector-role-policy", "policy", statement(Resource=["tickerlake-prod-bars"])),
+    Mistake("a policy that is a Python dict's text", "collector-role-policy", "policy", str({"Statement": []})),
+    Mistake(
+        "objects read from the bucket's own ARN",
+        *("delivery-role-policy", "policy", statement(Action=["s3:GetObject"], Resource=["arn:aws:s3:::lake"])),
+    ),
+    Mistake(
+        "a role that anybody takes on",
+        *("collector-role", "assumeRolePolicy", statement(Principal="*", Action="sts:AssumeRole", Resource=[])),
+    ),
+    Mistake("all but one action", "analytics-reader", "policy", statement(NotAction="iam:*", Action=[])),
+    # The lake
+    Mistake("a lake without TLS", "lake-policy", "policy", json.dumps({"Statement": []})),
+    Mistake("a bucket open to the public", "lake-public-access", "blockPublicPolicy", False),
+    Mistake("public access half closed", "lake-public-access", "restrictPublicBuckets", REMOVED),
+    Mistake(
+        "a bucket by another name than its guard", "lake-encryption", "bucket", "tickerlake-prod-lake-results-0a1b2c3"
+    ),
+    Mistake(
+        "an encryption that does not exist",
+        "lake-encryption",
+        "rules.0.applyServerSideEncryptionByDefault.sseAlgorithm",
+        "AES-256",
+    ),
+    Mistake("versioning switched on with true", "lake-versioning", "versioningConfiguration.status", True),
+    Mistake("versioning suspended", "lake-versioning", "versioningConfiguration.status", "Suspended"),
+    Mistake("a lifecycle that deletes the bars", "lake-lifecycle", "rules.2.filter.prefix", "bars/"),
+    Mistake("a lifecycle rule that is off", "lake-lifecycle", "rules.0.status", "Disabled"),
+    Mistake("days as text", "lake-lifecycle", "rules.2.expiration.days", "ninety"),
+    Mistake("an ownership that does not exist", "lake-ownership", "rule.objectOwnership", "BucketOwner"),
+    # The function
+    Mistake("a zip without handler", "collector-function", "handler", REMOVED),
+    Mistake("a handler as a path", "collector-function", "handler", "functions/collector/handler.handler"),
+    Mistake("a runtime that does not exist", "collector-function", "runtime", "python3.31"),
+    Mistake("an architecture by its other name", "collector-function", "architectures", ["aarch64"]),
+    Mistake("architectures as text", "collector-function", "architectures", "arm64"),
+    Mistake("a timeout over fifteen minutes", "collector-function", "timeout", 1200),
+    Mistake("too little memory to start", "collector-function", "memorySize", 64),
+    Mistake("no concurrency at all", "collector-function", "reservedConcurrentExecutions", 0),
+    Mistake("no code", "collector-function", "s3Key", REMOVED),
+    Mistake("a role by name", "collector-function", "role", "tickerlake-prod-collector-role"),
+    Mistake("an environment beside its variables", "collector-function", "environment", {"COLLECTOR_STREAM": "bars"}),
+    Mistake("a number in the environment", "collector-function", "environment.variables.COLLECTOR_BAR_MINUTES", 5),
+    Mistake("a log group that Lambda makes up", "collector-function", "loggingConfig", REMOVED),
+    Mistake("a misspelt property", "collector-function", "memory", 1024),
+    Mistake(
+        "failures to a queue's URL",
+        "collector-failure-destination",
+        "destinationConfig.onFailure.destination",
+        "https://sqs.us-east-1.amazonaws.com/1/q",
+    ),
+    Mistake("three retries", "collector-failure-destination", "maximumRetryAttempts", 3),
+    Mistake("logs kept for ever", "collector-logs", "retentionInDays", REMOVED),
+    Mistake("logs kept for a number of days that is none", "collector-logs", "retentionInDays", 45),
+    Mistake("a queue that forgets", "collector-failures", "messageRetentionSeconds", 3600),
+    # Schedules
+    Mistake("every 5 minutes, in words", "collector-collect-1", "scheduleExpression", "every 5 minutes"),
+    Mistake("a cron of five fields", "collector-collect-1", "scheduleExpression", "cron(1/5 9-16 * * MON-FRI)"),
+    Mistake("both days given", "collector-collect-1", "scheduleExpression", "cron(1/5 9-16 * * MON-FRI *)"),
+    Mistake("an hour past midnight", "collector-collect-1", "scheduleExpression", "cron(1/5 9-24 * * ? *)"),
+    Mistake("rate(5 minute)", "collector-collect-1", "scheduleExpression", "rate(5 minute)"),
+    Mistake("a false time zone", "collector-collect-1", "scheduleExpressionTimezone", "America/NewYork"),
+    Mistake("a time zone by its letters", "collector-collect-1", "scheduleExpressionTimezone", "EDT"),
+    Mistake("a flexible window without its minutes", "collector-collect-1", "flexibleTimeWindow", {"mode": "FLEXIBLE"}),
+    Mistake("no flexible window at all", "collector-collect-1", "flexibleTimeWindow", REMOVED),
+    Mistake("a target by name", "collector-collect-1", "target.arn", "tickerlake-prod-collector"),
+    Mistake("a target's role by name", "collector-collect-1", "target.roleArn", "scheduler-role"),
+    Mistake("an input that is no JSON", "collector-collect-1", "target.input", "{'tickers': ['META']}"),
+    Mistake(
+        "an event that is given up within a minute",
+        "collector-collect-1",
+        "target.retryPolicy.maximumEventAgeInSeconds",
+        30,
+    ),
+    Mistake("failures lost", "collector-sweep-1", "target.deadLetterConfig", REMOVED),
+    # Delivery
+    Mistake("GZIP around Parquet", "delivery-stream", f"{S3}.compressionFormat", "GZIP"),
+    Mistake("a small buffer", "delivery-stream", f"{S3}.bufferingSize", 5),
+    Mistake("a short buffer", "delivery-stream", f"{S3}.bufferingInterval", 30),
+    Mistake("a buffer of half an hour", "delivery-stream", f"{S3}.bufferingInterval", 1800),
+    Mistake("a prefix without its slash", "delivery-stream", f"{S3}.prefix", "bars/dt=!{partitionKeyFromQuery:dt}"),
+    Mistake("a prefix by arrival", "delivery-stream", f"{S3}.prefix", "bars/dt=!{timestamp:yyyy-MM-dd}/"),
+    Mistake(
+        "a prefix by a key that is not extracted",
+        "delivery-stream",
+        f"{S3}.prefix",
+        "bars/dt=!{partitionKeyFromQuery:session}/",
+    ),
+    Mistake("no error prefix", "delivery-stream", f"{S3}.errorOutputPrefix", REMOVED),
+    Mistake(
+        "errors inside the table",
+        "delivery-stream",
+        f"{S3}.errorOutputPrefix",
+        "bars/errors/!{firehose:error-output-type}/",
+    ),
+    Mistake(
+        "partition keys without dynamic partitioning",
+        "delivery-stream",
+        f"{S3}.dynamicPartitioningConfiguration",
+        REMOVED,
+    ),
+    Mistake("no processor", "delivery-stream", f"{S3}.processingConfiguration", REMOVED),
+    Mistake(
+        "a processor that does not exist", "delivery-stream", f"{S3}.processingConfiguration.processors.0.type", "JQ"
+    ),
+    Mistake(
+        "a newer JQ",
+        "delivery-stream",
+        f"{S3}.processingConfiguration.processors.0.parameters.0.parameterValue",
+        "JQ-1.7",
+    ),
+    Mistake(
+        "the Hive SerDe",
+        "delivery-stream",
+        f"{CONVERSION}.inputFormatConfiguration.deserializer",
+        {"hiveJsonSerDe": {}},
+    ),
+    Mistake("ORC", "delivery-stream", f"{CONVERSION}.outputFormatConfiguration.serializer", {"orcSerDe": {}}),
+    Mistake(
+        "zstd, which Firehose has not",
+        "delivery-stream",
+        f"{CONVERSION}.outputFormatConfiguration.serializer.parquetSerDe.compression",
+        "ZSTD",
+    ),
+    Mistake("another table's schema", "delivery-stream", f"{CONVERSION}.schemaConfiguration.tableName", "quotes"),
+    Mistake(
+        "another bucket", "delivery-stream", f"{S3}.bucketArn", "arn:aws:s3:::tickerlake-prod-lake-results-0a1b2c3"
+    ),
+    Mistake("a bucket's name for its ARN", "delivery-stream", f"{S3}.bucketArn", "tickerlake-prod-lake-bucket"),
+    Mistake("no encryption", "delivery-stream", "serverSideEncryption", REMOVED),
+    Mistake("no destination that exists", "delivery-stream", "destination", "s3_extended"),
+    # The catalog
+    Mistake(
+        "a location without s3://",
+        "catalog-table",
+        "storageDescriptor.location",
+        "tickerlake-prod-lake-bucket-0a1b2c3/bars/",
+    ),
+    Mistake(
+        "a location without its slash",
+        "catalog-table",
+        "storageDescriptor.location",
+        "s3://tickerlake-prod-lake-bucket-0a1b2c3/bars",
+    ),
+    Mistake(
+        "formats mixed up",
+        "catalog-table",
+        "storageDescriptor.inputFormat",
+        "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    ),
+    Mistake(
+        "a JSON SerDe over Parquet",
+        "catalog-table",
+        "storageDescriptor.serDeInfo.serializationLibrary",
+        "org.openx.data.jsonserde.JsonSerDe",
+    ),
+    Mistake("a type of pandas", "catalog-table", "storageDescriptor.columns.3.type", "float64"),
+    Mistake("the partition key among the columns", "catalog-table", "storageDescriptor.columns.0.name", "dt"),
+    Mistake("a projection of another key", "catalog-table", "parameters.projection.dt.type", REMOVED),
+    Mistake("a projection that ends", "catalog-table", "parameters.projection.dt.range", "2020-01-01,2026-12-31"),
+    Mistake("a projection in Joda's years", "catalog-table", "parameters.projection.dt.format", "YYYY-MM-DD"),
+    Mistake(
+        "a template without its key",
+        "catalog-table",
+        "parameters.storage.location.template",
+        "s3://tickerlake-prod-lake-bucket-0a1b2c3/bars/",
+    ),
+    Mistake("rate() for Glue", "catalog-crawler", "schedule", "rate(12 hours)"),
+    Mistake(
+        "a crawler that changes columns", "catalog-crawler", "schemaChangePolicy.updateBehavior", "UPDATE_IN_DATABASE"
+    ),
+    Mistake("a crawler that deletes", "catalog-crawler", "schemaChangePolicy.deleteBehavior", "DEPRECATE_IN_DATABASE"),
+    Mistake(
+        "new folders only, of a table", "catalog-crawler", "recrawlPolicy.recrawlBehavior", "CRAWL_NEW_FOLDERS_ONLY"
+    ),
+    Mistake("no table to crawl", "catalog-crawler", "catalogTargets.0.tables", []),
+    # Analytics and monitoring
+    Mistake(
+        "results without s3://",
+        "analytics-workgroup",
+        "configuration.resultConfiguration.outputLocation",
+        "tickerlake-results/",
+    ),
+    Mistake("a scan limit in megabytes", "analytics-workgroup", "configuration.bytesScannedCutoffPerQuery", 10_000),
+    Mistake("no scan limit", "analytics-workgroup", "configuration.bytesScannedCutoffPerQuery", REMOVED),
+    Mistake(
+        "a workgroup that is not enforced", "analytics-workgroup", "configuration.enforceWorkgroupConfiguration", False
+    ),
+    Mistake("an engine by its number", "analytics-workgroup", "configuration.engineVersion.selectedEngineVersion", "3"),
+    Mistake(
+        "results in the clear",
+        "analytics-workgroup",
+        "configuration.resultConfiguration.encryptionConfiguration",
+        REMOVED,
+    ),
+    Mistake("a saved query with its parameters", "analytics-tickers", "query", "SELECT 1 WHERE dt >= %(first)s"),
+    Mistake("an alarm that tells nobody", "monitoring-delivery-late", "alarmActions", []),
+    Mistake("an alarm that never says it is over", "monitoring-delivery-late", "okActions", REMOVED),
+    Mistake("an alarm that rings every night", "monitoring-delivery-late", "treatMissingData", "breaching"),
+    Mistake("missing data as a boolean's name", "monitoring-delivery-late", "treatMissingData", "not_breaching"),
+    Mistake("a comparison by its sign", "monitoring-delivery-late", "comparisonOperator", ">"),
+    Mistake("a period in minutes", "monitoring-delivery-late", "period", 5),
+    Mistake("a statistic in small letters", "monitoring-delivery-late", "statistic", "max"),
+    Mistake("an alarm of two days by the minute", "monitoring-delivery-late", "evaluationPeriods", 2880),
+    Mistake("a dashboard without widgets", "monitoring-dashboard", "dashboardBody", "{}"),
+    Mistake("an event pattern that is no list", "monitoring-crawler-failed", "eventPattern", '{"source": "aws.glue"}'),
+    Mistake("a budget that tells nobody", "monitoring-budget", "notifications.0.subscriberEmailAddresses", []),
+    Mistake("a budget in words", "monitoring-budget", "limitAmount", "25 USD"),
+]
+
+
+def with_mistake(recording: Recording, mistake: Mistake) -> list[Registration]:
+    """The registrations of `recording`, one of them made wrong."""
+    wrong = recording.one(mistake.resource)
+    inputs = copy.deepcopy(wrong.inputs)
+    *parents, last = _steps(mistake.path)
+    holder: Any = inputs
+    for parent in parents:
+        holder = holder[parent]
+    if mistake.value is REMOVED:
+        del holder[last]
+    else:
+        holder[last] = mistake.value
+    changed = Registration(wrong.type, wrong.name, inputs)
+    return [changed if item is wrong else item for item in recording.registrations]
+
+
+def _steps(path: str) -> list[Any]:
+    """`rules.0.status` as keys and places; what follows a table's `parameters.` is one key with dots in it."""
+    if path.startswith("parameters."):
+        return ["parameters", path.removeprefix("parameters.")]
+    return [int(step) if step.isdigit() else step for step in path.split(".")]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.says)
+def test_a_realistic_mistake_is_caught(mistake):
+    assert list(faults(with_mistake(deployed("prod"), mistake)))
+
+
+def test_the_mistakes_are_many_and_each_its_own():
+    assert len({mistake.says for mistake in MISTAKES}) == len(MISTAKES) >= 40

@@ -1,0 +1,40 @@
+"""From `pulumi stack output --json` to the settings of queries and dashboard."""
+
+import io
+import json
+
+import pytest
+
+from functions.collector.errors import ConfigError
+from infra import settings
+from tests.infra.recorder import deployed
+
+
+def test_the_outputs_become_the_settings_of_the_athena_engine():
+    assert settings.environment(deployed("prod").exports) == {
+        "LAKE_ENGINE": "athena",
+        "LAKE_REGION": "us-east-1",
+        "LAKE_DATABASE": "tickerlake_prod",
+        "LAKE_WORKGROUP": "tickerlake-prod",
+    }
+
+
+def test_the_command_reads_stdin_and_writes_lines(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(deployed("dev").exports)))
+
+    settings.main()
+
+    assert capsys.readouterr().out.splitlines()[2:] == ["LAKE_DATABASE=tickerlake_dev", "LAKE_WORKGROUP=tickerlake-dev"]
+
+
+def test_a_stack_that_is_not_deployed_is_said():
+    with pytest.raises(ConfigError, match="'tickerlake' is missing.*run `pulumi up`"):
+        settings.environment({})
+
+
+@pytest.mark.parametrize(("text", "says"), [("", "is not JSON"), ("{}", "no outputs of a deployed stack")])
+def test_the_command_says_in_one_line_what_it_cannot_read(monkeypatch, text, says):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+    with pytest.raises(SystemExit, match=says):
+        settings.main()
