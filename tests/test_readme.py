@@ -60,6 +60,13 @@ def test_every_link_inside_the_repository_leads_somewhere(target):
     assert (ROOT / target).exists()
 
 
+def test_its_costs_are_those_of_the_page_with_the_arithmetic():
+    arithmetic = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").split("**USD a month**")[1].splitlines()[0]
+    costs = re.findall(r"\d+\.\d\d", TEXT.split("| USD a month |")[1].split("\n\n")[0])
+
+    assert sorted(costs) == sorted(re.findall(r"\d+\.\d\d", arithmetic))
+
+
 def test_every_failure_of_the_troubleshooting_table_is_one_the_code_can_tell():
     sources = "".join(
         path.read_text(encoding="utf-8")
