@@ -22,30 +22,40 @@
 --   last_collected   timestamp      when it was collected last, UTC
 --
 -- No row is the good news. Repeats with the same numbers are no restatements; neither is a bar whose numbers came
--- back to what they were at first.
+-- back to what they were at first. Bars are looked at one by one only where a ticker's session was not collected all
+-- at once.
 WITH
-collected AS (
-    SELECT
-        ticker,
-        dt AS session,
-        ts,
-        bar_minutes,
-        count(DISTINCT collected_at) AS versions,
-        min_by(high, collected_at) AS first_high,
-        max_by(high, collected_at) AS last_high,
-        min_by(low, collected_at) AS first_low,
-        max_by(low, collected_at) AS last_low,
-        min_by(coalesce(close, -1e0), collected_at) AS first_close,
-        max_by(coalesce(close, -1e0), collected_at) AS last_close,
-        min_by(coalesce(volume, -1), collected_at) AS first_volume,
-        max_by(coalesce(volume, -1), collected_at) AS last_volume,
-        min(collected_at) AS first_collected,
-        max(collected_at) AS last_collected
+suspected AS (
+    SELECT ticker, dt
     FROM bars
     WHERE dt BETWEEN %(first)s AND %(last)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
-    GROUP BY ticker, dt, ts, bar_minutes
+    GROUP BY ticker, dt
     HAVING min(collected_at) <> max(collected_at)
+),
+collected AS (
+    SELECT
+        b.ticker,
+        b.dt AS session,
+        b.ts,
+        b.bar_minutes,
+        count(DISTINCT b.collected_at) AS versions,
+        min_by(b.high, b.collected_at) AS first_high,
+        max_by(b.high, b.collected_at) AS last_high,
+        min_by(b.low, b.collected_at) AS first_low,
+        max_by(b.low, b.collected_at) AS last_low,
+        -- -1 stands for null: max_by passes over nulls on one engine and not on the other.
+        min_by(coalesce(b.close, -1e0), b.collected_at) AS first_close,
+        max_by(coalesce(b.close, -1e0), b.collected_at) AS last_close,
+        min_by(coalesce(b.volume, -1), b.collected_at) AS first_volume,
+        max_by(coalesce(b.volume, -1), b.collected_at) AS last_volume,
+        min(b.collected_at) AS first_collected,
+        max(b.collected_at) AS last_collected
+    FROM bars b
+    JOIN suspected s ON s.ticker = b.ticker AND s.dt = b.dt
+    WHERE b.dt BETWEEN %(first)s AND %(last)s
+    GROUP BY b.ticker, b.dt, b.ts, b.bar_minutes
+    HAVING min(b.collected_at) <> max(b.collected_at)
 )
 SELECT
     ticker,
@@ -57,7 +67,6 @@ SELECT
     last_high,
     first_low,
     last_low,
-    -- -1 stood for null above: max_by passes over nulls on one engine and not on the other.
     nullif(first_close, -1e0) AS first_close,
     nullif(last_close, -1e0) AS last_close,
     nullif(first_volume, -1) AS first_volume,

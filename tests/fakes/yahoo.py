@@ -443,7 +443,7 @@ def main() -> None:
     settings = {"latency": arguments.latency_ms / 1000, "rate_limited_from": arguments.rate_limited_from}
     with running_yahoo(arguments.port, **settings) as yahoo:
         for name, value in yahoo.environment().items():
-            print(f"export {name}={shlex.quote(value)}", flush=True)  # noqa: T201
+            print(f"export {name}={shlex.quote(value)}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
 

@@ -1,0 +1,177 @@
+"""Data quality: what is there and what is missing, what was set aside, what changed, how old it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import aside, charts, clock, header, problems, wording
+from dashboard.lake import Lake
+from functions.collector import sessions
+
+WINDOWS = (5, 10, 20, 60)
+ROWS_SHOWN = 40
+
+
+def page() -> None:
+    """The whole page."""
+    lake = problems.current_lake()
+    held = lake.sessions()
+    dates = [dt.date.fromisoformat(session) for session in held["session"]]
+    simulated = header.is_simulated(held)
+    window = st.segmented_control(
+        "Window",
+        WINDOWS,
+        key="window",
+        default=WINDOWS[1],
+        required=True,
+        format_func=lambda count: f"last {count} sessions",
+        bind="query-params",
+    )
+    span = _window(dates, window)
+    problems.live(_coverage, header.refresh_interval([span[1]]))(lake, span, simulated=simulated)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _restatements(lake, span)
+    with right:
+        _set_aside(lake)
+    _sources(held)
+
+
+def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
+    """The last `count` sessions of the exchange up to the newest held, none before the oldest held."""
+    back = sessions.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
+    return back[-min(count, len(back))].date, dates[0]
+
+
+def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> None:
+    now = clock.now()
+    first, last = span
+    early = {session.dt for session in sessions.sessions_between(first, last) if session.early_close}
+    coverage = lake.ask("coverage", first, last, now=lake.counted_until(last, now)).frame
+    coverage = coverage.assign(early_close=coverage["session"].isin(early))
+    coverage = coverage.assign(state=charts.states(coverage))
+    faulty = coverage[coverage["missing"] > 0]
+    complete = len(coverage) - len(faulty)
+    expected, present = int(coverage["expected"].sum()), int(coverage["present"].sum())
+    with st.container(horizontal=True, gap="small"):
+        st.metric("Bars there", f"{present / expected:.2%}".replace("%", " %"), border=True,
+                  delta=f"{present:,} of {expected:,}", delta_color="off", delta_arrow="off")  # fmt: skip
+        st.metric("Complete", f"{complete:,}", border=True,
+                  delta=f"of {len(coverage):,} ticker sessions", delta_color="off", delta_arrow="off")  # fmt: skip
+        st.metric("Partial", f"{(faulty['present'] > 0).sum():,}", border=True,
+                  delta="some bars missing", delta_color="off", delta_arrow="off")  # fmt: skip
+        st.metric("Missing", f"{(faulty['present'] == 0).sum():,}", border=True,
+                  delta="no bar at all", delta_color="off", delta_arrow="off")  # fmt: skip
+    # One bar size a cell: the finest that the ticker has that day.
+    cells = coverage.sort_values("bar_minutes").drop_duplicates(["ticker", "session"])
+    worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")
+    shown = sorted(worst.index[:ROWS_SHOWN])
+    st.altair_chart(
+        charts.coverage_map(
+            cells[cells["ticker"].isin(shown)].sort_values(["ticker", "session"]), header.palette(), simulated=simulated
+        ),
+        width="stretch",
+        key="coverage",
+        alt=f"Coverage by ticker and session: {complete} complete, {len(faulty)} incomplete",
+    )
+    if len(worst) > ROWS_SHOWN:
+        st.caption(
+            f"The {ROWS_SHOWN} of {len(worst)} tickers with most bars missing; all incomplete ones are listed below."
+        )
+    if faulty.empty:
+        st.success("No bar is missing in these sessions.", icon=":material/check_circle:")
+        return
+    with st.expander(
+        f"The gaps of {wording.count(len(faulty), 'incomplete ticker session')}", icon=":material/search:"
+    ):
+        st.dataframe(
+            faulty.drop(columns=["early_close"]).sort_values(["session", "ticker"], ascending=[False, True]),
+            hide_index=True,
+            column_order=["ticker", "session", "state", "bar_minutes", "present", "expected", "missing", "gaps"],
+            column_config={
+                "ticker": "Ticker",
+                "session": "Session",
+                "state": "State",
+                "bar_minutes": "Bar, minutes",
+                "present": "Bars",
+                "expected": "Expected",
+                "missing": "Missing",
+                "gaps": st.column_config.TextColumn("Starts missing, exchange time", width="large"),
+            },
+            alt="Incomplete ticker sessions and their gaps",
+        )
+
+
+def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
+    st.header("Restatements", anchor=False)
+    st.caption("Bars that the vendor later gave other numbers for. The numbers collected last count.")
+    changed = lake.ask("restatements", *span).frame
+    if changed.empty:
+        st.success("No bar of these sessions has changed.", icon=":material/check_circle:")
+        return
+    shown = changed.assign(
+        ts=changed["ts"].dt.strftime("%Y-%m-%d %H:%M %Z"),
+        high_change=(changed["last_high"] / changed["first_high"] - 1) * 100,
+        last_collected=changed["last_collected"].dt.strftime("%Y-%m-%d %H:%M %Z"),
+    )
+    largest = shown["high_change"].abs().max()
+    st.markdown(
+        f"**{wording.count(len(changed), 'bar')}** of {wording.listing(sorted(changed['ticker'].unique()))} changed; "
+        f"the largest change of a high is {largest:.2f} %."
+    )
+    pairs = [f"{when}_{what}" for what in ("high", "low", "close", "volume") for when in ("first", "last")]
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_order=["ticker", "ts", "high_change", *pairs, "bar_minutes", "versions", "last_collected"],
+        column_config={
+            "ticker": "Ticker",
+            "ts": "Bar of",
+            "high_change": st.column_config.NumberColumn("High changed by", format="%+.3f %%"),
+            **{name: f"{name.split('_')[1].capitalize()}, {name.split('_')[0]}" for name in pairs},
+            "bar_minutes": "Bar, minutes",
+            "versions": "Versions",
+            "last_collected": "Last collected",
+        },
+        alt="Bars stored again with other numbers",
+    )
+
+
+def _set_aside(lake: Lake) -> None:
+    st.header("Set aside", anchor=False)
+    st.caption("Records that broke a rule. They are kept as they came, and never counted.")
+    if not lake.is_local:
+        st.info("On the cloud lake they are under the prefix `rejected/` of its bucket.", icon=":material/cloud:")
+        return
+    by_rule, records = aside.read(lake.files("rejected"))
+    if by_rule.empty:
+        st.success("No record was set aside.", icon=":material/check_circle:")
+        return
+    st.dataframe(by_rule, hide_index=True, alt="Records set aside, by rule")
+    with st.expander(f"The latest {min(int(by_rule['records'].sum()), aside.SHOWN)} of them", icon=":material/search:"):
+        st.dataframe(records, hide_index=True, alt="Records set aside, as they came")
+
+
+def _sources(held: pd.DataFrame) -> None:
+    st.header("Sources and age", anchor=False)
+    now = clock.now()
+    rows = [
+        {
+            "Source": header.SOURCES.get(sources, sources),
+            "Mark in the records": sources,
+            "Sessions": len(group),
+            "First": group["session"].min(),
+            "Last": group["session"].max(),
+            "Records": int(group["records"].sum()),
+            "Newest bar": wording.instant(group["last_ts"].max()),
+            "Age": wording.age(group["last_ts"].max(), now),
+        }
+        for sources, group in held.groupby("sources")
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Sources in use and the age of their newest bar")
+
+
+page()

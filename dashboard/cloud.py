@@ -1,0 +1,214 @@
+"""How the deployed pipeline fares, read from AWS with a read-only policy: metrics, alarms, the crawler.
+
+Every resource is called after its stack, and so is the workgroup that the settings name: `tickerlake-dev` has the
+stream `tickerlake-dev-bars` and the function `tickerlake-dev-collector`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import clock, wording
+from functions.collector import sessions
+from queries import Settings
+
+USD_PER_TERABYTE = 5.0
+"""https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ a little)"""
+_PERIOD = 300
+_KEPT = dt.timedelta(minutes=2)
+
+
+class Metric(NamedTuple):
+    """One figure of CloudWatch: what it is called on the page, where it comes from, and how its periods add up."""
+
+    label: str
+    namespace: str
+    name: str
+    statistic: str
+    dimension: str
+    resource: str
+    """What follows the stack's name in the name of the resource."""
+    fold: Callable[[list[float]], float]
+    show: Callable[[float], str]
+
+
+def _average(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+METRICS = (
+    Metric("Records to Firehose", "AWS/Firehose", "IncomingRecords", "Sum", "DeliveryStreamName", "bars", sum,
+           "{:,.0f}".format),
+    Metric("Delivered to S3", "AWS/Firehose", "DeliveryToS3.Success", "Average", "DeliveryStreamName", "bars",
+           _average, "{:.1%}".format),
+    Metric("Oldest record waited", "AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", "DeliveryStreamName",
+           "bars", max, "{:,.0f} s".format),
+    Metric("Collector runs", "AWS/Lambda", "Invocations", "Sum", "FunctionName", "collector", sum, "{:,.0f}".format),
+    Metric("Collector errors", "AWS/Lambda", "Errors", "Sum", "FunctionName", "collector", sum, "{:,.0f}".format),
+    Metric("Longest run", "AWS/Lambda", "Duration", "Maximum", "FunctionName", "collector", max,
+           lambda milliseconds: f"{milliseconds / 1000:,.1f} s"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of today: its text, and its course through the day."""
+
+    label: str
+    text: str
+    course: list[float]
+    below: str = "today"
+
+
+@dataclass
+class Report:
+    """What AWS told, when, and what it did not tell."""
+
+    read_at: dt.datetime
+    figures: list[Figure] = field(default_factory=list)
+    alarms: list[dict[str, str]] = field(default_factory=list)
+    crawler: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def read(stack: str, client: Callable[[str], Any], now: dt.datetime) -> Report:
+    """Today's figures of `stack`; `client` makes a boto3 client by its service's name. What fails becomes a fault."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # only the cloud needs it
+
+    report = Report(now)
+    for what, part in (("metrics", _metrics), ("alarms", _alarms), ("crawler", _crawler)):
+        try:
+            part(report, stack, client, now)
+        except ClientError as error:
+            report.faults.append(f"{what}: {error.response['Error']['Code']}, {error.response['Error']['Message']}")
+        except BotoCoreError as error:
+            report.faults.append(f"{what}: {error}")
+    return report
+
+
+def show(settings: Settings) -> None:
+    """The report on the page."""
+    if settings.engine != "athena":
+        st.info(f"The lake is read by {settings.engine}; AWS is asked only with LAKE_ENGINE=athena.")
+        return
+    report = _report(settings)
+    if report.faults:
+        st.warning(
+            "AWS did not tell everything:\n\n" + "\n".join(f"- {fault}" for fault in report.faults),
+            icon=":material/cloud_alert:",
+        )
+        st.caption("The stack's output `readerPolicy` names the policy that this page needs; attach it to who runs it.")
+    with st.container(horizontal=True, gap="small"):
+        for figure in report.figures:
+            st.metric(
+                figure.label,
+                figure.text,
+                border=True,
+                width=220,
+                chart_data=figure.course or None,
+                delta=figure.below,
+                delta_color="off",
+                delta_arrow="off",
+            )
+    ringing = [alarm["Alarm"] for alarm in report.alarms if alarm["State"] == "ALARM"]
+    st.header("Alarms", anchor=False)
+    if ringing:
+        st.error(f"Ringing: {wording.listing(ringing)}", icon=":material/notifications_active:")
+    elif report.alarms:
+        st.success(f"None of {len(report.alarms)} alarms rings.", icon=":material/notifications:")
+    if report.alarms:
+        st.dataframe(pd.DataFrame(report.alarms), hide_index=True, alt="Alarms and their states")
+    if report.crawler:
+        st.header("Crawler", anchor=False)
+        st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last crawl")
+    st.caption(f"AWS was asked {wording.instant(report.read_at)}. Figures count from midnight in New York.")
+
+
+@st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Asking AWS …")
+def _report(settings: Settings) -> Report:
+    import boto3  # noqa: PLC0415  # only the cloud needs it
+    from botocore.config import Config  # noqa: PLC0415
+
+    patience = Config(connect_timeout=4, read_timeout=10, retries={"max_attempts": 2})
+    session = boto3.Session(region_name=settings.region or None)
+    return read(settings.workgroup, lambda service: session.client(service, config=patience), clock.now())
+
+
+def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:
+    midnight = dt.datetime.combine(sessions.exchange_date(now), dt.time(), sessions.EXCHANGE_TIME)
+    # Athena counts by the query's type and state as well, so the workgroup alone names no metric.
+    found = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
+    answers: dict[str, list[float]] = {}
+    pages = client("cloudwatch").get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[
+            *(_query(number, metric, stack) for number, metric in enumerate(METRICS)),
+            {"Id": "scanned", "Expression": f"SUM(SEARCH('{found}', 'Sum', {_PERIOD}))"},
+        ],
+        StartTime=midnight,
+        EndTime=now,
+        ScanBy="TimestampAscending",
+    )  # fmt: skip
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            answers.setdefault(result["Id"], []).extend(result["Values"])
+    for number, metric in enumerate(METRICS):
+        values = answers.get(f"m{number}", [])
+        report.figures.append(Figure(metric.label, metric.show(metric.fold(values)) if values else "no data", values))
+    scanned = sum(answers.get("scanned", []))
+    report.figures.append(
+        Figure(
+            "Athena scanned",
+            wording.size(scanned),
+            answers.get("scanned", []),
+            f"today, about {scanned / 1e12 * USD_PER_TERABYTE:.4f} USD",
+        )
+    )
+
+
+def _query(number: int, metric: Metric, stack: str) -> dict[str, Any]:
+    return {
+        "Id": f"m{number}",
+        "MetricStat": {
+            "Metric": {
+                "Namespace": metric.namespace,
+                "MetricName": metric.name,
+                "Dimensions": [{"Name": metric.dimension, "Value": f"{stack}-{metric.resource}"}],
+            },
+            "Period": _PERIOD,
+            "Stat": metric.statistic,
+        },
+    }
+
+
+def _alarms(report: Report, stack: str, client: Callable[[str], Any], _: dt.datetime) -> None:
+    pages: Iterable[Mapping[str, Any]] = (
+        client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack}-")
+    )
+    for page in pages:
+        for alarm in page["MetricAlarms"]:
+            report.alarms.append(
+                {
+                    "Alarm": alarm["AlarmName"].removeprefix(f"{stack}-"),
+                    "State": alarm["StateValue"],
+                    "Since": wording.instant(alarm["StateUpdatedTimestamp"]),
+                    "Meaning": alarm.get("AlarmDescription", ""),
+                }
+            )
+
+
+def _crawler(report: Report, stack: str, client: Callable[[str], Any], _: dt.datetime) -> None:
+    crawler = client("glue").get_crawler(Name=f"{stack}-crawler")["Crawler"]
+    last = crawler.get("LastCrawl", {})
+    report.crawler = {
+        "Crawler": crawler["Name"],
+        "State": crawler["State"],
+        "Last crawl": last.get("Status", "never"),
+        "Started": wording.instant(last["StartTime"]) if "StartTime" in last else "",
+        "Message": last.get("ErrorMessage", ""),
+    }

@@ -1,0 +1,289 @@
+"""The collect control: asks Yahoo for bars when a person says so, beside the page and never while it renders.
+
+One collection at a time, in a thread of the server; every visitor sees its progress and may stop it. Where the lake
+on the page is simulated, real bars go into a lake of their own, which the visitor can then turn to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import clock, wording
+from dashboard.lake import Lake, current
+from functions.collector import sessions, symbols
+from functions.collector.collect import SessionReport, collect, refuse_too_old
+from functions.collector.errors import ConfigError, LakeEmpty, TickerlakeError
+from functions.collector.sessions import Session
+from functions.collector.sinks.parquet import ParquetSink, sources_held
+from functions.collector.sources import Source
+
+BAR_MINUTES = 5
+REAL_LAKE = Path("lake")
+"""Where real bars go when the lake on the page is a simulated one."""
+_LOOK_AGAIN = dt.timedelta(seconds=0.7)
+
+
+@dataclass
+class Job:
+    """One collection: what was asked, how far it is, what came of it. Written by its thread, read by pages."""
+
+    target: Path
+    wanted: list[Session]
+    tickers: tuple[str, ...]
+    started: dt.datetime
+    windows: int = 1
+    answered: int = 0
+    latest: str = ""
+    reports: list[SessionReport] = field(default_factory=list)
+    error: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    stopped_by_person: bool = False
+    thread: threading.Thread | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many answers there will be."""
+        return len({symbols.current_symbol(ticker) for ticker in self.tickers}) * self.windows
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread still works."""
+        return self.thread is not None and self.thread.is_alive()
+
+
+@dataclass
+class Desk:
+    """Where the one job of this server lies, until the next takes its place."""
+
+    job: Job | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def open_source() -> Source:
+    """The source to collect from. Imported when it is asked: yfinance takes a second to load."""
+    from functions.collector.sources.yahoo import YahooSource  # noqa: PLC0415
+
+    return YahooSource()
+
+
+def offered() -> bool:
+    """Whether this dashboard can collect: only into a lake on this machine."""
+    return current().is_local
+
+
+def control(lake: Lake) -> None:
+    """The button and what it opens: which sessions, which tickers, into which lake."""
+    if not lake.is_local:
+        return
+    opened = st.popover("Collect", icon=":material/download:", width="content", key="collect", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
+        job = _desk().job
+        if job is not None and job.is_running:
+            st.markdown("A collection is running; its progress is on the page.")
+            return
+        now = clock.now()
+        st.markdown("Ask Yahoo for bars of 5 minutes.")
+        what = st.radio("Which sessions", list(_choices(now)), key="collect what")
+        first = last = sessions.last_finished(now).date
+        if what == "A range":
+            picked = st.date_input(
+                "From and to",
+                (sessions.exchange_date(now) - dt.timedelta(days=7), sessions.exchange_date(now)),
+                min_value=sessions.exchange_date(now) - dt.timedelta(days=58),
+                max_value=sessions.exchange_date(now),
+                key="collect range",
+                help="Yahoo serves bars of 5 minutes for about 60 days.",
+            )
+            if not isinstance(picked, tuple) or len(picked) != 2:
+                st.caption("Choose the last day, too.")
+                return
+            first, last = picked
+        text = st.text_input("Tickers", ", ".join(_known(lake)), key="collect tickers", help="Separated by commas")
+        target = destination(lake)
+        if target != lake.settings.lake:
+            st.warning(
+                f"This lake is simulated, and real bars are never mixed in: they go into `{target}/`.",
+                icon=":material/call_split:",
+            )
+        else:
+            st.caption(f"Into the lake `{target}/`. What it holds already stays.")
+        st.button(
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="collect start",
+            width="stretch",
+            on_click=_begin,
+            args=(target, what, first, last, text),
+        )
+        if refusal := st.session_state.pop("collect refusal", None):
+            st.error(refusal)
+
+
+def progress(lake: Lake) -> None:
+    """How far a collection is, or what came of the last one; nothing where there was none."""
+    job = _desk().job
+    if job is None or not lake.is_local:
+        return
+    if job.is_running:
+        st.fragment(_running, run_every=_LOOK_AGAIN)(job)
+    elif st.session_state.get("dismissed") != job.started:
+        _report(job, lake)
+
+
+def destination(lake: Lake) -> Path:
+    """The folder that real bars go into: the lake on the page, unless its bars are simulated."""
+    return REAL_LAKE if "simulated" in sources_held(lake.settings.lake) else lake.settings.lake
+
+
+def start(
+    target: Path, wanted: list[Session], tickers: tuple[str, ...], source: Source, now: Callable[[], dt.datetime]
+) -> Job:
+    """Starts a collection in a thread of its own. ConfigError where one runs, or the bars cannot be had or stored."""
+    refuse_too_old(source, wanted, BAR_MINUTES, now())
+    if "simulated" in sources_held(target) and source.name != "simulated":
+        raise ConfigError(f"{target}/ holds simulated bars; real ones are never mixed in")
+    desk = _desk()
+    with desk.lock:
+        if desk.job is not None and desk.job.is_running:
+            raise ConfigError("a collection is running already; wait for it or stop it")
+        job = Job(target, wanted, tickers, now())
+        length = source.sessions_per_request(BAR_MINUTES)
+        job.windows = -(-len(wanted) // length)
+        job.thread = threading.Thread(target=_work, args=(job, source, now), name="collect", daemon=True)
+        desk.job = job
+        job.thread.start()
+    return job
+
+
+def _begin(target: Path, what: str, first: dt.date, last: dt.date, text: str) -> None:
+    """Starts what the control asks for, and closes it; or leaves it open with the reason why not."""
+    try:
+        start(
+            target,
+            _wanted(what, first, last, clock.now()),
+            symbols.parse_tickers(text),
+            open_source(),
+            clock.now,
+        )
+    except TickerlakeError as error:
+        st.session_state["collect refusal"] = str(error)
+    else:
+        st.session_state["collect"] = False
+
+
+def _work(job: Job, source: Source, now: Callable[[], dt.datetime]) -> None:
+    def on_answer(symbol: str) -> None:
+        job.latest = symbol
+        job.answered += 1
+
+    try:
+        job.reports = collect(
+            source,
+            ParquetSink(job.target),
+            job.wanted,
+            job.tickers,
+            BAR_MINUTES,
+            now,
+            on_answer=on_answer,
+            stop=job.stop,
+        )
+    except TickerlakeError as error:
+        job.error = str(error)
+
+
+def _running(job: Job) -> None:
+    if not job.is_running:
+        st.rerun()
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.progress(
+            min(job.answered / job.asked, 1.0),
+            f"Collecting {_days(job.wanted)} from Yahoo: {job.answered} of {job.asked} answers"
+            + (f", last {job.latest}" if job.latest else ""),
+        )
+        if st.button("Stop", icon=":material/stop:", key="collect stop", disabled=job.stop.is_set()):
+            job.stopped_by_person = True
+            job.stop.set()
+
+
+def _report(job: Job, lake: Lake) -> None:
+    """What came of it, plainly: bars, tickers, failures by reason, and where it all is."""
+    stored, tickers = sum(r.stored for r in job.reports), max((r.tickers for r in job.reports), default=0)
+    failures = Counter(failure.reason for report in job.reports for failure in report.failures)
+    aside = sum(report.set_aside.total() for report in job.reports)
+    parts = [f"{wording.count(stored, 'new bar')} of {wording.count(tickers, 'ticker')}, {_days(job.wanted)}"]
+    if aside:
+        parts.append(f"{wording.count(aside, 'record')} set aside")
+    if job.stopped_by_person:
+        parts.append(f"stopped after {job.answered} of {job.asked} answers; what had come is stored")
+    elif failures:
+        parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in failures.most_common()))
+    with st.container(border=True):
+        if job.error:
+            st.error(job.error, icon=":material/error:")
+        elif job.stopped_by_person or failures:
+            st.warning("Collected " + "; ".join(parts) + ".", icon=":material/warning:")
+        else:
+            st.success("Collected " + "; ".join(parts) + ".", icon=":material/check_circle:")
+        if failures and not job.stopped_by_person:
+            messages = dict.fromkeys(failure.message for report in job.reports for failure in report.failures)
+            with st.expander("Why", icon=":material/help:"):
+                st.code("\n".join(list(messages)[:20]), language=None, wrap_lines=True)
+        with st.container(horizontal=True):
+            if stored and job.target != lake.settings.lake:
+                st.button(f"Show {job.target}/", key="turn to", type="primary", on_click=_turn_to, args=(job,))
+            st.button("Close", key="dismiss", on_click=_dismiss, args=(job,))
+
+
+def _turn_to(job: Job) -> None:
+    st.session_state["lake"] = job.target
+    st.session_state["dismissed"] = job.started
+
+
+def _dismiss(job: Job) -> None:
+    st.session_state["dismissed"] = job.started
+
+
+def _choices(now: dt.datetime) -> Sequence[str]:
+    running = sessions.running(now)
+    return [*(["Today so far"] if running else []), "The last finished session", "A range"]
+
+
+def _wanted(what: str, first: dt.date, last: dt.date, now: dt.datetime) -> list[Session]:
+    """The sessions asked for. ConfigError where the range holds none that has opened."""
+    if what == "Today so far" and (running := sessions.running(now)):
+        return [running]
+    if what == "A range":
+        wanted = [session for session in sessions.sessions_between(first, last) if session.open < now]
+        if not wanted:
+            raise ConfigError(f"no session has opened between {first} and {last}; choose other days")
+        return wanted
+    return [sessions.last_finished(now)]
+
+
+def _known(lake: Lake) -> Sequence[str]:
+    """The tickers to offer: the lake's own where it is real and they are few, else the watchlist."""
+    try:
+        held = lake.ask("tickers").frame["ticker"].tolist()
+    except (LakeEmpty, ConfigError):
+        return symbols.WATCHLIST
+    return held if len(held) <= 40 else symbols.WATCHLIST
+
+
+def _days(wanted: list[Session]) -> str:
+    first, last = wanted[0].date, wanted[-1].date
+    return wording.day(first) if first == last else f"{wording.day(first)} to {wording.day(last)}"
+
+
+@st.cache_resource(show_spinner=False)
+def _desk() -> Desk:
+    return Desk()

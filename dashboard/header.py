@@ -1,0 +1,102 @@
+"""What stands at the top of every page: where the data comes from, how old it is, and whether it is real."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, clock, collecting, market, problems, wording
+from dashboard.lake import Lake
+from functions.collector import sessions
+from functions.collector.errors import LakeEmpty
+
+SOURCES = {"yahoo": "Yahoo Finance", "recorded": "recorded earlier", "simulated": "a random generator"}
+REFRESH = dt.timedelta(seconds=20)
+"""How often pages look for new bars while a session runs."""
+AGING = dt.timedelta(minutes=1)
+"""How often the age of the data is told anew while none does."""
+
+
+def show(title: str) -> None:
+    """Title, provenance and the collect control. Tells faulty settings and ends the run there."""
+    lake = problems.current_lake()
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        st.title(title, anchor=False)
+    with right.container(horizontal=True, horizontal_alignment="right"):
+        collecting.control(lake)
+    problems.live(_provenance, REFRESH if sessions.running(clock.now()) else AGING)(lake)
+    try:
+        simulated = is_simulated(lake.sessions())
+    except LakeEmpty:
+        simulated = False
+    if simulated:
+        st.warning(
+            "**SIMULATED DATA.** A random generator invented these prices; none of them was ever traded.",
+            icon=":material/science:",
+        )
+    collecting.progress(lake)
+
+
+def is_simulated(held: pd.DataFrame) -> bool:
+    """Whether any session of `held` has simulated bars."""
+    return bool(held["sources"].str.contains("simulated").any())
+
+
+def palette() -> charts.Palette:
+    """The colours that go with the theme the visitor looks at."""
+    return charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+
+
+def refresh_interval(dates: list[dt.date]) -> dt.timedelta | None:
+    """How often to look for new bars: only where a session that is running now is on the page."""
+    running = sessions.running(clock.now())
+    return REFRESH if running and running.date in dates else None
+
+
+def _provenance(lake: Lake) -> None:
+    """Where the data come from, how old they are, what the exchange is doing."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        try:
+            _source_and_age(lake, lake.sessions())
+        except LakeEmpty:
+            st.badge(f"Lake {lake.name}: empty", icon=":material/database:", color="gray")
+        _market_badge()
+
+
+def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
+    now = clock.now()
+    sources = sorted({source for listed in held["sources"] for source in listed.split(", ")})
+    origin = " and ".join(SOURCES.get(source, source) for source in sources)
+    newest = held["last_ts"].max()
+    st.badge(
+        f"Source: {origin}",
+        icon=":material/science:" if "simulated" in sources else ":material/database:",
+        color="orange" if "simulated" in sources else "blue",
+        help=f"Bars in the lake {lake.name}: {', '.join(sources)}",
+    )
+    late = market.behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
+    st.badge(
+        f"Newest bar {wording.age(newest, now)}: {wording.brief_instant(newest)}",
+        icon=":material/schedule:",
+        color="orange" if late else "gray",
+        help=f"The bar that starts {wording.instant(newest)}; collected {wording.instant(held['collected_at'].max())}",
+    )
+    if late:
+        st.badge(
+            f"Stale: {wording.count(late, 'session')} closed since",
+            icon=":material/history_toggle_off:",
+            color="orange",
+        )
+
+
+def _market_badge() -> None:
+    now = clock.now()
+    st.badge(
+        wording.market(now),
+        icon=":material/storefront:",
+        color="green" if sessions.running(now) else "gray",
+        help="XNYS, the New York Stock Exchange",
+    )

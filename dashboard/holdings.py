@@ -1,0 +1,75 @@
+"""What a local lake is made of: its files, read from their footers, and the runs that wrote them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import streamlit as st
+
+from dashboard import wording
+from functions.collector.errors import QueryFailed
+
+_COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
+
+
+def read(files: list[Path]) -> pd.DataFrame:
+    """One row a file of bars: `session`, `collected` (UTC, null where the name tells none), `records`, `bytes`."""
+    return _read(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
+    """One row for each time of collection, the latest first: what it stored and what it set aside."""
+    counts: Counter[dt.datetime] = Counter()
+    for path in rejected:
+        if moment := _collected(path.name):
+            counts[moment] += _lines(str(path), path.stat().st_mtime_ns)
+    rows = [
+        {
+            "collected": wording.instant(moment),
+            "sessions": group["session"].nunique(),
+            "span": " to ".join(sorted({*group["session"].iloc[:1], *group["session"].iloc[-1:]})),
+            "records": int(group["records"].sum()),
+            "size": wording.size(int(group["bytes"].sum())),
+            "set_aside": counts[moment],
+        }
+        for moment in sorted(set(files["collected"].dropna()) | set(counts))
+        for group in [files[files["collected"] == moment]]
+    ]
+    return pd.DataFrame(rows[::-1], columns=["collected", "sessions", "span", "records", "size", "set_aside"])
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _read(files: tuple[tuple[str, int, int], ...]) -> pd.DataFrame:
+    rows = []
+    for name, size, _ in files:
+        path = Path(name)
+        try:
+            records = pq.read_metadata(path).num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise QueryFailed(f"cannot read {path}: {error}; move the damaged file out of the lake") from error
+        rows.append(
+            {
+                "session": path.parent.name.removeprefix("dt="),
+                "collected": _collected(path.name),
+                "records": records,
+                "bytes": size,
+            }
+        )
+    return pd.DataFrame(rows, columns=["session", "collected", "records", "bytes"])
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _lines(name: str, modified: int) -> int:  # noqa: ARG001  # part of the key
+    with Path(name).open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _collected(name: str) -> dt.datetime | None:
+    match = _COLLECTED.match(name)
+    return dt.datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) if match else None

@@ -1,0 +1,143 @@
+"""What a session's numbers say: hourly highs against the open, the movers, the headline. Pure functions of frames."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from dashboard import wording
+from functions.collector import sessions
+from functions.collector.sessions import EXCHANGE_TIME, Session
+from functions.collector.symbols import WATCHLIST
+
+SHOWN_AT_FIRST = 12
+"""Tickers on the page before anybody has chosen: as many as lines can be told apart."""
+
+
+class Mover(NamedTuple):
+    """One ticker's session, told in a card."""
+
+    ticker: str
+    open: float
+    high: float
+    low: float
+    close: float
+    change: float
+    """From the session's open to its last price, as a share."""
+    high_hour: int
+    """The first hour that holds the session's high."""
+    highs: list[float]
+    """The hourly highs in order."""
+
+
+def with_change(daily: pd.DataFrame) -> pd.DataFrame:
+    """`daily` with `change`: from the session's open to its last price, as a share."""
+    return daily.assign(change=daily["close"] / daily["open"] - 1)
+
+
+def first_choice(daily: pd.DataFrame, count: int = SHOWN_AT_FIRST) -> list[str]:
+    """The tickers to show before anybody has chosen: all where they are few, else watchlist, then movers."""
+    held = daily["ticker"].tolist()
+    if len(held) <= count:
+        return held
+    watched = [ticker for ticker in WATCHLIST if ticker in set(held)]
+    movers = daily.assign(size=daily["change"].abs()).sort_values("size", ascending=False, kind="stable")["ticker"]
+    return sorted(list(dict.fromkeys([*watched, *movers]))[:count])
+
+
+def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
+    """The hourly highs, one row a ticker, session and hour, for the charts.
+
+    `highs` is the answer of `hourly_high`, `daily` that of `daily` for the same sessions and tickers. Besides their
+    columns a row has `slot` (its place on the axis), `change` (from the open of the ticker's first session, as a
+    share), `touches` (bars that reached the high), `reached` (when the first did, in exchange time) and
+    `provisional` (the hour is still running, so a greater high may come).
+    """
+    ties = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
+    frame = highs.assign(touches=ties)[highs["touch"] == 1].drop(columns="touch")
+    opens = daily.sort_values("session").groupby("ticker")["open"].first()
+    ends = daily.assign(until=daily["last_ts"] + pd.to_timedelta(daily["bar_minutes"], unit="m"))
+    frame = frame.merge(ends[["ticker", "session", "until"]], on=["ticker", "session"], how="left")
+    frame["change"] = frame["high"] / frame["ticker"].map(opens) - 1
+    frame["slot"] = frame["session"] + " " + frame["hour"].map("{:02}".format)
+    frame["reached"] = frame["ts"].dt.strftime("%H:%M %Z")
+    frame["span"] = frame["hour"].map(wording.hour_span)
+    running = sessions.running(now)
+    hour_ends = (pd.to_datetime(frame["session"]) + pd.to_timedelta(frame["hour"] + 1, unit="h")).dt.tz_localize(
+        EXCHANGE_TIME
+    )
+    frame["provisional"] = (
+        (frame["session"] == running.dt) & (hour_ends > frame["until"]) & (frame["until"] < running.close)
+        if running
+        else False
+    )
+    return frame.drop(columns="until").sort_values(["ticker", "slot"], ignore_index=True)
+
+
+def per_session(daily: pd.DataFrame) -> pd.DataFrame:
+    """The day's highs in the shape of `hourly`, for spans too long to draw by the hour."""
+    opens = daily.sort_values("session").groupby("ticker")["open"].first()
+    return daily.assign(
+        slot=daily["session"], change=daily["high"] / daily["ticker"].map(opens) - 1, provisional=False
+    ).sort_values(["ticker", "slot"], ignore_index=True)
+
+
+def movers(daily: pd.DataFrame, hours: pd.DataFrame) -> list[Mover]:
+    """Each ticker of one session, the best first; without those that have no open or no last price."""
+    found = []
+    ranked = daily.dropna(subset=["change"]).sort_values("change", ascending=False, kind="stable")
+    for row in ranked.to_dict("records"):
+        mine = hours[hours["ticker"] == row["ticker"]]
+        if not mine.empty:
+            found.append(
+                Mover(
+                    **{str(name): row[name] for name in ("ticker", "open", "high", "low", "close", "change")},
+                    high_hour=int(mine.loc[mine["high"].idxmax(), "hour"]),
+                    highs=mine["high"].tolist(),
+                )
+            )
+    return found
+
+
+def high_hours(found: Sequence[Mover]) -> Counter[int]:
+    """How many tickers have their session's high in each hour."""
+    return Counter(sorted(mover.high_hour for mover in found))
+
+
+def headline(found: Sequence[Mover], *, running: bool) -> str:
+    """One sentence or two on the session: how many rose, who led, who trailed."""
+    if not found:
+        return "No ticker has an open and a last price in this session."
+    risen = sum(mover.change > 0 for mover in found)
+    best, worst = found[0], found[-1]
+    verb = "stand" if running else "closed"
+    if len(found) == 1:
+        singular = "stands" if running else "closed"
+        return f"{best.ticker} {singular} {wording.change(best.change)} from its open."
+    return (
+        f"{risen} of {len(found)} tickers {verb} above their open. "
+        f"{best.ticker} {'leads' if running else 'led'} with {wording.change(best.change)}, "
+        f"{worst.ticker} {'trails' if running else 'trailed'} with {wording.change(worst.change)}."
+    )
+
+
+def incomplete(daily: pd.DataFrame, session: Session, now: dt.datetime) -> list[str]:
+    """The tickers that have fewer bars than `session` has had by `now`."""
+    expected = {
+        minutes: len(session.bar_starts(minutes, until=now)) for minutes in daily["bar_minutes"].unique().tolist()
+    }
+    if session.open <= now < session.close:
+        # The bars of the last minutes may be on their way; only holes before a ticker's newest bar are told.
+        due = (daily["last_ts"] - session.open) / pd.to_timedelta(daily["bar_minutes"], unit="m") + 1
+        return daily.loc[daily["bars"] < due.round(), "ticker"].tolist()
+    return daily.loc[daily["bars"] < daily["bar_minutes"].map(expected), "ticker"].tolist()
+
+
+def behind(newest: dt.date, now: dt.datetime) -> int:
+    """How many sessions have closed since the newest one held."""
+    last = sessions.last_finished(now).date
+    return len(sessions.sessions_between(newest, last)) - 1 if newest < last else 0

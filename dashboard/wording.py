@@ -1,0 +1,119 @@
+"""How the dashboard says times, ages, prices and days. Times are the exchange's, and say so."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from functions.collector import sessions
+from functions.collector.sessions import EXCHANGE_TIME, Session
+
+MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
+HOURS = range(9, 16)
+"""The exchange hours in which a session's bars may start."""
+
+
+def day(date: dt.date, *, weekday: bool = True) -> str:
+    """`Fri 20 Nov 2026`."""
+    return f"{date:%a} {short_day(date)} {date.year}" if weekday else f"{short_day(date)} {date.year}"
+
+
+def short_day(date: dt.date) -> str:
+    """`20 Nov`."""
+    return f"{date.day} {date:%b}"
+
+
+def offset(moment: dt.datetime) -> str:
+    """The exchange's offset from UTC at `moment`: `EST, UTC-05:00`."""
+    local = moment.astimezone(EXCHANGE_TIME)
+    text = f"{local:%z}"
+    return f"{local:%Z}, UTC{MINUS if text[0] == '-' else '+'}{text[1:3]}:{text[3:]}"
+
+
+def clock_time(moment: dt.datetime) -> str:
+    """`15:55 EST`."""
+    return f"{moment.astimezone(EXCHANGE_TIME):%H:%M %Z}"
+
+
+def instant(moment: dt.datetime) -> str:
+    """`Fri 20 Nov 2026 15:55 (EST, UTC-05:00)`."""
+    local = moment.astimezone(EXCHANGE_TIME)
+    return f"{day(local.date())} {local:%H:%M} ({offset(moment)})"
+
+
+def brief_instant(moment: dt.datetime) -> str:
+    """`20 Nov 15:55 EST (UTC-05:00)`."""
+    local = moment.astimezone(EXCHANGE_TIME)
+    return f"{short_day(local.date())} {local:%H:%M} {offset(moment).replace(', ', ' (')})"
+
+
+def age(since: dt.datetime, now: dt.datetime) -> str:
+    """How long ago, in the one unit that matters: `4 minutes ago`."""
+    seconds = max((now - since).total_seconds(), 0)
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def hour_start(hour: int) -> str:
+    """Where the hour's bars begin: the session opens at half past nine."""
+    return "09:30" if hour == HOURS[0] else f"{hour:02}:00"
+
+
+def hour_span(hour: int) -> str:
+    """`10:00` to `11:00`, with a dash."""
+    return f"{hour_start(hour)}{DASH}{hour + 1:02}:00"
+
+
+def price(value: float) -> str:
+    """USD with cents, and with four decimals below a dollar."""
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def change(value: float) -> str:
+    """A share as percent with its sign: `+2.31 %`."""
+    return f"{value:+.2%}".replace("-", MINUS).replace("%", " %")
+
+
+def delta(value: float) -> str:
+    """`change` with an ASCII sign, by which `st.metric` finds the direction."""
+    return change(value).replace(MINUS, "-")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 ticker`, `11 tickers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listing(words: list[str], shown: int = 8) -> str:
+    """`A, B and C`; after `shown` words only their number is told."""
+    if len(words) > shown:
+        return f"{', '.join(words[:shown])} and {len(words) - shown} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def size(byte_count: float) -> str:
+    """`3.4 MB`, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if byte_count < 1000 or unit == "GB":
+            break
+        byte_count /= 1000
+    return f"{byte_count:,.0f} {unit}" if unit == "B" else f"{byte_count:,.1f} {unit}"
+
+
+def market(now: dt.datetime) -> str:
+    """What the exchange is doing: `Open until 16:00 EST`, `Closed, opens Mon 23 Nov 09:30 EST`."""
+    open_session = sessions.running(now)
+    if open_session:
+        return f"Open until {clock_time(open_session.close)}{' (early close)' if open_session.early_close else ''}"
+    following = next_session(now)
+    when = following.open.astimezone(EXCHANGE_TIME)
+    today = "today" if when.date() == sessions.exchange_date(now) else f"{when:%a} {short_day(when.date())}"
+    return f"Closed, opens {today} {clock_time(following.open)}"
+
+
+def next_session(now: dt.datetime) -> Session:
+    """The first session that opens after `now`."""
+    today = sessions.exchange_date(now)
+    return next(s for s in sessions.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)

@@ -1,0 +1,96 @@
+"""A real browser on a real server: what the browser tests and the screenshots share."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.error import URLError
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dashboard.clock import VARIABLE
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--force-color-profile=srgb")
+PATIENCE = 30
+
+
+def executable() -> str | None:
+    """The browser: the system's, else the one that Playwright installed, else None."""
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@contextlib.contextmanager
+def browsing() -> Iterator[Browser]:
+    """A browser without a window. RuntimeError where there is none."""
+    path = executable()
+    if path is None:
+        raise RuntimeError(f"found no Chromium; install one ({', '.join(NAMES)}), or: playwright install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def serving(lake: Path, now: dt.datetime, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The dashboard on `lake`, its clock stopped at `now`; gives its address on loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"LAKE_DIR": str(lake), VARIABLE: now.isoformat(), **(environment or {})}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAKE_", "STREAMLIT_"))}
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
+             "--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"],
+            cwd=ROOT, env=inherited | settings, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def settled(page: Page) -> Page:
+    """`page`, once its script has run and its charts are drawn."""
+    page.wait_for_selector("h1", timeout=PATIENCE * 1000)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE * 1000)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
+            .every(chart => chart.querySelector('canvas, svg'))
+            && !document.querySelector('[data-stale="true"]')""",
+        timeout=PATIENCE * 1000,
+    )
+    return page
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with contextlib.suppress(URLError, ConnectionError), urllib.request.urlopen(address, timeout=2) as answer:
+            if answer.status == 200:
+                return
+        if server.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise RuntimeError(f"the dashboard did not start: {log.read_text()[-2000:]}")

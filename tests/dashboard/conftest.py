@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import clock
+from functions.collector.symbols import WATCHLIST
+from tests.dashboard import lakes
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    return lakes.fill(tmp_path_factory.mktemp("simulated"), dt.date(2026, 11, 18), source="simulated")
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    return lakes.fill(tmp_path_factory.mktemp("real"), dt.date(2026, 11, 16))
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
+    return lakes.fill(tmp_path_factory.mktemp("running"), dt.date(2026, 11, 19), now=lakes.MIDDAY)
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory):
+    lake = lakes.fill(tmp_path_factory.mktemp("faulty"), dt.date(2026, 11, 18), change=lakes.with_faults)
+    later = lakes.EVENING + dt.timedelta(hours=1)
+    return lakes.fill(lake, dt.date(2026, 11, 19), tickers=["NFLX"], now=later, change=lakes.restated)
+
+
+@pytest.fixture(scope="session")
+def crowded(tmp_path_factory):
+    tickers = [*WATCHLIST, *(f"S{number:03}" for number in range(500 - len(WATCHLIST)))]
+    return lakes.fill(tmp_path_factory.mktemp("crowded"), tickers=tickers)
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path):
+    """Opens the dashboard on a lake: `app(lake, page="session", now=…, ticker="META")` with the URL's parameters."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("LAKE_ENGINE", "LAKE_DIR", clock.VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
+
+    def opened(lake, page="hourly_highs", *, now=lakes.EVENING, environment=None, **parameters):
+        monkeypatch.setenv("LAKE_DIR", str(lake))
+        for variable, value in (environment or {}).items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(clock, "now", lambda: now)
+        at = AppTest.from_file(APP, default_timeout=20)
+        at.query_params.update(parameters)
+        at.run()
+        if page != "hourly_highs":
+            at.switch_page(f"app_pages/{page}.py")
+            at.query_params.update(parameters)
+            at.run()
+        assert not at.exception, at.exception[0].message
+        return at
+
+    yield opened
+    st.cache_resource.clear()
+
+
+def told(at):
+    """Every word on the page."""
+    kinds = (at.title, at.header, at.markdown, at.caption, at.info, at.warning, at.error, at.success)
+    words = [element.value for kind in kinds for element in kind]
+    words += [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
+    words += [element.proto.body for element in at.get("badge")] if at.get("badge") else []
+    return "\n".join(words)

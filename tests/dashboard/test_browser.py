@@ -1,0 +1,149 @@
+"""The dashboard in a real Chromium: every page, both widths, both themes, by hand and by key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from queries import Settings, open_engine, run
+from queries.formats import to_csv
+from tests.dashboard import lakes
+from tests.dashboard.browser import browsing, executable, serving, settled
+from tests.fakes.yahoo import running_yahoo
+
+pytestmark = pytest.mark.browser
+
+PAGES = {"": "Hourly highs", "session": "Session", "data_quality": "Data quality", "pipeline": "Pipeline"}
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if executable() is None and not os.environ.get("CI"):
+        pytest.skip("found no Chromium; the dashboard was not tried in a browser")
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(faulty, tmp_path_factory):
+    with serving(faulty, lakes.EVENING, tmp_path_factory.mktemp("server") / "log") as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens an address at a width in a theme; afterwards nothing has gone wrong and nobody else was asked."""
+    contexts, errors, strangers = [], [], []
+
+    def heard(message):
+        # Streamlit finds its own root by trial when a page is opened by its address.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+            errors.append(message.text)
+
+    def asked(request):
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            strangers.append(request.url)
+
+    def opened(url, *, width=1440, theme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", asked)
+        page.goto(url)
+        return settled(page)
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert strangers == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (390, "light")])
+def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, theme):
+    page = visit(address, width=width, theme=theme)
+    for path, title in PAGES.items():
+        if path:
+            page.goto(f"{address}/{path}")
+            settled(page)
+        expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{title} is too wide"
+        faults = [
+            (fault["id"], fault["nodes"][0]["html"][:200])
+            for fault in Axe().run(page).response["violations"]
+            if fault["impact"] in SERIOUS
+        ]
+        assert faults == [], f"{title}, {width} px, {theme}"
+
+
+def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address, faulty):
+    page = visit(address)
+    page.get_by_role("button", name="Earlier").click()
+    expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed")).to_be_visible()
+    for ticker in ("AMZN", "BYND", "DDOG"):
+        page.get_by_role("button", name=f"Remove {ticker}").click()
+        expect(page.get_by_role("button", name=f"Remove {ticker}")).to_have_count(0)
+        settled(page)
+    page.get_by_role("tab", name="Table").click()
+    button = page.get_by_role("button", name="Download CSV")
+    expect(button).to_be_visible()
+    settled(page)
+    with page.expect_download() as download:
+        button.click()
+    left = ["META", "NFLX", "PINS", "SHOP", "SNAP", "TTD", "XYZ"]
+    assert parse_qs(urlsplit(page.url).query) == {
+        "session": ["2026-11-19"],
+        "tickers": [",".join(left)],
+        "view": ["Table"],
+    }
+    session = dt.date(2026, 11, 19)
+    asked = run(open_engine(Settings(lake=faulty)), "hourly_high", first=session, last=session, tickers=left)
+    assert download.value.suggested_filename == "hourly-high-2026-11-19.csv"
+    assert Path(download.value.path()).read_text(encoding="utf-8") == to_csv(asked.frame)
+
+
+def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit, address):
+    page = visit(f"{address}/?session=2026-11-18&tickers=NFLX")
+    expect(page.get_by_role("heading", name="Wed 18 Nov 2026, closed")).to_be_visible()
+    page.get_by_role("link", name="Session").click()
+    expect(page.get_by_role("heading", name="Wed 18 Nov 2026, closed")).to_be_visible()
+    assert "session=2026-11-18" in settled(page).url
+
+
+def test_the_keyboard_is_enough(visit, address):
+    page = visit(address)
+    page.get_by_role("button", name="Earlier").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed")).to_be_visible()
+    settled(page).get_by_role("tab", name="Lines").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("best ticker first")).to_be_visible()
+
+
+def test_a_session_is_collected_from_yahoo(visit, tmp_path):
+    with (
+        running_yahoo(now=lambda: lakes.EVENING) as yahoo,
+        serving(tmp_path / "lake", lakes.EVENING, tmp_path / "log", yahoo.environment()) as address,
+    ):
+        page = visit(address)
+        expect(page.get_by_role("heading", name="The lake is empty")).to_be_visible()
+        assert yahoo.requests == []
+        page.get_by_role("button", name="Collect").click()
+        page.get_by_role("textbox", name="Tickers").fill("META, AMZN")
+        page.get_by_role("textbox", name="Tickers").press("Enter")
+        settled(page).get_by_role("button", name="Start").click()
+        expect(page.get_by_text("Collected 156 new bars of 2 tickers, Fri 20 Nov 2026.")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Fri 20 Nov 2026, closed")).to_be_visible()
+        assert sorted(yahoo.charts) == ["AMZN", "META"]
+        page.close()

@@ -1,0 +1,285 @@
+"""Each page in each state, without a browser: what people read, and that nothing ever reads as a traceback."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from dashboard import aside, header
+from dashboard import lake as reading
+from functions.collector.errors import QueryFailed
+from queries import Settings, load, open_engine
+from tests.dashboard import lakes
+from tests.dashboard.conftest import told
+
+PAGES = ("hourly_highs", "session", "data_quality", "pipeline")
+SUNDAY = dt.datetime(2026, 11, 22, 15, 0, tzinfo=dt.UTC)
+BEFORE_THE_OPEN = dt.datetime(2026, 11, 23, 13, 0, tzinfo=dt.UTC)
+
+
+def specs(at):
+    return [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+class TestOnEveryPage:
+    def test_source_and_age_of_the_data_are_told_in_exchange_time(self, app, real, page):
+        words = told(app(real, page))
+        assert "Source: Yahoo Finance" in words
+        assert "Newest bar 2 hours ago: 20 Nov 15:55 EST (UTC\N{MINUS SIGN}05:00)" in words
+        assert "Closed, opens Mon 23 Nov 09:30 EST" in words
+
+    def test_simulated_data_say_so_on_the_page_and_in_every_chart(self, app, simulated, page):
+        at = app(simulated, page)
+        assert "SIMULATED DATA" in told(at)
+        assert "Source: a random generator" in told(at)
+        titled = [spec["title"]["text"] for spec in specs(at) if "title" in spec]
+        assert titled
+        assert all(title.startswith("SIMULATED") for title in titled)
+
+    def test_real_data_are_not_called_simulated(self, app, real, page):
+        at = app(real, page)
+        assert "SIMULATED" not in told(at)
+        assert "SIMULATED" not in json.dumps(specs(at))
+
+    def test_an_empty_lake_says_how_to_fill_it(self, app, tmp_path, page):
+        at = app(tmp_path / "nothing", page)
+        assert [element.value for element in at.header] == ["The lake is empty"]
+        assert "functions.collector collect" in told(at)
+
+    def test_stale_data_say_how_many_sessions_they_lack(self, app, real, page):
+        words = told(app(real, page, now=dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)))
+        assert "Stale: 2 sessions closed since" in words
+        assert "Open until 16:00 EST" in words
+
+    def test_settings_that_cannot_be_used_are_told_by_name(self, app, real, page):
+        at = app(real, page, environment={"LAKE_ENGINE": "spark"})
+        assert [element.value for element in at.header] == ["The settings cannot be used"]
+        assert "LAKE_ENGINE is 'spark'; it is one of duckdb, athena, trino" in told(at)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "Athena cannot be reached: could not connect to the endpoint; check the network",
+            "found no AWS credentials; log in with aws sso login",
+            "the query would scan more than the workgroup's limit of 10 GB; ask for fewer sessions",
+        ],
+    )
+    def test_an_engine_that_fails_is_told_in_its_own_words(self, app, real, page, monkeypatch, message):
+        class Broken:
+            name, lake = "athena", "tickerlake"
+
+            def run(self, sql, parameters):
+                raise QueryFailed(message, "id-1")
+
+        reading._engine.clear()
+        monkeypatch.setattr(reading, "open_engine", lambda _: Broken())
+        at = app(real, page, environment={"LAKE_ENGINE": "athena"})
+        assert message in told(at)
+        assert "id-1" in told(at)
+
+
+@pytest.mark.parametrize("page", ["hourly_highs", "session", "data_quality"])
+def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch):
+    good = open_engine(Settings(lake=real))
+
+    class Limited:
+        name, lake = "duckdb", str(real)
+
+        def run(self, sql, parameters):
+            if load("hourly_high").sql == sql or load("coverage").sql == sql:
+                raise QueryFailed("the query would scan too much; ask for fewer sessions")
+            return good.run(sql, parameters)
+
+    reading._engine.clear()
+    reading._from_folder.clear()
+    monkeypatch.setattr(reading, "open_engine", lambda _: Limited())
+    words = told(app(real, page))
+    assert "the query would scan too much" in words
+    assert "Source: Yahoo Finance" in words
+
+
+def test_the_last_session_is_told_in_a_sentence_and_four_cards(app, real):
+    at = app(real)
+    assert "Fri 20 Nov 2026, closed" in told(at)
+    assert (
+        "4 of 11 tickers closed above their open. NFLX led with +1.52 %, OKTA trailed with \N{MINUS SIGN}1.76 %."
+        in told(at)
+    )
+    assert [metric.label for metric in at.metric] == [
+        "Best: NFLX",
+        "Worst: OKTA",
+        "Above their open",
+        "Hour of the day's highs",
+    ]
+
+
+def test_a_running_session_is_provisional(app, running):
+    at = app(running, now=lakes.MIDDAY)
+    assert "Fri 20 Nov 2026, running" in told(at)
+    assert "Bars up to 13:20 EST are in; the running hour is provisional" in told(at)
+    assert "stand above their open" in told(at)
+    assert "Partial" not in told(at)
+
+
+def test_only_a_session_that_is_running_is_looked_at_again(monkeypatch, app, running):
+    app(running, now=lakes.MIDDAY)
+    assert header.refresh_interval([lakes.FRIDAY]) == header.REFRESH
+    assert header.refresh_interval([dt.date(2026, 11, 19)]) is None
+    app(running, now=lakes.EVENING)
+    assert header.refresh_interval([lakes.FRIDAY]) is None
+
+
+@pytest.mark.parametrize("page", ["hourly_highs", "session"])
+class TestADayWithoutBars:
+    def test_a_holiday_is_named(self, app, real, page):
+        at = app(real, page, session="2026-09-07")
+        assert "No session on Monday, 7 Sep 2026: a holiday of the exchange." in told(at)
+        assert "The nearest sessions that the lake holds: Mon 16 Nov 2026." in told(at)
+
+    def test_a_weekend_is_named(self, app, real, page):
+        words = told(app(real, page, now=SUNDAY, session="2026-11-22"))
+        assert "No session on Sunday, 22 Nov 2026: a weekend." in words
+
+    def test_before_the_open_the_time_of_it_is_told(self, app, real, page):
+        at = app(real, page, now=BEFORE_THE_OPEN, session="2026-11-23")
+        assert "has not opened yet. It opens at 09:30 EST (EST, UTC\N{MINUS SIGN}05:00)" in told(at)
+        assert "Closed, opens today 09:30 EST" in told(at)
+
+    def test_a_session_that_nobody_collected_can_be_collected(self, app, real, page):
+        words = told(app(real, page, session="2026-11-13"))
+        assert "The session of Fri 13 Nov 2026 has not been collected." in words
+        assert "**Collect**" in words
+
+    def test_a_date_that_is_none_is_refused_with_a_way_back(self, app, real, page):
+        at = app(real, page, session="yesterday")
+        assert "session=yesterday in the address is no date" in told(at)
+        next(button for button in at.button if button.label == "Start over").click().run()
+        assert not at.exception
+        assert "Fri 20 Nov 2026" in told(at)
+
+
+class TestSomethingIsMissing:
+    def test_partial_data_name_the_tickers(self, app, faulty):
+        assert "Partial: SNAP has fewer bars than the session" in told(app(faulty))
+
+    def test_a_ticker_without_bars_in_the_session_is_told_and_the_others_drawn(self, app, faulty):
+        at = app(faulty, session="2026-11-19", tickers="META,OKTA")
+        assert "The lake holds no bars of OKTA in these sessions." in told(at)
+        assert at.multiselect[0].value == ["META"]
+
+    def test_a_ticker_that_is_no_symbol_is_refused(self, app, real):
+        assert "is not a symbol" in told(app(real, tickers="<script>"))
+
+    def test_an_unknown_ticker_of_the_page_session_is_told_with_those_there_are(self, app, real):
+        words = told(app(real, "session", ticker="XXXX"))
+        assert "the session has no bars of XXXX; it has AMZN, BYND" in words
+
+    def test_the_missing_bars_of_a_ticker_are_told_with_their_times(self, app, faulty):
+        assert "Partial: 66 of 78 5-minute bars; missing 12:00-12:55" in told(app(faulty, "session", ticker="SNAP"))
+
+    def test_no_ticker_at_all_asks_for_one(self, app, real):
+        at = app(real)
+        at.multiselect[0].set_value([]).run()
+        assert not at.exception
+        assert "Choose a ticker to see its hourly highs." in told(at)
+
+
+class TestChoices:
+    def test_they_go_into_the_url_and_come_back_from_it(self, app, real):
+        at = app(real)
+        at.selectbox[0].set_value(dt.date(2026, 11, 18)).run()
+        at.multiselect[0].set_value(["META", "AMZN"]).run()
+        assert at.query_params["session"] == "2026-11-18"
+        assert at.query_params["tickers"] == "META,AMZN"
+        again = app(real, session="2026-11-18", tickers="META,AMZN")
+        assert "Wed 18 Nov 2026, closed" in told(again)
+        assert again.multiselect[0].value == ["META", "AMZN"]
+
+    def test_a_second_click_that_comes_with_the_url_of_before_keeps_the_first(self, app, real):
+        at = app(real, tickers="AMZN,META,NFLX")
+        at.multiselect[0].set_value(["META", "NFLX"]).run()
+        at.query_params["tickers"] = "AMZN,META,NFLX"
+        at.segmented_control[1].set_value("usd").run()
+        assert at.multiselect[0].value == ["META", "NFLX"]
+        assert at.query_params["tickers"] == "META,NFLX"
+
+    def test_the_newest_session_is_followed_until_one_is_chosen(self, app, real):
+        assert "session" not in app(real).query_params
+
+    def test_they_go_with_the_visitor_to_the_next_page(self, app, real):
+        at = app(real)
+        at.selectbox[0].set_value(dt.date(2026, 11, 18)).run()
+        at.switch_page("app_pages/session.py").run()
+        assert "Wed 18 Nov 2026, closed" in told(at)
+
+    def test_earlier_and_later_step_through_the_sessions(self, app, real):
+        at = app(real)
+        next(button for button in at.button if button.label == "Earlier").click().run()
+        assert "Thu 19 Nov 2026, closed" in told(at)
+        next(button for button in at.button if button.label == "Later").click().run()
+        assert "Fri 20 Nov 2026, closed" in told(at)
+
+    def test_a_range_is_drawn_over_its_sessions(self, app, real):
+        at = app(real, session="2026-11-16", to="2026-11-20", tickers="META", scale="usd")
+        assert "Mon 16 Nov 2026 to Fri 20 Nov 2026: 5 sessions" in told(at)
+        assert "USD" in json.dumps(specs(at)[0])
+
+    def test_a_range_the_wrong_way_round_is_refused(self, app, real):
+        assert "swap them" in told(app(real, session="2026-11-20", to="2026-11-16"))
+
+
+def test_five_hundred_tickers_begin_with_twelve_that_can_be_read(app, crowded):
+    at = app(crowded)
+    assert len(at.multiselect[0].value) == 12
+    assert len(at.multiselect[0].options) == 500
+    assert "Showing 12 of 500 tickers" in told(at)
+
+
+class TestDataQuality:
+    def test_coverage_counts_what_is_there_and_what_is_not(self, app, faulty):
+        words = told(app(faulty, "data_quality"))
+        assert "Complete 27 of 33 ticker sessions" in words
+        assert "Missing 1 no bar at all" in words
+
+    def test_complete_sessions_are_good_news(self, app, real):
+        words = told(app(real, "data_quality"))
+        assert "No bar is missing in these sessions." in words
+        assert "No bar of these sessions has changed." in words
+        assert "No record was set aside." in words
+
+    def test_restatements_are_told_with_their_size(self, app, faulty):
+        assert "**6 bars** of NFLX changed; the largest change of a high is 0.40 %." in told(
+            app(faulty, "data_quality")
+        )
+
+    def test_records_set_aside_are_counted_by_rule(self, faulty):
+        by_rule, records = aside.read(sorted((faulty / "rejected").glob("*.jsonl")))
+        counts = dict(zip(by_rule["rule"], by_rule["records"], strict=True))
+        assert counts == {"high-below-low": 4, "missing-price": 1}
+        assert len(records) == 5
+
+
+class TestPipeline:
+    def test_the_lake_is_told_by_its_numbers(self, app, real):
+        words = told(app(real, "pipeline"))
+        assert "Sessions 5" in words
+        assert "Records 4,290" in words
+
+    def test_the_runs_are_told_latest_first_with_what_they_set_aside(self, app, faulty):
+        runs = app(faulty, "pipeline").dataframe[0].value
+        assert runs["collected"].str.slice(16, 21).tolist() == ["19:00", "18:00"]
+        assert runs["records"].tolist() == [6, 2455]
+        assert runs["set_aside"].tolist() == [0, 5]
+
+    def test_a_secret_setting_stays_one(self, app, real):
+        at = app(real, "pipeline", environment={"LAKE_PASSWORD": "hunter2"})
+        assert "hunter2" not in str(at.dataframe[1].value)
+
+
+def test_a_heat_map_of_five_hundred_tickers_shows_the_best_and_the_worst(app, crowded):
+    tickers = ",".join(app(crowded).multiselect[0].options)
+    at = app(crowded, tickers=tickers, view="Heat map")
+    assert "440 tickers between the best and the worst are left out." in told(at)
