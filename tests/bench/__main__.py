@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 import click
+from playwright.sync_api import Browser
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +28,7 @@ from functions.collector.collect import collect
 from functions.collector.sinks.parquet import ParquetSink
 from functions.collector.sources.simulated import SimulatedSource
 from functions.collector.sources.yahoo import YahooSource
+from tests.dashboard.browser import browsing, serving, settled
 from tests.fakes.yahoo import LoopbackSession, running_yahoo
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -61,7 +65,7 @@ def main() -> None:
     for heading in ("what", "figure", "baseline", "ratio", "aim"):
         table.add_column(heading)
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (_collecting, _querying, _first_chart):
+        for measure in (_collecting, _querying, _looking):
             for row in measure(Path(folder)):
                 table.add_row(*row)
     Console(width=150 if not sys.stdout.isatty() else None).print(table)
@@ -126,8 +130,58 @@ def _querying(folder: Path) -> list[tuple[str, ...]]:
     return rows
 
 
-def _first_chart(folder: Path) -> list[tuple[str, ...]]:
-    return []
+def _looking(folder: Path) -> list[tuple[str, ...]]:
+    week = folder / "lake-week"
+    collect(SimulatedSource(), ParquetSink(week), YEAR[-5:], symbols.WATCHLIST, 5, lambda: NOW)
+    with browsing() as browser:
+        first = [_open(browser, folder / "lake-1", folder)[0] for _ in range(3)]
+        _, small, _ = _open(browser, week, folder)
+        _, large, memory = _open(browser, folder / f"lake-{len(YEAR)}", folder)
+    return [
+        ("first chart after a cold start, one session", f"{median(first):.1f} s", "", "", "under 3 s"),
+        ("another session, few in the lake", f"{small * 1000:.0f} ms", "", "", "under 500 ms"),
+        (
+            f"another session, {len(YEAR)} of {len(TICKERS)} tickers",
+            f"{large * 1000:.0f} ms, server {memory}",
+            f"few in the lake {small * 1000:.0f} ms",
+            f"{large / small:.1f} times the baseline",
+            "under 1 s, under 600 MB",
+        ),
+    ]
+
+
+def _open(browser: Browser, lake: Path, folder: Path) -> tuple[float, float, str]:
+    """Seconds from starting the server to the first chart, seconds to another session, the server's memory."""
+    started = time.perf_counter()
+    with serving(lake, NOW, folder / "log") as address:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.wait_for_selector('[data-testid="stVegaLiteChart"] :is(canvas, svg)', timeout=60_000)
+        first = time.perf_counter() - started
+        settled(page)
+        repaints = []
+        if page.get_by_role("button", name="Earlier").is_enabled():
+            for day in reversed(YEAR[-5:-1]):
+                started = time.perf_counter()
+                page.get_by_role("button", name="Earlier").click()
+                page.get_by_role("heading", name=f"{day.date:%a} {day.date.day} {day.date:%b %Y}").wait_for()
+                settled(page)
+                repaints.append(time.perf_counter() - started)
+        memory = _memory(address)
+        page.close()
+    return first, median(repaints or [0.0]), memory
+
+
+def _memory(address: str) -> str:
+    """The most memory that the server at `address` has held; nothing where the system does not tell."""
+    port = address.rpartition(":")[2]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"streamlit" in words and port.encode() in words:
+                found = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+                return f"{int(found[1]) / 1024:,.0f} MB at the most" if found else ""
+    return ""
 
 
 def _seconds(call: Callable[[], object]) -> float:
