@@ -86,19 +86,19 @@ def _explain(engine: Engine, first: dt.date | None, last: dt.date | None, ticker
 
     A query may well have no row to give, as when no bar was restated.
     """
+    asked = [ticker for ticker in tickers if ticker != EVERY_TICKER]
+    inside = set(_held(engine, first or FIRST_DAY, last or LAST_DAY)["ticker"])
+    if inside and inside.issuperset(asked):
+        return
     lake = f"the lake {engine.lake!r}"
     held = _held(engine, FIRST_DAY, LAST_DAY)
     if held.empty:
         raise LakeEmpty(f"{lake} holds no bars; collect some: python -m functions.collector collect")
-    asked = [ticker for ticker in tickers if ticker != EVERY_TICKER]
     if unknown := [ticker for ticker in asked if ticker not in set(held["ticker"])]:
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
         raise ConfigError(
             f"{lake} holds no bars of {', '.join(unknown)}; it holds {', '.join(held['ticker'].head(_SHOWN))}{more}"
         )
-    inside = set(_held(engine, first or FIRST_DAY, last or LAST_DAY)["ticker"])
-    if inside and inside.issuperset(asked):
-        return
     if first is not None and first == last:
         sessions.session_on(first)  # says so, and names the nearest sessions, where the exchange was closed
     when = f"on {first}" if first == last else f"from {first or 'the beginning'} to {last or 'the end'}"

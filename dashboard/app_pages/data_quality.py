@@ -144,7 +144,11 @@ def _set_aside(lake: Lake) -> None:
     st.header("Set aside", anchor=False)
     st.caption("Records that broke a rule. They are kept as they came, and never counted.")
     if not lake.is_local:
-        st.info("On the cloud lake they are under the prefix `rejected/` of its bucket.", icon=":material/cloud:")
+        st.info(
+            "In the cloud the collector's log tells each, and the page Pipeline counts them. "
+            "What did not fit the table lies under `errors/bars/` in the bucket.",
+            icon=":material/cloud:",
+        )
         return
     by_rule, records = aside.read(lake.files("rejected"))
     if by_rule.empty:
