@@ -145,7 +145,7 @@ def _set_aside(lake: Lake) -> None:
     st.caption("Records that broke a rule. They are kept as they came, and never counted.")
     if not lake.is_local:
         st.info(
-            "In the cloud the collector's log tells each, and the page Pipeline counts them. "
+            "In the cloud the collector's log tells each, and the stack's dashboard in CloudWatch counts them. "
             "What did not fit the table lies under `errors/bars/` in the bucket.",
             icon=":material/cloud:",
         )
