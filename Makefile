@@ -35,7 +35,7 @@ run: $(VENV)/.local ## Set up, collect the last session (or simulate one when Ya
 setup: $(VENV)/.whole ## Set up everything, without running anything
 
 test: $(VENV)/.whole ## Set up and run every test that needs no cloud account
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --dist loadgroup
 
 check: lint types package test ## Lint, format, types and tests: what CI runs
 
