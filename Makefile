@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 
 LOCAL_SETS := dashboard/requirements.txt functions/collector/requirements.txt
 
-.PHONY: help run setup test check lint types format bench screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-trino check lint types format bench screenshots package up dashboard-aws lock clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ setup: $(VENV)/.whole ## Set up everything, without running anything
 
 test: $(VENV)/.whole ## Set up and run every test that needs no cloud account
 	@$(PY) -m pytest -n auto --dist loadgroup
+
+test-trino: $(VENV)/.whole ## Run every query on a real Trino as well; needs a JDK and Maven, or TRINO_URL
+	@TRINO_TESTS=1 $(PY) -m pytest -m trino --force-enable-socket tests/trino
 
 check: lint types package test ## Lint, format, types and tests: what CI runs
 
@@ -72,6 +75,7 @@ lock: $(VENV)/.whole ## Pin every set of requirements anew, after a change of a 
 	$(PIN) --python-version 3.11 requirements.in -o requirements.txt
 	$(PIN) --python-version 3.11 -c requirements.txt dashboard/requirements.in -o dashboard/requirements.txt
 	$(PIN) --python-version 3.11 -c requirements.txt functions/collector/requirements.in -o functions/collector/requirements.txt
+	$(PIN) --python-version 3.11 -c requirements.txt queries/requirements-trino.in -o queries/requirements-trino.txt
 	$(PIN) --python-version 3.13 -c requirements.txt functions/collector/requirements-lambda.in -o functions/collector/requirements-lambda.txt
 
 clean: ## Remove what was built; the lakes stay

@@ -100,6 +100,24 @@ def test_every_read_of_the_table_is_bounded_by_the_partition(name):
             assert re.search(r"dt BETWEEN '", select.sql(dialect="athena").replace("b.dt", "dt")), select.sql()
 
 
+def reads(sql):
+    """How often `sql` reads the table on an engine that works a CTE out anew wherever it is named, as Trino does."""
+    tree = sqlglot.parse_one(sql, read="athena")
+    times = {"bars": 1}
+    ctes = tree.args.get("with_")
+    for cte in ctes.expressions if ctes else []:
+        times[cte.alias] = sum(times.get(table.name, 0) for table in cte.this.find_all(sqlglot.exp.Table))
+    if ctes:
+        ctes.pop()
+    return sum(times.get(table.name, 0) for table in tree.find_all(sqlglot.exp.Table))
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_table_is_read_no_more_often_than_it_is_worth(name):
+    # Athena bills every read. Six are what it takes to look for the latest records in few hours only.
+    assert reads(rendered(name)) <= {"hourly_high": 6}.get(name, 2)
+
+
 @pytest.mark.parametrize("name", names())
 def test_rows_come_in_an_order_that_leaves_nothing_to_chance(name):
     assert re.search(r"\nORDER BY [^\n]+\n$", load(name).sql)

@@ -1,0 +1,113 @@
+"""Every query on a real Trino server, its text unchanged, against the same query on DuckDB.
+
+Only `make test-trino` runs these: the server is fetched first, and the large lake takes minutes to copy.
+"""
+
+import datetime as dt
+import os
+import random
+import sys
+
+import pandas as pd
+import pytest
+
+from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed
+from queries import load, names, run
+from queries.engines.duckdb import DuckDBEngine
+from tests.queries.lakes import CASES, read_records, write_lake
+from tests.queries.test_answers import random_records
+
+if not (os.environ.get("TRINO_URL") or os.environ.get("TRINO_TESTS")):
+    pytest.skip("the comparison with a Trino server runs with `make test-trino`", allow_module_level=True)
+
+pytestmark = pytest.mark.trino
+
+NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+SEEDS = range(6)
+MILLISECONDS, MICROSECONDS = 3, 6
+"""Timestamps of Athena, and of a Hive catalog by default; and those of the Parquet files."""
+
+
+@pytest.fixture(scope="module", params=[*CASES, *SEEDS], ids=str)
+def engines(request, cluster, tmp_path_factory):
+    case = request.param
+    records = random_records(random.Random(case)) if isinstance(case, int) else read_records(case)
+    lake = write_lake(tmp_path_factory.mktemp("lake"), records)
+    with cluster.holding(lake, precision=MICROSECONDS if isinstance(case, int) else MILLISECONDS) as engine:
+        yield engine, DuckDBEngine(lake)
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_query_gives_the_rows_it_gives_on_duckdb(engines, name):
+    ours, theirs = (run(engine, name, now=NOW) for engine in engines)
+
+    pd.testing.assert_frame_equal(ours.frame, theirs.frame, check_exact=True)
+    assert ours.query_id
+
+
+def test_a_ticker_is_a_value_whatever_is_written_in_it(cluster, tmp_path):
+    with cluster.holding(write_lake(tmp_path, read_records("ties")), precision=MICROSECONDS) as engine:
+        for text in ("META') OR ('1' = '1", "'", "?", "%(last)s", "\\", "*'--", "Ω"):
+            with pytest.raises(ConfigError, match="holds no bars of"):
+                run(engine, "bars", tickers=[text])
+
+
+def test_no_rows_have_the_types_of_rows(cluster, tmp_path):
+    parameters = {"first": "2001-01-02", "last": "2001-01-02", "tickers": ["*"]}
+    lake = write_lake(tmp_path, read_records("ties"))
+    with cluster.holding(lake, precision=MICROSECONDS) as engine:
+        frame = engine.run(load("bars").sql, parameters).frame
+
+    assert frame.empty
+    assert frame.dtypes.astype(str).to_dict() == {
+        **dict.fromkeys(("ticker", "session", "source"), "str"),
+        **dict.fromkeys(("open", "high", "low", "close"), "float64"),
+        **dict.fromkeys(("bar_minutes", "volume"), "Int64"),
+        **dict.fromkeys(("ts", "collected_at"), "datetime64[us]"),
+    }
+
+
+def test_the_session_is_in_utc_wherever_this_machine_is(cluster, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+
+    assert cluster.engine("any").run("SELECT current_timezone() AS zone", {}).frame["zone"].tolist() == ["UTC"]
+
+
+def test_what_is_not_there_is_named(cluster, tmp_path):
+    with cluster.holding(write_lake(tmp_path, read_records("ties")), precision=MICROSECONDS) as engine:
+        schema = engine.lake.split(".")[1].split()[0]
+        cluster.execute(f"DROP TABLE {schema}.bars")
+        with pytest.raises(LakeEmpty, match="has no table bars"):
+            run(engine, "tickers")
+    with pytest.raises(ConfigError, match="has no schema 'elsewhere'"):
+        run(cluster.engine("elsewhere"), "tickers")
+    with pytest.raises(ConfigError, match="has no catalog 'elsewhere'"):
+        run(cluster.engine("any", catalog="elsewhere"), "tickers")
+
+
+def test_a_query_that_takes_too_long_is_cancelled_on_the_server(cluster):
+    numbers = "UNNEST(sequence(1, 9999))"
+    long = f"SELECT count(*) AS n FROM {numbers} a, {numbers} b, {numbers} c"
+    with pytest.raises(QueryFailed, match="longer than 2 s and the query was cancelled") as failed:
+        cluster.engine("any", timeout_seconds=2).run(long, {})
+
+    state = f"SELECT error_code FROM system.runtime.queries WHERE query_id = '{failed.value.query_id}'"
+    assert cluster.execute(state) == [["USER_CANCELED"]]
+
+
+def test_large_lakes_give_the_same_rows_and_the_ratio_of_times(cluster, large_lakes, capsys):
+    for count, lake in large_lakes.items():
+        with cluster.holding(lake, precision=MICROSECONDS) as engine:
+            duckdb = DuckDBEngine(lake)
+            for name in names():
+                # Every bar of the whole lake would be millions of rows through HTTP; a session's will do.
+                held = run(duckdb, "sessions").frame["session"]
+                span = {"first": dt.date.fromisoformat(held.iloc[-1])} if name == "bars" else {}
+                trino, local = (run(each, name, now=NOW, **span).frame for each in (engine, duckdb))
+                pd.testing.assert_frame_equal(trino, local, check_exact=True)
+            trino, local = (min(run(each, "hourly_high").seconds for _ in range(3)) for each in (engine, duckdb))
+        with capsys.disabled():
+            sys.stdout.write(
+                f"\nhourly_high, {count} session(s) of 500 tickers: "
+                f"Trino {trino:.2f} s, DuckDB {local:.3f} s, ratio {trino / local:.1f}\n"
+            )
