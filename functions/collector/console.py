@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 
 import click
@@ -21,6 +22,9 @@ EXIT_CODES = {
 
 def run_command(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Runs `command` and returns its exit code; what goes wrong is told in one line on standard error."""
+    # A library's warning is for who develops. Filters alone do not hold: pandas swaps them in several threads at once.
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    logging.captureWarnings(capture=True)
     try:
         code = command.main(args=arguments, standalone_mode=False)
     except click.UsageError as error:
@@ -34,6 +38,8 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
         return _fail(str(error), 1)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; what had been stored stays", 130)
+    finally:
+        logging.captureWarnings(capture=False)
     return code if isinstance(code, int) else 0
 
 

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import click
 import pytest
 
 from functions.collector import __main__ as commands
@@ -294,6 +296,17 @@ def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
 
     assert process.returncode == 130
     assert err.splitlines()[-1] == "error: interrupted; what had been stored stays"
+
+
+def test_a_librarys_warning_is_not_shown_to_the_user(capsys):
+    @click.command()
+    def warn():
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("deprecated since yesterday", DeprecationWarning, stacklevel=1)
+
+    assert run_command(warn, []) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_every_exit_code_of_these_tests_is_documented():
