@@ -1,0 +1,71 @@
+"""One stack for all tests of this folder, brought up once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+
+import pytest
+
+if importlib.util.find_spec("ministack") is None:
+    # test_patches.py remains, and skips with one line.
+    collect_ignore = ["test_access.py", "test_commands.py", "test_faults.py", "test_path.py"]
+else:
+    from functions.collector import sessions
+    from functions.collector.symbols import WATCHLIST
+    from queries import open_engine
+    from tests.cloud.local import local_lake
+    from tests.cloud.stack import running_guarded_stack, running_stack
+    from tests.fakes.yahoo import running_yahoo
+
+    def pytest_collection_modifyitems(items):
+        for item in items:
+            if "tests/cloud/" in item.path.as_posix():
+                item.add_marker(pytest.mark.cloud)
+                item.add_marker(pytest.mark.enable_socket)
+
+    @pytest.fixture(scope="session")
+    def cloud_yahoo():
+        with running_yahoo() as server:
+            yield server
+
+    @pytest.fixture(scope="session")
+    def stack(tmp_path_factory, cloud_yahoo):
+        with running_stack(tmp_path_factory.mktemp("stack"), cloud_yahoo) as brought_up:
+            yield brought_up
+
+    @pytest.fixture(scope="session")
+    def guarded(tmp_path_factory, cloud_yahoo):
+        """A stack of which every caller needs permission."""
+        with running_guarded_stack(tmp_path_factory.mktemp("guarded"), cloud_yahoo) as brought_up:
+            yield brought_up
+
+    @pytest.fixture
+    def _led_to_the_stack(stack, monkeypatch):
+        stack.failures()  # what a test before has left
+        for name, value in stack.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+    @pytest.fixture
+    def engine(stack, _led_to_the_stack):
+        return open_engine(stack.settings)
+
+    @pytest.fixture(scope="session")
+    def _unused_sessions():
+        today = sessions.exchange_date(dt.datetime.now(dt.UTC))
+        return iter(sessions.sessions_between(today - dt.timedelta(days=56), today - dt.timedelta(days=11)))
+
+    @pytest.fixture
+    def session(_unused_sessions):
+        """A finished session that no other test collects."""
+        return next(_unused_sessions)
+
+    @pytest.fixture
+    def local(tmp_path):
+        """Collects sessions into a lake on this machine, and opens it: `local(first, last, tickers)`."""
+
+        def collected(first, last=None, tickers=WATCHLIST):
+            return local_lake(tmp_path / "lake", first, last or first, tickers)
+
+        return collected

@@ -1,0 +1,176 @@
+"""Starts the emulator, and the proxy in front of it that makes faults; each a process on loopback at a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Generator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.infra.recorder import ACCOUNT, REGION, ROOT
+
+CREDENTIALS = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
+"""To the emulator a key that looks like an account is that account."""
+START_SECONDS = 30
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """The variables that lead an unchanged program to the emulator, and to no AWS account."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """What `condition` returns as soon as that is true; AssertionError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} seconds for {what}"
+        time.sleep(0.05)
+    return found
+
+
+@contextlib.contextmanager
+def running_emulator(folder: Path, settings: Mapping[str, str] | None = None) -> Generator[str]:
+    """The emulator with its patches, keeping its files and its log in `folder`; yields where it listens."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    port = _free_port()
+    told = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",  # it would listen at a port of its own, whoever else does
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "TMPDIR": str(temporary),
+        "AWS_SECRET_ACCESS_KEY": "test",
+        **(settings or {}),
+    }
+    scheme = "https" if told.get("USE_SSL") else "http"
+    try:
+        with _process([sys.executable, "-m", "tests.cloud.patches"], told, folder / "emulator.log", port):
+            yield f"{scheme}://127.0.0.1:{port}"
+    finally:
+        shutil.rmtree(temporary)  # the function's code, unpacked for each process that ran it
+
+
+class Proxy:
+    """microburst in front of the emulator: https://github.com/pingedbrain/microburst."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @contextlib.contextmanager
+    def fault(self, **rule: Any) -> Generator[None]:
+        """Makes the fault that `rule` describes while the block runs, which has to meet it."""
+        self._ask("DELETE", "fired")
+        self._ask("POST", "rules", [rule])
+        try:
+            yield
+        finally:
+            self._ask("POST", "rules", [])
+        assert self._ask("GET", "fired"), f"nothing met the fault {rule}"
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/_microburst/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with _DIRECT.open(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextlib.contextmanager
+def running_proxy(folder: Path, upstream: str) -> Generator[Proxy]:
+    """The proxy in front of `upstream`, with its log in `folder`."""
+    port = _free_port()
+    command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port), "--no-resign"]
+    with _process(command, {}, folder / "proxy.log", port):
+        yield Proxy(f"http://127.0.0.1:{port}")
+
+
+@contextlib.contextmanager
+def _process(command: list[str], told: Mapping[str, str], log: Path, port: int) -> Generator[None]:
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            # The function is started with this environment: nothing of the caller's AWS may reach it.
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | told,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # with what it starts itself, it is ended as one group
+        )
+    try:
+        until(lambda: _listens(port) or started.poll() is not None, f"{command} to listen; see {log}", START_SECONDS)
+        assert started.poll() is None, f"{command} ended: {log.read_text(errors='replace')[-2000:]}"
+        yield
+    finally:
+        # Nothing that it holds is worth a farewell, which takes it seconds.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key, as files in `folder`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "emulator")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "emulator.pem", folder / "emulator.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,24 @@
+"""The same bars by the local way, to hold the cloud's against: Yahoo server, collect, Parquet files, DuckDB."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+from functions.collector import sessions
+from functions.collector.collect import collect
+from functions.collector.sessions import Session
+from functions.collector.sinks.parquet import ParquetSink
+from functions.collector.sources.yahoo import YahooSource
+from queries import Engine, Settings, open_engine
+from tests.fakes.yahoo import LoopbackSession, running_yahoo
+
+
+def local_lake(folder: Path, first: Session, last: Session, tickers: Sequence[str]) -> Engine:
+    """The engine over a lake in `folder` with the sessions from `first` to `last`, from a Yahoo without faults."""
+    wanted = sessions.sessions_between(first.date, last.date)
+    with running_yahoo() as yahoo:
+        source = YahooSource(LoopbackSession(yahoo.origin))
+        collect(source, ParquetSink(folder), wanted, tickers, 5, lambda: dt.datetime.now(dt.UTC))
+    return open_engine(Settings(lake=folder))

@@ -1,0 +1,313 @@
+"""What of ministack 1.5.33 is replaced, so that it does as AWS does, and nothing more.
+
+`python -m tests.cloud.patches` is the emulator with the patches in. Each function that is replaced or leant on is
+listed in PATCHED with a hash of its source; `test_patches.py` fails where another version has another source.
+
+    Firehose    gathers records for its interval and writes one object for each partition, not one for each record
+    crawler     registers the partitions that it finds under a catalogue table, and fails where there is no table
+    Athena      reads the partitions that projection or the catalogue names; knows Trino's array_join, whole-number
+                division and UTC; writes results where and how Athena does; holds callers to the workgroup
+    callers     what a request is about is named as policies name it: a query's workgroup, a crawler, alarms
+    Scheduler   looks for what is due every fifth of a second, not every ten seconds
+"""
+
+from __future__ import annotations
+
+import contextvars
+import datetime as dt
+import hashlib
+import inspect
+import json
+import os
+import re
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ministack.core import iam_actions
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
+
+VERSION = "1.5.33"
+TIME_SCALE = float(os.environ.get("EMULATOR_TIME_SCALE", "0.005"))
+"""How long a second of Firehose's and the crawler's lasts, in seconds."""
+CRAWL_SECONDS = 30
+TICK_SECONDS = 0.2
+
+PATCHED = {
+    (firehose, "_deliver_records_to_s3"): "1f7d459024276df3",
+    (firehose, "_deliver_to_s3"): "35b6b7a4699157b0",
+    (firehose, "_convert_to_parquet"): "08264c81ebac8d92",
+    (firehose, "_put_record_batch"): "5e868d2aec51e622",
+    (firehose, "_put_s3_object"): "f96f3d026aa21530",
+    (glue, "_start_crawler"): "442900d0f05382e8",
+    (glue, "_create_partition"): "568016195403192d",
+    (athena, "_start_query_execution"): "405753f7beaf6c7c",
+    (athena, "_run_duckdb"): "734c2e91cdac17e0",
+    (athena, "_materialize_table_files"): "e4f134f666f9c516",
+    (athena, "_save_query_results"): "4ff2ac770a744f4b",
+    (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
+    (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
+    (scheduler, "_tick_schedules"): "0ece514e91205b1d",
+}
+"""SHA-256 of the source of each."""
+_ORIGINAL = {key: getattr(*key) for key in PATCHED}
+
+
+def changed() -> list[str]:
+    """The functions whose source is not the one that the patches were written against."""
+    return [
+        f"{module.__name__}.{name}"
+        for (module, name), expected in PATCHED.items()
+        if hashlib.sha256(inspect.getsource(_ORIGINAL[module, name]).encode()).hexdigest()[:16] != expected
+    ]
+
+
+def apply() -> None:
+    """Replaces them in this process."""
+    firehose._deliver_records_to_s3 = _gather
+    glue._start_crawler = _start_crawler
+    athena._start_query_execution = _start_query_execution
+    athena._run_duckdb = _run_duckdb
+    athena._materialize_table_files = _materialize_table_files
+    athena._save_query_results = _save_query_results
+    iam_actions.extract_resource_arn = _extract_resource_arn
+    scheduler._SCHEDULE_TICK_INTERVAL = TICK_SECONDS
+
+
+# Firehose
+
+FAULTS = Path(os.environ["EMULATOR_FAULTS"]) if "EMULATOR_FAULTS" in os.environ else None
+"""A file of JSON that names the faults of Firehose which no proxy in front of it can make."""
+_met: dict[str, int] = {}
+_gathered: dict[str, list[tuple[str, bytes]]] = {}
+_gathering = threading.Lock()
+
+
+def _gather(stream: dict[str, Any], destination: dict[str, Any], records: list[tuple[str, bytes]]) -> None:
+    """Keeps `records` until the interval that the first of them began is over.
+
+    What it raises, the emulator makes of it the refusal of this one record, in an answer of 200.
+    """
+    if _fault("refuse"):
+        raise OSError("Slow down.")
+    with _gathering:
+        waiting = _gathered.setdefault(stream["arn"], [])
+        if not waiting:
+            seconds = destination["config"]["BufferingHints"]["IntervalInSeconds"] * TIME_SCALE
+            context = contextvars.copy_context()
+            timer = threading.Timer(seconds, context.run, (_flush, stream, destination))
+            timer.daemon = True
+            timer.start()
+        waiting += records
+
+
+def _fault(name: str) -> bool:
+    """Whether a test asks for the fault `name`: always, or of so many records each third one."""
+    asked = json.loads(FAULTS.read_text(encoding="utf-8")) if FAULTS else {}
+    if name not in asked:
+        _met.pop(name, None)
+        return False
+    _met[name] = _met.get(name, 0) + 1
+    return asked[name] is True or (_met[name] % 3 == 0 and _met[name] // 3 <= asked[name])
+
+
+def _flush(stream: dict[str, Any], destination: dict[str, Any]) -> None:
+    """Writes what was gathered: one object for each partition, and for each record that does not fit an error."""
+    while _fault("hold"):
+        time.sleep(0.05)
+    with _gathering:
+        records = _gathered.pop(stream["arn"], [])
+    config = destination["config"]
+    now = firehose._arrival_time(config)
+    partitions: dict[str, list[bytes]] = {}
+    for _, data in records:
+        try:
+            keys = firehose._metadata_extraction_keys(config, data)
+            # One at a time, to tell those that do not fit; the emulator's own conversion takes all or nothing.
+            if list(firehose._json_documents(data)):
+                prefix = firehose._evaluate_prefix(config["Prefix"], now, keys)
+                partitions.setdefault(prefix, []).append(data)
+        except firehose._DeliveryError:
+            _ORIGINAL[firehose, "_deliver_to_s3"](stream, destination, data)
+    bucket = firehose._s3_bucket_from_arn(config["BucketARN"])
+    for prefix, lines in partitions.items():
+        name = f"{stream['name']}-{stream['version']}-{time.strftime('%Y-%m-%d-%H-%M-%S', now)}-{uuid.uuid4()}.parquet"
+        try:
+            body = firehose._convert_to_parquet(config["DataFormatConversionConfiguration"], b"".join(lines))
+        except firehose._DeliveryError:
+            for line in lines:
+                _ORIGINAL[firehose, "_deliver_to_s3"](stream, destination, line)
+        else:
+            firehose._put_s3_object(bucket, prefix + name, body)
+
+
+# Glue's crawler
+
+
+def _start_crawler(request: dict[str, Any]) -> Any:
+    crawler = glue._crawlers.get(request.get("Name"))
+    if crawler is None or crawler["State"] == "RUNNING":
+        return _ORIGINAL[glue, "_start_crawler"](request)
+    crawler.update(State="RUNNING", CrawlElapsedTime=0)
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(_crawl, crawler), daemon=True).start()
+    return json_response({})
+
+
+def _crawl(crawler: dict[str, Any]) -> None:
+    started = time.time()
+    time.sleep(CRAWL_SECONDS * TIME_SCALE)
+    last = {
+        "Status": "SUCCEEDED",
+        "LogGroup": "/aws-glue/crawlers",
+        "LogStream": crawler["Name"],
+        "MessagePrefix": str(uuid.uuid4()),
+        "StartTime": started,
+    }
+    try:
+        for target in crawler["Targets"]["CatalogTargets"]:
+            for table in target["Tables"]:
+                _register_partitions(target["DatabaseName"], table)
+    except KeyError as error:
+        last |= {"Status": "FAILED", "ErrorMessage": f"Table {error.args[0]} does not exist"}
+    crawler.update(State="READY", CrawlElapsedTime=int((time.time() - started) * 1000), LastCrawl=last)
+    state = last["Status"].capitalize()
+    event = {
+        "Source": "aws.glue",
+        "DetailType": "Glue Crawler State Change",
+        "Detail": f'{{"crawlerName": "{crawler["Name"]}", "state": "{state}"}}',
+    }
+    eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
+
+
+def _register_partitions(database: str, name: str) -> None:
+    table = glue._tables.get(f"{database}/{name}")
+    if table is None:
+        raise KeyError(f"{database}.{name}")
+    storage = table["StorageDescriptor"]
+    known = {tuple(partition["Values"]) for partition in glue._partitions.get(f"{database}/{name}", [])}
+    location = storage["Location"].rstrip("/")
+    keys = [key["Name"] for key in table["PartitionKeys"]]
+    for values in sorted(_partitions(location, keys) - known):
+        folder = "/".join(f"{key}={value}" for key, value in zip(keys, values, strict=True))
+        partition = {"Values": list(values), "StorageDescriptor": {**storage, "Location": f"{location}/{folder}/"}}
+        glue._create_partition({"DatabaseName": database, "TableName": name, "PartitionInput": partition})
+
+
+def _partitions(location: str, keys: list[str]) -> set[tuple[str, ...]]:
+    """The values of `keys` in the folders under `location` that hold an object."""
+    place = urlsplit(f"{location}/")
+    folders = "".join(f"{re.escape(key)}=([^/]+)/" for key in keys)
+    pattern = re.compile(re.escape(place.path.lstrip("/")) + folders)
+    return {match.groups() for key in list(s3._buckets[place.netloc]["objects"]) if (match := pattern.match(key))}
+
+
+# Athena
+
+_TRINO = """
+CREATE OR REPLACE TEMP MACRO array_join(list, separator) AS array_to_string(list, separator);
+SET TimeZone = 'UTC';
+SET integer_division = true;
+"""
+
+
+def _start_query_execution(request: dict[str, Any]) -> Any:
+    workgroup = athena._workgroups.get(request.get("WorkGroup", "primary"))
+    if workgroup is None:
+        return error_response_json(
+            "InvalidRequestException",
+            f"WorkGroup {request['WorkGroup']} is not found.",
+            400,
+            extra={"AthenaErrorCode": "INVALID_INPUT"},
+        )
+    if workgroup["Configuration"].get("EnforceWorkGroupConfiguration"):
+        request = {key: value for key, value in request.items() if key != "ResultConfiguration"}
+    return _ORIGINAL[athena, "_start_query_execution"](request)
+
+
+async def _run_duckdb(query: str, database: str, catalog: str | None = None) -> dict[str, Any]:
+    results = await _ORIGINAL[athena, "_run_duckdb"](_TRINO + query, database, catalog)
+    return {**results, "rows": [[_as_athena_writes(value) for value in row] for row in results["rows"]]}
+
+
+def _as_athena_writes(value: Any) -> Any:
+    return value.isoformat(sep=" ", timespec="milliseconds") if isinstance(value, dt.datetime) else value
+
+
+def _materialize_table_files(location: str, workdirs: list[str]) -> list[str]:
+    """The files of the table at `location` that Athena would read: those of its partitions, not all that lie there."""
+    files = _ORIGINAL[athena, "_materialize_table_files"](location, workdirs)
+    table = next(table for table in glue._tables.values() if table["StorageDescriptor"]["Location"] == location)
+    if not table.get("PartitionKeys"):
+        return files
+    is_read = _projected(table) if table["Parameters"].get("projection.enabled") == "true" else _registered(table)
+    return [file for file in files if is_read(Path(file).relative_to(workdirs[-1]).as_posix())]
+
+
+def _projected(table: dict[str, Any]) -> Any:
+    """Whether a file lies in a folder that the projection of the table's one key, a date, comes to."""
+    key, parameters = table["PartitionKeys"][0]["Name"], table["Parameters"]
+    first, last = parameters[f"projection.{key}.range"].split(",")
+    last = dt.datetime.now(dt.UTC).date().isoformat() if last == "NOW" else last
+    template = parameters["storage.location.template"].removeprefix(table["StorageDescriptor"]["Location"])
+    pattern = re.compile(re.escape(template).replace(re.escape(f"${{{key}}}"), r"(\d{4}-\d\d-\d\d)"))
+    return lambda folder: (match := pattern.match(folder)) is not None and first <= match[1] <= last
+
+
+def _registered(table: dict[str, Any]) -> Any:
+    """Whether a file lies in a partition of the catalogue."""
+    partitions = glue._partitions.get(f"{table['DatabaseName']}/{table['Name']}", [])
+    location = table["StorageDescriptor"]["Location"]
+    folders = tuple(item["StorageDescriptor"]["Location"].removeprefix(location) for item in partitions)
+    return lambda folder: folder.startswith(folders)
+
+
+async def _save_query_results(query_id: str) -> None:
+    """Writes the result as Athena does: every value in quotes, nothing for null, under the key that it is told by."""
+    execution = athena._executions[query_id]
+    results = execution["_results"]
+    lines = [",".join(_quoted(value) for value in row) for row in [results["columns"], *results["rows"]]]
+    body = ("\n".join(lines) + "\n").encode()
+    place = urlsplit(execution["ResultConfiguration"]["OutputLocation"])
+    headers = {"content-type": "application/octet-stream", "content-length": str(len(body))}
+    answer = s3._put_object(place.netloc, place.path.lstrip("/"), body, headers)
+    if answer[0] >= 300:
+        raise OSError(f"Unable to verify/create output bucket {place.netloc}")
+
+
+def _quoted(value: Any) -> str:
+    return "" if value is None else '"' + athena._datum_text(value).replace('"', '""') + '"'
+
+
+# Callers
+
+
+def _extract_resource_arn(
+    service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+) -> str:
+    """The resource that a policy has to name, where the emulator takes another for it.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    found = _ORIGINAL[iam_actions, "extract_resource_arn"](service, method, path, headers, body, query, region, account)
+    operation = headers.get("x-amz-target", path).rpartition("." if "x-amz-target" in headers else "/")[2]
+    if service == "athena" and found == "*":
+        execution = athena._executions.get(json.loads(body or b"{}").get("QueryExecutionId"))
+        return athena._arn_workgroup(execution["WorkGroup"]) if execution else found
+    if service == "glue" and operation in ("GetCrawler", "StartCrawler"):
+        return f"arn:aws:glue:{region}:{account}:crawler/{json.loads(body)['Name']}"
+    if service == "monitoring" and operation == "DescribeAlarms":
+        return f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
+    return found
+
+
+if __name__ == "__main__":
+    from ministack import app
+
+    apply()
+    app._port_is_bindable = lambda *_: False  # with TLS it would listen at port 443 as well, where it may
+    app.main()

@@ -1,0 +1,302 @@
+"""The deployed stack as a test or a person meets it: what can be done to it, and what it then tells."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import json
+import zipfile
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet
+from botocore.config import Config
+
+from functions.collector.sessions import Session
+from infra.packaging import build
+from queries import Settings
+from tests.cloud.create import Changes, create
+from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, self_signed, until
+from tests.fakes.yahoo import FakeYahoo
+from tests.infra.monitor import run
+from tests.infra.recorder import REGION, ROOT, Recording, stack_config
+
+NAME = "dev"
+"""The stack that is brought up: that of Pulumi.dev.yaml."""
+LAYER = Path(__file__).parent / "layer"
+LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+_PATIENCE = Config(read_timeout=280, retries={"total_max_attempts": 1}, proxies={})
+
+
+class RunFailed(Exception):
+    """A run of the function ended in an error; `payload` is what Lambda answered."""
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        super().__init__(payload.get("errorMessage", ""))
+        self.payload = payload
+
+
+@dataclass
+class Stack:
+    """A stack that was brought up, with what stands in for the world around it."""
+
+    endpoint: str
+    """The emulator itself."""
+    front: str
+    """Where the function and the readers are led to."""
+    proxy: Proxy | None
+    """What makes faults there."""
+    outputs: dict[str, Any]
+    """As `pulumi stack output` would print them."""
+    folder: Path
+    yahoo: FakeYahoo
+    authority: Path | None = None
+    """The certificate of the emulator, where it speaks TLS."""
+    created: list[str] = field(default_factory=list)
+    """The types of the resources, one entry each."""
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that does not meet the faults of the proxy."""
+        if service not in self._clients:
+            self._clients[service] = self.client_of(service, CREDENTIALS)
+        return self._clients[service]
+
+    def client_of(self, service: str, credentials: Mapping[str, str]) -> Any:
+        """A boto3 client of whom the credentials are of."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            verify=str(self.authority) if self.authority else None,
+            config=_PATIENCE,
+            **credentials,
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of queries and dashboard for this stack."""
+        return Settings(
+            engine="athena",
+            region=self.outputs["region"],
+            database=self.outputs["database"],
+            workgroup=self.outputs["workgroup"],
+            reuse_minutes=0,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a program to this stack."""
+        return environment(self.front) | ({"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {})
+
+    # What starts the function.
+
+    def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs the function and waits for its report. RunFailed."""
+        answer = self.client("lambda").invoke(FunctionName=self.outputs["function"], Payload=json.dumps(event))
+        payload = json.load(answer["Payload"])
+        if "FunctionError" in answer:
+            raise RunFailed(payload)
+        return payload
+
+    def send(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Hands the function an event as the scheduler does; the metrics of the run, nothing where it was killed."""
+        with self._until_a_run_has_ended("the run to end") as since:
+            self.client("lambda").invoke(
+                FunctionName=self.outputs["function"], Payload=json.dumps(event), InvocationType="Event"
+            )
+        return next(iter(self.runs(since)), {})
+
+    def fire(self, kind: str) -> None:
+        """Lets the schedule `kind`, collect or sweep, fire now, and waits for the run.
+
+        The emulator reads a cron in UTC and cannot be told what time it is, so that the schedule is created anew
+        under its own name with `at(…)` in the place of its cron; target, role and input stay.
+        """
+        scheduler = self.client("scheduler")
+        key = {"Name": f"{self.outputs['function']}-{kind}-1", "GroupName": self.outputs["function"]}
+        schedule = scheduler.get_schedule(**key)
+        kept = {name: schedule[name] for name in ("FlexibleTimeWindow", "Target", "ScheduleExpressionTimezone")}
+        with self._until_a_run_has_ended(f"the schedule {kind} to fire"):
+            scheduler.delete_schedule(**key)
+            now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            scheduler.create_schedule(
+                **key, **kept, ScheduleExpression=f"at({now})", State="ENABLED", ActionAfterCompletion="DELETE"
+            )
+        scheduler.create_schedule(
+            **key, **kept, ScheduleExpression=schedule["ScheduleExpression"], State=schedule["State"]
+        )
+
+    @contextlib.contextmanager
+    def _until_a_run_has_ended(self, what: str) -> Generator[dt.datetime]:
+        since = dt.datetime.now(dt.UTC)
+        yield since
+        until(lambda: any(line.startswith("REPORT ") for line in self._lines(since)), what, 60)
+
+    def crawl(self) -> dict[str, Any]:
+        """Runs the crawler and returns how its crawl went."""
+        glue, name = self.client("glue"), self.outputs["crawler"]
+        glue.start_crawler(Name=name)
+        until(lambda: glue.get_crawler(Name=name)["Crawler"]["State"] == "READY", "the crawl to end")
+        return glue.get_crawler(Name=name)["Crawler"]["LastCrawl"]
+
+    # What the world does.
+
+    @contextlib.contextmanager
+    def clock(self, now: dt.datetime) -> Generator[None]:
+        """Tells the collector and Yahoo that it is `now` while the block runs."""
+        _replace(self.folder / "clock", now.isoformat())
+        real, self.yahoo.now = self.yahoo.now, lambda: now
+        try:
+            yield
+        finally:
+            _replace(self.folder / "clock", "")
+            self.yahoo.now = real
+
+    @contextlib.contextmanager
+    def firehose_fault(self, **fault: Any) -> Generator[None]:
+        """Lets Firehose `refuse` so many records, or `hold` back what it has gathered, while the block runs."""
+        _replace(self.folder / "faults.json", json.dumps(fault))
+        try:
+            yield
+        finally:
+            _replace(self.folder / "faults.json", "{}")
+
+    # What the stack tells.
+
+    def runs(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
+        """What each run told CloudWatch: the metrics of its line in Embedded Metric Format."""
+        return [line for line in self.log(since) if "_aws" in line]
+
+    def log(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
+        """The function's log, each line that is JSON."""
+        return [json.loads(line) for line in self._lines(since) if line.startswith("{")]
+
+    def _lines(self, since: dt.datetime) -> list[str]:
+        pages = self.client("logs").get_paginator("filter_log_events")
+        group, start = f"/aws/lambda/{self.outputs['function']}", int(since.timestamp() * 1000)
+        found = pages.paginate(logGroupName=group, startTime=start)
+        return [line for page in found for event in page["events"] for line in event["message"].splitlines()]
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The messages in the queue of failures, which are taken out of it."""
+        sqs = self.client("sqs")
+        queue = sqs.get_queue_url(QueueName=self.outputs["failures"].rsplit("/", 1)[1])["QueueUrl"]
+        found = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+        return found
+
+    def objects(self, prefix: str = "bars/") -> list[str]:
+        """The keys of the data bucket that begin with `prefix`."""
+        pages = self.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.outputs["bucket"], Prefix=prefix)
+        return [item["Key"] for page in found for item in page.get("Contents", [])]
+
+    def read(self, key: str) -> bytes:
+        """An object of the data bucket."""
+        return self.client("s3").get_object(Bucket=self.outputs["bucket"], Key=key)["Body"].read()
+
+    def records(self, session: Session) -> int:
+        """How many records of `session` lie in the bucket, repeats included."""
+        keys = self.objects(f"bars/dt={session.dt}/")
+        for key in set(keys) - self._counted.keys():
+            self._counted[key] = pyarrow.parquet.ParquetFile(io.BytesIO(self.read(key))).metadata.num_rows
+        return sum(self._counted[key] for key in keys)
+
+    def settle(self, session: Session, records: int) -> None:
+        """Waits until Firehose has written `records` of `session`."""
+        until(lambda: self.records(session) >= records, f"{records} records of {session.dt}")
+
+    @contextlib.contextmanager
+    def code(self, package: bytes) -> Generator[None]:
+        """Runs the function with other code while the block runs."""
+        functions, name = self.client("lambda"), self.outputs["function"]
+        (key,) = self.objects("code/")
+        functions.update_function_code(FunctionName=name, ZipFile=package)
+        yield
+        functions.update_function_code(FunctionName=name, S3Bucket=self.outputs["bucket"], S3Key=key)
+
+
+def own_code() -> bytes:
+    """The project's own modules as a zip: the emulator's Python has the packages, which start faster from there."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted((ROOT / "functions").rglob("*.py")):
+            archive.write(path, path.relative_to(ROOT))
+    return buffer.getvalue()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes `text` whole: another process reads `file` at any moment."""
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(file)
+
+
+@cache
+def recorded() -> Recording:
+    """What `__main__.py`, unmodified, registers for the stack."""
+    done = run("up", {**stack_config(NAME), "tickerlake:collectorZip": str(build("host"))}, NAME)
+    assert done.returncode == 0, done.stderr
+    return done.recording
+
+
+@contextlib.contextmanager
+def running_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
+    """The stack in an emulator, its function led to `yahoo`, with a proxy in front that makes faults.
+
+    The function's code is the zip for this machine's own Python, with everything that the one for Lambda has in it.
+    """
+    with running_emulator(folder, _told(folder)) as endpoint, running_proxy(folder, endpoint) as proxy:
+        yield _bring_up(Stack(endpoint, proxy.url, proxy, recorded().exports["tickerlake"], folder, yahoo))
+
+
+@contextlib.contextmanager
+def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
+    """The stack in an emulator that asks every caller for permission, and speaks TLS, as the bucket policies want.
+
+    Without a proxy, and with the project's own code only: see `own_code`.
+    """
+    certificate, key = self_signed(folder)
+    guarded = {"AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
+    with running_emulator(folder, _told(folder) | guarded) as endpoint:
+        outputs = recorded().exports["tickerlake"]
+        stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=certificate)
+        yield _bring_up(stack, own_code())
+
+
+def _told(folder: Path) -> dict[str, str]:
+    (folder / "clock").touch()
+    (folder / "faults.json").write_text("{}", encoding="utf-8")
+    return {"EMULATOR_FAULTS": str(folder / "faults.json")}
+
+
+def _bring_up(stack: Stack, code: bytes | None = None) -> Stack:
+    added = {
+        **stack.yahoo.environment(),
+        "AWS_ENDPOINT_URL": stack.front,
+        "PYTHONPATH": str(LAYER),
+        "TEST_CLOCK": str(stack.folder / "clock"),
+        **({"AWS_CA_BUNDLE": str(stack.authority)} if stack.authority else {}),
+    }
+    stack.created += create(recorded().registrations, stack.client, Changes(environment=added, code=code))
+    return stack
+
+
+def cells(frame: Any) -> Any:
+    """The cells of `hourly_high`: one high for each ticker and hour."""
+    return frame[frame["touch"] == 1].set_index(["session", "ticker", "hour"])["high"].sort_index()
+
+
+def told_by(runs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """The values of the metric `name` in `runs`, as EMF holds them."""
+    return [value for line in runs if name in line for value in line[name]]

@@ -1,0 +1,153 @@
+"""Who may do what, asked of an emulator that holds callers to their policies, over TLS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from dashboard import clock, cloud
+from functions.collector import sessions
+from functions.collector.symbols import WATCHLIST
+from queries import names, open_engine, run
+from tests.cloud.stack import RunFailed
+
+
+@pytest.fixture(scope="module")
+def collected(guarded):
+    """The report of a run of the function, under its own role."""
+    report = guarded.invoke({"session": "last", "tickers": list(WATCHLIST[:2])})
+    session = sessions.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    guarded.settle(session, report["delivered"])
+    return report
+
+
+@pytest.fixture(scope="module")
+def reader(guarded):
+    """Credentials of a person with the dashboard's policy and no other."""
+    iam = guarded.client("iam")
+    iam.create_user(UserName="reader")
+    iam.attach_user_policy(UserName="reader", PolicyArn=guarded.outputs["readerPolicy"])
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+
+@pytest.fixture
+def _as_reader(guarded, reader, monkeypatch):
+    for name, value in (guarded.environment | {name.upper(): value for name, value in reader.items()}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+def refused(request):
+    """Whether `request` is answered with a refusal for want of permission."""
+    try:
+        request()
+    except ClientError as error:
+        return error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException", "403")
+    return False
+
+
+class TestTheCollector:
+    def test_under_its_role_it_delivers(self, collected):
+        session = sessions.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
+
+    def test_its_role_may_put_to_its_stream_and_nothing_else(self, guarded):
+        role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
+        given = guarded.client("sts").assume_role(RoleArn=role, RoleSessionName="as-the-function")["Credentials"]
+        credentials = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
+        def client(service):
+            return guarded.client_of(service, credentials)
+
+        out, bar = guarded.outputs, [{"Data": b"no JSON"}]
+        queue = guarded.client("sqs").get_queue_url(QueueName=out["failures"].rsplit("/", 1)[1])["QueueUrl"]
+        client("firehose").put_record_batch(DeliveryStreamName=out["stream"], Records=bar)
+        client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+        for request in (
+            lambda: client("firehose").put_record(DeliveryStreamName=out["stream"], Record=bar[0]),
+            lambda: client("firehose").put_record_batch(DeliveryStreamName="another", Records=bar),
+            lambda: client("firehose").describe_delivery_stream(DeliveryStreamName=out["stream"]),
+            lambda: client("firehose").delete_delivery_stream(DeliveryStreamName=out["stream"]),
+            lambda: client("s3").list_objects_v2(Bucket=out["bucket"]),
+            lambda: client("s3").put_object(Bucket=out["bucket"], Key="bars/dt=2026-11-20/x", Body=b""),
+            lambda: client("glue").get_table(DatabaseName=out["database"], Name=out["table"]),
+            lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup=out["workgroup"]),
+            lambda: client("sqs").receive_message(QueueUrl=queue),
+            lambda: client("lambda").invoke(FunctionName=out["function"], Payload=b"{}"),
+            lambda: client("logs").filter_log_events(logGroupName=f"/aws/lambda/{out['function']}"),
+            lambda: client("iam").list_users(),
+        ):
+            assert refused(request), request.__code__.co_names
+
+    def test_without_its_policy_it_fails_and_says_what_to_allow(self, guarded, collected):
+        iam = guarded.client("iam")
+        role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
+        name = {"RoleName": role.rpartition("/")[2]}
+        (policy,) = iam.list_role_policies(**name)["PolicyNames"]
+        document = iam.get_role_policy(**name, PolicyName=policy)["PolicyDocument"]
+        iam.delete_role_policy(**name, PolicyName=policy)
+        try:
+            with pytest.raises(RunFailed, match="AccessDeniedException.*allow firehose:PutRecordBatch on this stream"):
+                guarded.invoke({"session": "last", "tickers": ["META"]})
+        finally:
+            iam.put_role_policy(**name, PolicyName=policy, PolicyDocument=json.dumps(document))
+        assert guarded.invoke({"session": "last", "tickers": ["META"]})["failed"] == 0
+
+
+class TestTheBuckets:
+    def test_refuse_whoever_comes_without_tls(self, guarded, reader):
+        s3 = guarded.client_of("s3", reader)
+        requests = [
+            lambda: s3.list_objects_v2(Bucket=guarded.outputs["results"]),
+            lambda: s3.list_objects_v2(Bucket=guarded.outputs["bucket"], Prefix="bars/"),
+        ]
+        assert [refused(request) for request in requests] == [False, False]
+        # As a proxy says that ends TLS: the emulator takes its word for how the caller came.
+        s3.meta.events.register(
+            "before-sign.s3", lambda request, **_: request.headers.add_header("x-forwarded-proto", "http")
+        )
+        assert [refused(request) for request in requests] == [True, True]
+
+
+@pytest.mark.usefixtures("_as_reader", "collected")
+class TestWhoReads:
+    def test_may_ask_every_query(self, guarded):
+        engine = open_engine(guarded.settings)
+        for name in names():
+            assert run(engine, name).frame.empty == (name == "restatements")
+
+    def test_sees_what_the_dashboard_tells_of_the_stack(self, guarded):
+        session = boto3.Session(region_name=guarded.outputs["region"])
+        report = cloud.read(guarded.outputs["workgroup"], session.client, clock.now())
+        assert report.faults == []
+        assert report.crawler["State"] == "READY"
+        assert len(report.alarms) == 8
+
+    def test_may_change_nothing(self, guarded, reader):
+        def client(service):
+            return guarded.client_of(service, reader)
+
+        out = guarded.outputs
+        for request in (
+            lambda: client("s3").put_object(Bucket=out["bucket"], Key="bars/dt=2026-11-20/x", Body=b""),
+            lambda: client("s3").delete_object(Bucket=out["bucket"], Key=guarded.objects()[0]),
+            lambda: client("s3").get_object(Bucket=out["bucket"], Key=guarded.objects("code/")[0]),
+            lambda: client("s3").list_objects_v2(Bucket=out["bucket"], Prefix="code/"),
+            lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup="primary"),
+            lambda: client("athena").update_work_group(WorkGroup=out["workgroup"], Description="mine"),
+            lambda: client("glue").delete_table(DatabaseName=out["database"], Name=out["table"]),
+            lambda: client("glue").start_crawler(Name=out["crawler"]),
+            lambda: client("firehose").put_record_batch(DeliveryStreamName=out["stream"], Records=[{"Data": b"{}"}]),
+            lambda: client("lambda").invoke(FunctionName=out["function"], Payload=b"{}"),
+            lambda: client("iam").list_users(),
+        ):
+            assert refused(request), request.__code__.co_names

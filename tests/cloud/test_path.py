@@ -1,0 +1,215 @@
+"""The whole way of a bar: a schedule fires, and in the end queries and dashboard show what the local way shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import re
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import clock
+from functions.collector import bars, sessions
+from functions.collector.symbols import WATCHLIST
+from infra.settings import environment
+from queries import names, run
+from tests.cloud.emulator import until
+from tests.cloud.stack import cells, recorded, told_by
+from tests.infra.recorder import ROOT
+
+pytestmark = pytest.mark.usefixtures("_led_to_the_stack")
+
+
+@pytest.fixture(scope="module")
+def swept(stack):
+    """What the sweep collected when its schedule fired: its session and its report, once its bars are in the bucket."""
+    since = dt.datetime.now(dt.UTC)
+    stack.fire("sweep")
+    (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
+    session = sessions.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    stack.settle(session, report["delivered"])
+    return session, report, stack.runs(since)
+
+
+@pytest.fixture(scope="module")
+def backfilled(stack, swept):
+    """Three sessions before that one, as the function collected them when it was asked to."""
+    day = swept[0].date
+    three = sessions.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
+    report = stack.invoke({"first": three[0].dt, "last": three[-1].dt})
+    for session in three:
+        stack.settle(session, len(WATCHLIST) * len(session.bar_starts(5)))
+    return three, report
+
+
+def test_every_resource_that_the_program_registers_was_created(stack):
+    registered = [item.type for item in recorded().registrations if item.type.startswith("aws:")]
+    assert sorted(stack.created) == sorted(registered)
+    assert len(registered) > 50
+
+
+class TestASession:
+    def test_the_schedule_starts_the_function_which_reports_what_it_delivered(self, stack, swept):
+        session, report, runs = swept
+        expected = len(WATCHLIST) * len(session.bar_starts(5))
+        assert report["requested"]["tickers"] == list(WATCHLIST)
+        assert (report["delivered"], report["failed"], report["set_aside"]) == (expected, 0, {})
+        assert told_by(runs, "BarsDelivered") == [expected]
+        assert told_by(runs, "Runs") == [1]
+
+    def test_its_bars_lie_in_the_bucket_as_parquet_under_their_day(self, stack, swept):
+        session, report, _ = swept
+        keys = stack.objects(f"bars/dt={session.dt}/")
+        assert len(keys) <= 2
+        assert stack.records(session) == report["delivered"]
+        columns = [pyarrow.parquet.ParquetFile(io.BytesIO(stack.read(key))).schema_arrow.names for key in keys]
+        assert all(names == [column.name for column in bars.COLUMNS] for names in columns)
+
+    def test_every_query_says_what_the_local_engine_says(self, swept, engine, local):
+        session, *_ = swept
+        here = local(session)
+        when = {"first": session.date, "last": session.date}
+        for name in names():
+            there, expected = (run(each, name, **when).frame for each in (engine, here))
+            collected = expected.columns.intersection(["collected_at"])
+            pd.testing.assert_frame_equal(there.drop(columns=collected), expected.drop(columns=collected))
+
+    def test_every_hourly_high_is_the_local_one(self, swept, engine, local):
+        session, *_ = swept
+        when = {"first": session.date, "last": session.date}
+        there, here = (cells(run(each, "hourly_high", **when).frame) for each in (engine, local(session)))
+        assert len(here) == len(WATCHLIST) * 7 or session.early_close
+        pd.testing.assert_series_equal(there, here)
+
+    def test_every_query_saved_in_the_console_runs_as_it_stands(self, stack, swept):
+        athena = stack.client("athena")
+        workgroup = stack.outputs["workgroup"]
+        saved = athena.list_named_queries(WorkGroup=workgroup)["NamedQueryIds"]
+        found = [athena.get_named_query(NamedQueryId=number)["NamedQuery"] for number in saved]
+        assert sorted(query["Name"] for query in found) == names()
+        for query in found:
+            started = athena.start_query_execution(
+                QueryString=query["QueryString"],
+                QueryExecutionContext={"Database": query["Database"]},
+                WorkGroup=workgroup,
+                ResultConfiguration={"OutputLocation": "s3://elsewhere/"},
+            )
+
+            def execution(started=started):
+                told = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
+                return told if told["Status"]["State"] in ("SUCCEEDED", "FAILED") else None
+
+            told = until(execution, query["Name"])
+            assert told["Status"]["State"] == "SUCCEEDED", told["Status"]
+            # The workgroup is enforced: where the caller wants results to be is of no account.
+            assert told["ResultConfiguration"]["OutputLocation"].startswith(f"s3://{stack.outputs['results']}/")
+
+
+class TestABackfill:
+    def test_it_reports_each_session(self, backfilled):
+        three, report = backfilled
+        assert [each["session"] for each in report["sessions"]] == [session.dt for session in three]
+        assert all(each["delivered"] == each["bars"] > 0 for each in report["sessions"])
+
+    def test_each_bar_lies_under_its_own_day(self, stack, backfilled):
+        for session in backfilled[0]:
+            for key in stack.objects(f"bars/dt={session.dt}/"):
+                held = pyarrow.parquet.read_table(io.BytesIO(stack.read(key))).to_pandas()["ts"]
+                assert set(bars.session_dates(held.dt.tz_localize("UTC"))) == {session.dt}
+
+    def test_every_hourly_high_is_the_local_one(self, backfilled, engine, local):
+        three, _ = backfilled
+        when = {"first": three[0].date, "last": three[-1].date}
+        there, here = (cells(run(each, "hourly_high", **when).frame) for each in (engine, local(three[0], three[-1])))
+        assert len(here) >= 3 * 70
+        pd.testing.assert_series_equal(there, here)
+
+
+class TestTheCatalog:
+    def test_queries_find_a_session_before_any_crawl(self, stack, swept, engine):
+        glue = stack.client("glue")
+        table = {"DatabaseName": stack.outputs["database"], "TableName": stack.outputs["table"]}
+        assert glue.get_table(DatabaseName=table["DatabaseName"], Name=table["TableName"])["Table"]["Parameters"][
+            "projection.enabled"
+        ]
+        assert swept[0].dt in run(engine, "sessions").frame["session"].tolist()
+
+    def test_the_crawler_registers_sessions_for_readers_without_projection(self, stack, swept, backfilled, engine):
+        assert stack.crawl()["Status"] == "SUCCEEDED"
+        glue, database, name = stack.client("glue"), stack.outputs["database"], stack.outputs["table"]
+        partitions = glue.get_partitions(DatabaseName=database, TableName=name)["Partitions"]
+        assert {swept[0].dt, *(session.dt for session in backfilled[0])} <= {item["Values"][0] for item in partitions}
+
+        expected = run(engine, "bars").frame
+        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+        kept = {key: table[key] for key in ("Name", "TableType", "PartitionKeys", "StorageDescriptor")}
+        plain = {"classification": "parquet", "EXTERNAL": "TRUE"}
+        glue.update_table(DatabaseName=database, TableInput={**kept, "Parameters": plain})
+        try:
+            found = run(engine, "bars").frame
+        finally:
+            glue.update_table(DatabaseName=database, TableInput={**kept, "Parameters": table["Parameters"]})
+        pd.testing.assert_frame_equal(found, expected)
+
+    def test_what_lies_beside_the_days_is_not_read(self, stack, swept, engine):
+        expected = run(engine, "bars").frame
+        key = stack.objects(f"bars/dt={swept[0].dt}/")[0]
+        beside = ["bars/stray.parquet", "bars/dt=1999-12-31/old.parquet", "bars/dt=unknown/stray.parquet"]
+        for name in beside:
+            stack.client("s3").put_object(Bucket=stack.outputs["bucket"], Key=name, Body=stack.read(key))
+        try:
+            pd.testing.assert_frame_equal(run(engine, "bars").frame, expected)
+        finally:
+            for name in beside:
+                stack.client("s3").delete_object(Bucket=stack.outputs["bucket"], Key=name)
+
+
+class TestTheDashboard:
+    @pytest.fixture
+    def app(self, stack, swept, monkeypatch):
+        for name, value in environment({"tickerlake": stack.outputs}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv(clock.VARIABLE, raising=False)
+
+        def opened(page="hourly_highs", **state):
+            at = AppTest.from_file(ROOT / "dashboard" / "app.py", default_timeout=60)
+            for name, value in state.items():
+                at.session_state[name] = value
+            at.query_params.update({"session": swept[0].dt})
+            at.run()
+            if page != "hourly_highs":
+                at.switch_page(f"app_pages/{page}.py").run()
+            assert not at.exception, at.exception[0].message
+            assert not at.error, at.error[0].value
+            return at
+
+        yield opened
+        st.cache_resource.clear()
+        st.cache_data.clear()
+
+    def test_its_table_shows_the_hourly_highs(self, app, swept, local):
+        session, *_ = swept
+        shown = app(view="Table").dataframe[0].value
+        expected = run(local(session), "hourly_high", first=session.date, last=session.date).frame
+        assert shown["high"].tolist() == expected["high"].tolist()
+        assert shown["ticker"].tolist() == expected["ticker"].tolist()
+
+    def test_its_chart_holds_the_cells(self, app, swept):
+        chart = app().get("vega_lite_chart")
+        assert any(WATCHLIST[0] in json.dumps(json.loads(each.proto.spec)) for each in chart)
+
+    @pytest.mark.parametrize("page", ["session", "data_quality"])
+    def test_each_page_is_shown(self, app, page):
+        assert app(page).markdown
+
+    def test_its_pipeline_page_tells_of_the_function_the_alarms_and_the_crawler(self, app, stack):
+        at = app("pipeline")
+        assert not at.warning, at.warning[0].value
+        figures = {metric.label: metric.value for metric in at.metric}
+        assert re.fullmatch(r"[\d,.]+ s", figures["Longest run"])
+        assert any("tickerlake-dev-crawler" in str(frame.value.to_dict()) for frame in at.dataframe)
