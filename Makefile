@@ -12,7 +12,7 @@ export PYTHONUTF8 := 1
 
 LOCAL_SETS := dashboard/requirements.txt functions/collector/requirements.txt
 
-.PHONY: help run setup test test-trino check lint types format bench screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino cloud-demo check lint types format bench screenshots package up dashboard-aws lock clean
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +35,13 @@ run: $(VENV)/.local ## Set up, collect the last session (or simulate one when Ya
 setup: $(VENV)/.whole ## Set up everything, without running anything
 
 test: $(VENV)/.whole ## Set up and run every test that needs no cloud account
-	@$(PY) -m pytest -n auto --dist loadgroup
+	@$(PY) -m pytest -n auto --dist loadfile
+
+test-cloud: $(VENV)/.whole ## Run the deployed pipeline in an emulator of AWS, with faults; part of `make test`
+	@$(PY) -m pytest -n auto --dist loadfile tests/cloud
+
+cloud-demo: $(VENV)/.whole ## The same, left running with the dashboard on it; no account needed
+	@$(PY) -m tests.cloud --port $(PORT)
 
 test-trino: $(VENV)/.whole ## Run every query on a real Trino as well; needs a JDK and Maven, or TRINO_URL
 	@TRINO_TESTS=1 $(PY) -m pytest -m trino --force-enable-socket tests/trino

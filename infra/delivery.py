@@ -13,6 +13,7 @@ from infra.lake import BARS_PREFIX, ERRORS_PREFIX
 
 # Both limits of https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
 BUFFER_MIB = 64
+_PARTITION = f"{BARS_PREFIX}{PARTITION.name}=!{{partitionKeyFromQuery:{PARTITION.name}}}/"
 _RETRY_SECONDS = 300
 _LOG_STREAM = "delivery"
 
@@ -87,7 +88,9 @@ class Delivery(pulumi.ComponentResource):
             extended_s3_configuration=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationArgs(
                 role_arn=role.arn,
                 bucket_arn=args.bucket.arn,
-                prefix=f"{BARS_PREFIX}{PARTITION.name}=!{{partitionKeyFromQuery:{PARTITION.name}}}/",
+                # Without an expression for the time, Firehose adds folders yyyy/MM/dd/HH/ below the partition:
+                # https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html. This begins the file's name.
+                prefix=f"{_PARTITION}!{{timestamp:yyyyMMdd}}-",
                 error_output_prefix=f"{ERRORS_PREFIX}!{{firehose:error-output-type}}/!{{timestamp:yyyy-MM-dd}}/",
                 buffering_size=BUFFER_MIB,
                 buffering_interval=args.buffer_seconds,

@@ -37,7 +37,9 @@ class Settings:
     catalog: str = _setting("LAKE_CATALOG", "hive", "trino: catalog of the table")
     user: str = _setting("LAKE_USER", "tickerlake", "trino: user")
     password: str = _setting("LAKE_PASSWORD", "", "trino: password, which switches TLS on", secret=True)
-    tls: bool = _setting("LAKE_TLS", False, "trino: 1 for TLS; the authorities are those of certifi, or of REQUESTS_CA_BUNDLE")
+    tls: bool = _setting(
+        "LAKE_TLS", False, "trino: 1 for TLS; the authorities are those of certifi, or of REQUESTS_CA_BUNDLE"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:

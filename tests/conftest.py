@@ -9,13 +9,6 @@ import pytest
 from tests.fakes.yahoo import running_yahoo
 
 
-def pytest_collection_modifyitems(items):
-    # Files stay whole when several workers share the tests, and one worker has the one stack in the emulator.
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ("cloud", "trino") else item.path.name))
-
-
 @pytest.fixture(autouse=True)
 def _no_way_to_the_internet(monkeypatch):
     # curl is C and does not pass by pytest-socket: what is not turned to loopback meets a port where nobody listens.

@@ -198,8 +198,6 @@ def _stream(props: Props) -> Iterator[str]:
     table = prefix.split("!{", maxsplit=1)[0].rpartition("/")[0]
     if table and errors.startswith(f"{table}/"):
         yield f"the error prefix {errors!r} lies inside the table's {table}/, where queries would read it"
-    if not prefix.endswith("/"):
-        yield f"the prefix {prefix!r} does not end with a slash, so the partition runs into the file's name"
     if errors and "!{firehose:error-output-type}" not in errors:
         yield "the error prefix does not tell what went wrong; it needs !{firehose:error-output-type}"
     yield from _partitioning(destination, prefix)
@@ -209,6 +207,10 @@ def _stream(props: Props) -> Iterator[str]:
 
 
 def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
+    if prefix and not prefix.rpartition("/")[0].endswith("}"):
+        yield f"the prefix {prefix!r} has no slash right behind its partition, or has folders below it"
+    if prefix and "!{timestamp:" not in prefix:
+        yield f"the prefix {prefix!r} has no timestamp, so Firehose adds folders of hours below the partition"
     asked = set(re.findall(r"!\{partitionKeyFromQuery:(\w+)\}", prefix))
     dynamic = destination.get("dynamicPartitioningConfiguration", {}).get("enabled", False)
     processing = destination.get("processingConfiguration", {})
@@ -489,7 +491,8 @@ def _streams_beside_their_table(resources: Sequence[tuple[str, Props]]) -> Itera
             yield f"the stream takes its schema from {schema.get('tableName')!r}, which is no table here"
             continue
         bucket = str(destination.get("bucketArn")).rpartition(":")[2]
-        prefix = re.sub(r"!\{partitionKeyFromQuery:(\w+)\}", r"${\1}", destination.get("prefix", ""))
+        folder = "".join(destination.get("prefix", "").rpartition("/")[:2])
+        prefix = re.sub(r"!\{partitionKeyFromQuery:(\w+)\}", r"${\1}", folder)
         template = table.get("parameters", {}).get("storage.location.template")
         if f"s3://{bucket}/{prefix}" != template:
             yield f"the stream writes to s3://{bucket}/{prefix} and the table reads {template}"

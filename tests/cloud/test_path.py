@@ -66,6 +66,7 @@ class TestASession:
         session, report, _ = swept
         keys = stack.objects(f"bars/dt={session.dt}/")
         assert len(keys) <= 2
+        assert all(key.count("/") == 2 for key in keys), keys
         assert stack.records(session) == report["delivered"]
         columns = [pyarrow.parquet.ParquetFile(io.BytesIO(stack.read(key))).schema_arrow.names for key in keys]
         assert all(names == [column.name for column in bars.COLUMNS] for names in columns)

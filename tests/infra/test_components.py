@@ -185,7 +185,7 @@ def test_the_stream_writes_parquet_by_the_table_into_each_bars_own_session(prod)
         "extendedS3Configuration": {
             "roleArn": f"arn:aws:iam::{ACCOUNT}:role/tickerlake-prod-delivery-role-0a1b2c3",
             "bucketArn": f"arn:aws:s3:::{BUCKET}",
-            "prefix": "bars/dt=!{partitionKeyFromQuery:dt}/",
+            "prefix": "bars/dt=!{partitionKeyFromQuery:dt}/!{timestamp:yyyyMMdd}-",
             "errorOutputPrefix": "errors/bars/!{firehose:error-output-type}/!{timestamp:yyyy-MM-dd}/",
             "bufferingSize": 64,
             "bufferingInterval": 60,

@@ -176,6 +176,9 @@ MISTAKES = [
     Mistake("a short buffer", "delivery-stream", f"{S3}.bufferingInterval", 30),
     Mistake("a buffer of half an hour", "delivery-stream", f"{S3}.bufferingInterval", 1800),
     Mistake("a prefix without its slash", "delivery-stream", f"{S3}.prefix", "bars/dt=!{partitionKeyFromQuery:dt}"),
+    Mistake(
+        "folders of hours below the day", "delivery-stream", f"{S3}.prefix", "bars/dt=!{partitionKeyFromQuery:dt}/"
+    ),
     Mistake("a prefix by arrival", "delivery-stream", f"{S3}.prefix", "bars/dt=!{timestamp:yyyy-MM-dd}/"),
     Mistake(
         "a prefix by a key that is not extracted",
