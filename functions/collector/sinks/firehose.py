@@ -234,7 +234,7 @@ def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool 
         client = boto3.client("firehose", region_name=region, config=config)
     except BotoCoreError as error:
         raise ConfigError(
-            f"cannot open the Firehose stream {stream!r}: {error}; look at your AWS configuration"
+            f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or look at your AWS configuration"
         ) from error
     return FirehoseSink(client, stream, skip_repeats=skip_repeats)
 
