@@ -13,6 +13,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import struct
@@ -76,7 +77,8 @@ def build(platform: Platform = "lambda", output: Path | None = None, folder: Pat
         return output
     packages = _downloaded(folder) if platform == "lambda" else _installed()
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".unfinished")
+    # Two builds at once, as of two test workers, must not write into each other's.
+    unfinished = output.with_suffix(f".{os.getpid()}.unfinished")
     unzipped = _write(unfinished, {**packages, **_sources()})
     _check_size(unfinished.stat().st_size, unzipped)
     unfinished.replace(output)
@@ -145,8 +147,7 @@ def _downloaded(folder: Path) -> dict[str, Path]:
     """The function's packages for Lambda, by their names in the zip, installed below `folder` if they are not there."""
     site = folder / "site" / _digest("lambda", sources=False)[:16]
     if not site.is_dir():
-        unfinished = site.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished = site.with_suffix(f".{os.getpid()}.unfinished")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         command += ["--target", str(unfinished), "--requirement", str(ROOT / REQUIREMENTS), "--no-deps"]
         command += ["--only-binary=:all:", "--python-version", PYTHON_VERSION, "--implementation", "cp"]
@@ -156,6 +157,7 @@ def _downloaded(folder: Path) -> dict[str, Path]:
         command += ["--ignore-requires-python"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
         if done.returncode:
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise PackageError(f"pip could not install {REQUIREMENTS} for Lambda:\n{done.stderr.strip()}")
         unfinished.replace(site)
     found = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
