@@ -20,6 +20,7 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -108,7 +109,7 @@ class FakeYahoo:
 
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     latency: float = 0.0
-    """Seconds before a good answer."""
+    """Seconds that a good answer takes."""
     rate_limited_from: int | None = None
     """The chart request, counted from 1, from which on every one is answered with 429."""
     silent_proxy: bool = False
@@ -170,9 +171,12 @@ class FakeYahoo:
             answer = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(answer, Answer):
             return answer
+        started = time.monotonic()
+        ready = chart(request.symbol, request.query, answer, self.now())
         if self.latency:
-            self.released.wait(self.latency)
-        return chart(request.symbol, request.query, answer, self.now())
+            # What making it took is part of the time that an answer takes.
+            self.released.wait(max(0.0, self.latency - (time.monotonic() - started)))
+        return ready
 
 
 def chart(symbol: str, query: dict[str, str], answer: Bars, now: dt.datetime) -> Answer:

@@ -253,18 +253,17 @@ def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> p
     there, and a bar still running is set aside anyway. Everything else comes through for the rules to judge.
     """
     ts = pd.DatetimeIndex(history.index).tz_convert("UTC").as_unit("us")
-    given = pd.to_datetime(pd.Series(answer["timestamp"]), unit="s", utc=True).dt.as_unit("us")
+    given = pd.DatetimeIndex(pd.to_datetime(answer["timestamp"], unit="s", utc=True)).as_unit("us")
     if bar_minutes in _PUT_TOGETHER:
-        given = given.dt.floor(_PUT_TOGETHER[bar_minutes])
-    volumes = pd.Series(answer["indicators"]["quote"][0]["volume"], dtype="float64").groupby(given).count().reindex(ts)
-    prices = history[["Open", "High", "Low", "Close"]].round(4).to_numpy(dtype="float64")
+        given = given.floor(_PUT_TOGETHER[bar_minutes])
+    traded = given[[volume is not None for volume in answer["indicators"]["quote"][0]["volume"]]]
+    prices = history[["Open", "High", "Low", "Close"]].to_numpy(dtype="float64").round(4)
     frame = pd.DataFrame(prices, columns=list(BAR_COLUMNS[1:5]))
     frame.insert(0, "ts", ts)
     # yfinance writes 0 where Yahoo gave no volume, which is another thing than no trade.
-    frame["volume"] = history["Volume"].astype("Int64").array
-    frame["volume"] = frame["volume"].mask((volumes == 0).to_numpy())
+    frame["volume"] = pd.arrays.IntegerArray(history["Volume"].to_numpy(dtype="int64"), ~ts.isin(traded))
     # Putting bars together also makes empty ones, all the nights and weekends through.
-    return frame[volumes.notna().to_numpy()].reset_index(drop=True)
+    return frame[ts.isin(given)].reset_index(drop=True)
 
 
 def _check_instrument(symbol: str, meta: dict[str, Any]) -> None:
