@@ -10,6 +10,10 @@ PORT ?= 8501
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
+SERVE := $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
+# Ctrl-C is how a dashboard ends, and no error.
+ENDS_WELL := trap 'exit 0' INT;
+
 LOCAL_SETS := dashboard/requirements.txt functions/collector/requirements.txt
 
 .PHONY: help run setup test test-cloud test-trino cloud-demo check lint types format bench screenshots package up dashboard-aws lock clean
@@ -30,7 +34,7 @@ run: $(VENV)/.local ## Set up, collect the last session (or simulate one when Ya
 		exit $$code; \
 	fi; \
 	echo "The dashboard is at http://localhost:$(PORT) (Ctrl-C ends it)."; \
-	LAKE_DIR="$$lake" exec $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
+	$(ENDS_WELL) LAKE_DIR="$$lake" $(SERVE)
 
 setup: $(VENV)/.whole ## Set up everything, without running anything
 
@@ -72,8 +76,8 @@ up: package ## Deploy with Pulumi: the same as `pulumi up`
 	@pulumi up
 
 dashboard-aws: $(VENV)/.whole ## Open the dashboard on the deployed stack's lake
-	@settings="$$(pulumi stack output --json | $(PY) -m infra.settings)" && \
-	env $$settings $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
+	@settings="$$(pulumi stack output --json | $(PY) -m infra.settings)" || exit $$?; \
+	$(ENDS_WELL) env $$settings $(SERVE)
 
 PIN = $(VENV)/bin/uv pip compile --quiet --universal --no-header
 lock: $(VENV)/.whole ## Pin every set of requirements anew, after a change of a requirements.in

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import streamlit as st
+
+HERE = Path(__file__).resolve().parent
 # Streamlit puts this script's folder on the path, not the repository's root, where `queries` and `functions` are.
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-import streamlit as st  # noqa: E402
-
-from dashboard import header, problems  # noqa: E402
-from functions.collector.errors import TickerlakeError  # noqa: E402
+if str(HERE.parent) not in sys.path:
+    sys.path.insert(0, str(HERE.parent))
 
 PAGES = (
     ("hourly_highs", "Hourly highs", ":material/show_chart:"),
@@ -22,17 +22,46 @@ PAGES = (
     ("pipeline", "Pipeline", ":material/conveyor_belt:"),
 )
 
-st.set_page_config(page_title="Tickerlake", page_icon=str(ROOT / "dashboard" / "icon.svg"), layout="wide")
-page = st.navigation(
-    [
-        st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == PAGES[0][0])
-        for name, title, icon in PAGES
-    ],
-    position="top",
-)
-st.html(ROOT / "dashboard" / "page.css")
-try:
-    header.show(page.title)
-    page.run()
-except TickerlakeError as error:
-    problems.tell(error)
+
+def show() -> None:
+    """The page that the visitor is on, under the navigation and the header that all pages share."""
+    from dashboard import header, problems  # noqa: PLC0415  `_warm` has begun with it
+    from functions.collector.errors import TickerlakeError  # noqa: PLC0415
+
+    st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "icon.svg"), layout="wide")
+    st.logo(HERE / "logo.svg", size="large")
+    page = st.navigation(
+        [
+            st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == PAGES[0][0])
+            for name, title, icon in PAGES
+        ],
+        position="top",
+    )
+    st.html(HERE / "page.css")
+    try:
+        header.show(page.title)
+        page.run()
+    except TickerlakeError as error:
+        problems.tell(error)
+
+
+@contextlib.asynccontextmanager
+async def warmed(_app: st.App) -> AsyncGenerator[None]:
+    """Loads what every page needs, a second's work, while the first visitor's browser still loads Streamlit."""
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
+    yield
+
+
+def _warm() -> None:
+    from dashboard import clock, header, lake  # noqa: F401, PLC0415  the header brings what draws
+    from functions.collector import sessions  # noqa: PLC0415
+
+    sessions.running(clock.now())
+    lake.open_early()
+
+
+app = st.App(Path(__file__).name, lifespan=warmed)
+
+# The server imports this file as a module; each run for a visitor runs it as a script.
+if __name__ == "__main__":
+    show()

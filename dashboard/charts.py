@@ -86,9 +86,19 @@ DARK = Palette(
 )
 
 
+class Layers(alt.LayerChart):
+    """Charts over one another. Not checked against Vega-Lite's schema unless asked, as tests do: checking takes
+    longer than everything else about a chart, and Streamlit would do it on every run.
+    """
+
+    def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
+        """The chart as a Vega-Lite specification."""
+        return super().to_dict(validate=validate, **options)
+
+
 def hourly_lines(
     hours: pd.DataFrame, scale: Scale, palette: Palette, *, tickers: Sequence[str], simulated: bool = False
-) -> alt.LayerChart:
+) -> Layers:
     """Each ticker's hourly highs as a line, its name at the end; hours that still run are dashed and hollow.
 
     `hours` is what `market.hourly` or `market.per_session` makes; `tickers` fixes the order of colours and shapes.
@@ -109,7 +119,7 @@ def hourly_lines(
         scale=alt.Scale(domain=[low, high], nice=False, zero=False, type="log" if logarithmic else "linear"),
         axis=_value_axis(scale, 6),
     )
-    faded = alt.condition(hover, alt.value(1), alt.value(0.18))
+    faded = alt.OpacityValue(0.18).condition(param="hover", value=1)
     layers: list[alt.Chart] = []
     if scale == "percent":
         layers.append(_zero(y, palette))
@@ -121,31 +131,37 @@ def hourly_lines(
                     x=x, y=y, color=colour, detail="ticker:N", opacity=faded
                 )
             )
-    points = _chart(hours, "point", size=46, strokeWidth=1.6, opacity=1).encode(
-        x=x,
-        y=y,
-        color=colour,
-        shape=alt.Shape("ticker:N", legend=None, scale=_shapes(tickers)),
-        fill=alt.condition("datum.provisional", alt.value(palette.paper), fill),
-        opacity=faded,
-        tooltip=_tooltip(hours),
+    points = (
+        _chart(hours, "point", size=46, strokeWidth=1.6, opacity=1)
+        .properties(name="points")
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=alt.Shape("ticker:N", legend=None, scale=_shapes(tickers)),
+            fill=fill.condition(test="datum.provisional", value=palette.paper),
+            opacity=faded,
+            tooltip=_tooltip(hours),
+        )
     )
     layers.append(points.add_params(hover))
     ends = _ends(hours, value, low, high, logarithmic=logarithmic)
     if len(ends) <= LABELS_FIT:
         layers.append(
             _chart(ends, "text", align="left", dx=9, fontSize=12, fontWeight=600).encode(
-                x=x, y=alt.Y("label_at:Q"), text="ticker:N", color=colour, opacity=faded
+                x=x, y=alt.Y("label_at:Q"), text=alt.Text("ticker:N"), color=colour, opacity=faded
             )
         )
-    return alt.LayerChart(layer=layers).properties(
-        height=LINES_HEIGHT, title=_title("Hourly highs" if "hour" in hours else "Day's highs", simulated=simulated)
+    return Layers(
+        layer=layers,
+        height=LINES_HEIGHT,
+        title=_title("Hourly highs" if "hour" in hours else "Day's highs", simulated=simulated),
     )
 
 
 def small_multiple(
     hours: pd.DataFrame, palette: Palette, *, ticker: str, colour: str, bounds: tuple[float, float], simulated: bool
-) -> alt.LayerChart:
+) -> Layers:
     """One ticker's hourly highs against its open, on the scale that all tickers share."""
     mine = hours[hours["ticker"] == ticker]
     x = alt.X("slot:N", title=None, sort=None, axis=alt.Axis(labels=False, ticks=False, domain=False))
@@ -164,7 +180,7 @@ def small_multiple(
         _chart(mine, "point", size=30, strokeWidth=1.6, color=colour).encode(
             x=x,
             y=y,
-            fill=alt.condition("datum.provisional", alt.value(palette.paper), alt.value(colour)),
+            fill=alt.FillValue(colour).condition(test="datum.provisional", value=palette.paper),
             tooltip=_tooltip(mine),
         )
     )
@@ -174,10 +190,10 @@ def small_multiple(
         f"{SIMULATED} · {ticker}" if simulated else ticker,
         subtitle=subtitle, anchor="start", fontSize=14, subtitleFontSize=11, offset=4,
     )  # fmt: skip
-    return alt.LayerChart(layer=layers).properties(height=110, title=title)
+    return Layers(layer=layers, height=110, title=title)
 
 
-def heat_map(hours: pd.DataFrame, palette: Palette, *, order: Sequence[str], simulated: bool = False) -> alt.LayerChart:
+def heat_map(hours: pd.DataFrame, palette: Palette, *, order: Sequence[str], simulated: bool = False) -> Layers:
     """Ticker by hour: each cell the hourly high in USD, coloured by its distance from the open.
 
     `order` is the rows from above; of a high that more than one bar reached, the cell says how many did.
@@ -211,17 +227,19 @@ def heat_map(hours: pd.DataFrame, palette: Palette, *, order: Sequence[str], sim
     )
     text = _chart(frame, "text", fontSize=11).encode(
         **place,
-        text="label:N",
-        color=alt.condition("datum.strong", alt.value(palette.on_strong), alt.value(palette.ink)),
+        text=alt.Text("label:N"),
+        color=alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong),
     )
-    return alt.LayerChart(layer=[cells, text]).properties(
-        height=ROW_HEIGHT * len(order) + AROUND_ROWS, title=_title("Hourly highs, USD", simulated=simulated)
+    return Layers(
+        layer=[cells, text],
+        height=ROW_HEIGHT * len(order) + AROUND_ROWS,
+        title=_title("Hourly highs, USD", simulated=simulated),
     )
 
 
 def candles(
     bars: pd.DataFrame, highs: pd.DataFrame, palette: Palette, *, session: Session, simulated: bool = False
-) -> alt.LayerChart:
+) -> Layers:
     """One ticker's bars of one session as candles, the hourly highs as lines over them, each touch a mark.
 
     Bars that rose are hollow, bars that fell are filled. `highs` is the answer of `hourly_high` with `provisional`.
@@ -248,7 +266,7 @@ def candles(
     bodies = _chart(frame, "rect", strokeWidth=1.2).encode(
         x=alt.X("left:Q", **x), x2="right:Q", y=alt.Y("open:Q", scale=y_scale), y2="close:Q",
         stroke=alt.Stroke("side:N", legend=None, scale=sides),
-        fill=alt.condition("datum.side == 'rose'", alt.value(palette.paper), alt.value(palette.down)),
+        fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
         tooltip=tooltip,
     )  # fmt: skip
     by_hour = hourly[hourly["touch"] == 1]
@@ -289,8 +307,8 @@ def candles(
     )
     ticker = str(bars["ticker"].iloc[0])
     minutes = int(bars["bar_minutes"].iloc[0])
-    return alt.LayerChart(layer=layers).properties(
-        height=420, title=_title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated)
+    return Layers(
+        layer=layers, height=420, title=_title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated)
     )
 
 
@@ -326,7 +344,7 @@ STATES = ("complete", "early close", "partial", "missing")
 """What a ticker's session can be; an early close is a complete session of a shorter day."""
 
 
-def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> alt.LayerChart:
+def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> Layers:
     """Ticker by session: complete, partial with the bars missing, missing, early close; each with a sign of its own.
 
     `coverage` is the answer of `coverage` with `early_close`, one row a ticker and session.
@@ -368,11 +386,13 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
     )
     text = _chart(frame, "text", fontSize=11).encode(
         **place,
-        text="sign:N",
-        color=alt.condition("datum.state == 'missing'", alt.value(palette.on_strong), alt.value(palette.ink)),
+        text=alt.Text("sign:N"),
+        color=alt.ColorValue(palette.ink).condition(test="datum.state == 'missing'", value=palette.on_strong),
     )
-    return alt.LayerChart(layer=[cells, text]).properties(
-        height=24 * frame["ticker"].nunique() + AROUND_ROWS, title=_title("Coverage", simulated=simulated)
+    return Layers(
+        layer=[cells, text],
+        height=24 * frame["ticker"].nunique() + AROUND_ROWS,
+        title=_title("Coverage", simulated=simulated),
     )
 
 

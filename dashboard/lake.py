@@ -6,6 +6,7 @@ lake is asked again every few minutes, in the background: the old answer stays o
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import clock
+from functions.collector.errors import TickerlakeError
 from functions.collector.sessions import sessions_between
 from queries import Engine, Settings, open_engine, run
 from queries.runner import EVERY_TICKER
@@ -105,6 +107,12 @@ def current() -> Lake:
     settings = Settings.from_environment()
     turned_to: Path | None = st.session_state.get("lake")
     return Lake(Settings(engine=settings.engine, lake=turned_to) if turned_to else settings)
+
+
+def open_early() -> None:
+    """Opens the engine before the first question. Faulty settings are told on the page, not here."""
+    with contextlib.suppress(TickerlakeError):
+        _engine(Settings.from_environment())
 
 
 @st.cache_resource(show_spinner=False)

@@ -60,22 +60,14 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
     ties = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
     frame = highs.assign(touches=ties)[highs["touch"] == 1].drop(columns="touch")
     opens = daily.sort_values("session").groupby("ticker")["open"].first()
-    ends = daily.assign(until=daily["last_ts"] + pd.to_timedelta(daily["bar_minutes"], unit="m"))
-    frame = frame.merge(ends[["ticker", "session", "until"]], on=["ticker", "session"], how="left")
-    frame["change"] = frame["high"] / frame["ticker"].map(opens) - 1
-    frame["slot"] = frame["session"] + " " + frame["hour"].map("{:02}".format)
-    frame["reached"] = frame["ts"].dt.strftime("%H:%M %Z")
-    frame["span"] = frame["hour"].map(wording.hour_span)
-    running = sessions.running(now)
-    hour_ends = (pd.to_datetime(frame["session"]) + pd.to_timedelta(frame["hour"] + 1, unit="h")).dt.tz_localize(
-        EXCHANGE_TIME
+    frame = frame.assign(
+        change=frame["high"] / frame["ticker"].map(opens) - 1,
+        slot=frame["session"] + " " + frame["hour"].map("{:02}".format),
+        reached=frame["ts"].dt.strftime("%H:%M %Z"),
+        span=frame["hour"].map(wording.hour_span),
+        provisional=_provisional(frame, daily, now),
     )
-    frame["provisional"] = (
-        (frame["session"] == running.dt) & (hour_ends > frame["until"]) & (frame["until"] < running.close)
-        if running
-        else False
-    )
-    return frame.drop(columns="until").sort_values(["ticker", "slot"], ignore_index=True)
+    return frame.sort_values(["ticker", "slot"], ignore_index=True)
 
 
 def per_session(daily: pd.DataFrame) -> pd.DataFrame:
@@ -86,21 +78,24 @@ def per_session(daily: pd.DataFrame) -> pd.DataFrame:
     ).sort_values(["ticker", "slot"], ignore_index=True)
 
 
-def movers(daily: pd.DataFrame, hours: pd.DataFrame) -> list[Mover]:
-    """Each ticker of one session, the best first; without those that have no open or no last price."""
-    found = []
+def movers(daily: pd.DataFrame, highs: pd.DataFrame) -> list[Mover]:
+    """Each ticker of one session, the best first; without those that have no open or no last price.
+
+    `daily` has `change`, see `with_change`; `highs` is the answer of `hourly_high` for the same session and tickers.
+    """
+    by_ticker: dict[str, dict[int, float]] = {}
+    for ticker, hour, high in zip(highs["ticker"], highs["hour"], highs["high"], strict=True):
+        by_ticker.setdefault(ticker, {})[hour] = high
     ranked = daily.dropna(subset=["change"]).sort_values("change", ascending=False, kind="stable")
-    for row in ranked.to_dict("records"):
-        mine = hours[hours["ticker"] == row["ticker"]]
-        if not mine.empty:
-            found.append(
-                Mover(
-                    **{str(name): row[name] for name in ("ticker", "open", "high", "low", "close", "change")},
-                    high_hour=int(mine.loc[mine["high"].idxmax(), "hour"]),
-                    highs=mine["high"].tolist(),
-                )
-            )
-    return found
+    return [
+        Mover(
+            **{str(name): row[name] for name in ("ticker", "open", "high", "low", "close", "change")},
+            high_hour=max(hours, key=hours.__getitem__),
+            highs=list(hours.values()),
+        )
+        for row in ranked.to_dict("records")
+        if (hours := by_ticker.get(row["ticker"]))
+    ]
 
 
 def high_hours(found: Sequence[Mover]) -> Counter[int]:
@@ -141,3 +136,14 @@ def behind(newest: dt.date, now: dt.datetime) -> int:
     """How many sessions have closed since the newest one held."""
     last = sessions.last_finished(now).date
     return len(sessions.sessions_between(newest, last)) - 1 if newest < last else 0
+
+
+def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
+    """Which of the hours are still running: those of the session that runs, after the end of a ticker's last bar."""
+    running = sessions.running(now)
+    if running is None or running.dt not in set(hours["session"]):
+        return False
+    today = daily[daily["session"] == running.dt].set_index("ticker")
+    until = hours["ticker"].map(today["last_ts"] + pd.to_timedelta(today["bar_minutes"], unit="m"))
+    ends = pd.to_datetime(hours["session"]) + pd.to_timedelta(hours["hour"] + 1, unit="h")
+    return (hours["session"] == running.dt) & (ends.dt.tz_localize(EXCHANGE_TIME) > until) & (until < running.close)

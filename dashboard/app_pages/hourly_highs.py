@@ -11,6 +11,7 @@ from dashboard import charts, clock, header, market, picking, problems, wording
 from dashboard.lake import Lake
 from functions.collector import sessions
 from queries.formats import to_csv
+from queries.runner import EVERY_TICKER
 
 # Sessions up to which a span is drawn by the hour, and beyond which by the day.
 HOURS_SHOWN = 10
@@ -61,25 +62,30 @@ def page() -> None:
 
 def _tickers(lake: Lake, span: picking.Span) -> picking.Tickers:
     if span.is_one_session:
-        daily = market.with_change(lake.ask("daily", span.first, span.last).frame)
+        daily = _daily(lake, span)
         return picking.tickers(daily["ticker"].tolist(), market.first_choice(daily))
     there = lake.ask("tickers", span.first, span.last).frame["ticker"].tolist()
     return picking.tickers(there, [t for t in market.WATCHLIST if t in there] or there[: market.SHOWN_AT_FIRST])
+
+
+def _daily(lake: Lake, span: picking.Span, tickers: tuple[str, ...] = (EVERY_TICKER,)) -> pd.DataFrame:
+    """The answer of `daily` with `change`."""
+    return market.with_change(lake.ask("daily", span.first, span.last, tickers).frame)
 
 
 def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
     """What happened, in a sentence and four cards."""
     now = clock.now()
     session = sessions.session_on(span.first)
-    daily = market.with_change(lake.ask("daily", span.first, span.last).frame)
+    daily = _daily(lake, span)
     mine = daily[daily["ticker"].isin(chosen)]
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {wording.day(session.date)}, {state}")
     if mine.empty:
         return
-    hours = market.hourly(lake.ask("hourly_high", span.first, span.last, tuple(mine["ticker"])).frame, mine, now)
-    found = market.movers(mine, hours)
+    highs = lake.ask("hourly_high", span.first, span.last, tuple(sorted(chosen))).frame
+    found = market.movers(mine, highs)
     st.markdown(market.headline(found, running=is_running))
     _notes(daily, mine, session, now, is_running=is_running)
     if not found:
@@ -162,10 +168,10 @@ def _hour_card(found: list[market.Mover]) -> None:
         st.metric(
             "Hour of the day's highs",
             wording.hour_span(hour),
-            wording.count(counts[hour], "day's high"),
+            f"{counts[hour]} of {len(found)}",
             delta_color="off",
             delta_arrow="off",
-            delta_description=f"of {len(found)}",
+            delta_description="tickers",
         )
         st.image(
             charts.sparkline([counts[each] for each in wording.HOURS], header.palette().faint, bars=True),
@@ -180,7 +186,9 @@ def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scal
     now = clock.now()
     tickers = tuple(sorted(chosen))
     palette = header.palette()
-    daily = market.with_change(lake.ask("daily", span.first, span.last, tickers).frame)
+    # Of one session the rest of the page has asked for all tickers; of a long span they would be many.
+    daily = _daily(lake, span) if span.is_one_session else _daily(lake, span, tickers)
+    daily = daily[daily["ticker"].isin(tickers)]
     highs = lake.ask("hourly_high", span.first, span.last, tickers).frame
     hours = market.hourly(highs, daily, now)
     by_hour = daily["session"].nunique() <= HOURS_SHOWN

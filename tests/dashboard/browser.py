@@ -50,8 +50,14 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def serving(lake: Path, now: dt.datetime, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The dashboard on `lake`, its clock stopped at `now`; gives its address on loopback."""
+def serving(
+    lake: Path,
+    now: dt.datetime,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    script: str = "dashboard/app.py",
+) -> Iterator[str]:
+    """The dashboard on `lake`, its clock stopped at `now`, or another script; gives its address on loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -59,7 +65,7 @@ def serving(lake: Path, now: dt.datetime, log: Path, environment: Mapping[str, s
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAKE_", "STREAMLIT_"))}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
+            [sys.executable, "-m", "streamlit", "run", script,
              "--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"],
             cwd=ROOT, env=inherited | settings, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -78,6 +84,7 @@ def settled(page: Page) -> Page:
     page.wait_for_function(
         """() => [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
             .every(chart => chart.querySelector('canvas, svg'))
+            && !document.querySelector('[data-testid="stSkeleton"]')
             && !document.querySelector('[data-stale="true"]')""",
         timeout=PATIENCE * 1000,
     )

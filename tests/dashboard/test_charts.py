@@ -45,7 +45,7 @@ def unfinished(running):
 
 
 def layers(chart, mark):
-    return [layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == mark]
+    return [layer for layer in chart.to_dict(validate=True)["layer"] if layer["mark"]["type"] == mark]
 
 
 def rows(chart, layer):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,13 +18,51 @@ from queries import Settings, load, open_engine
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
 
+ROOT = Path(__file__).parents[2]
 PAGES = ("hourly_highs", "session", "data_quality", "pipeline")
 SUNDAY = dt.datetime(2026, 11, 22, 15, 0, tzinfo=dt.UTC)
 BEFORE_THE_OPEN = dt.datetime(2026, 11, 23, 13, 0, tzinfo=dt.UTC)
 
 
+STARTING = """
+import asyncio, json, sys, threading
+from dashboard import app
+
+def loaded():
+    return [name for name in ("altair", "pandas", "duckdb", "exchange_calendars") if name in sys.modules]
+
+async def start():
+    before = loaded()
+    async with app.warmed(app.app):
+        for thread in threading.enumerate():
+            if thread.name == "warm":
+                thread.join()
+        print(json.dumps([before, loaded()]))
+
+asyncio.run(start())
+"""
+
+
 def specs(at):
     return [json.loads(chart.proto.spec) for chart in at.get("vega_lite_chart")]
+
+
+class TestTheServer:
+    def started(self, environment):
+        command = [sys.executable, "-c", STARTING]
+        run = subprocess.run(
+            command, check=True, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True
+        )
+        assert "Traceback" not in run.stderr
+        return json.loads(run.stdout)
+
+    def test_answers_first_and_then_loads_what_pages_need_before_anybody_visits(self, real):
+        before, after = self.started({"LAKE_DIR": str(real)})
+        assert before == []
+        assert after == ["altair", "pandas", "duckdb", "exchange_calendars"]
+
+    def test_starts_whatever_the_settings_are(self):
+        assert self.started({"LAKE_ENGINE": "spark"})[0] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
