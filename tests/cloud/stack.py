@@ -15,13 +15,14 @@ from typing import Any
 
 import boto3
 import pyarrow.parquet
+import trustme
 from botocore.config import Config
 
 from functions.collector.sessions import Session
 from infra.packaging import build
 from queries import Settings
 from tests.cloud.create import Changes, create
-from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, self_signed, until
+from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, until
 from tests.fakes.yahoo import FakeYahoo
 from tests.infra.monitor import run
 from tests.infra.recorder import REGION, ROOT, Recording, stack_config
@@ -266,11 +267,16 @@ def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
 
     Without a proxy, and with the project's own code only: see `own_code`.
     """
-    certificate, key = self_signed(folder)
+    authority, certificate, key = (folder / f"{name}.pem" for name in ("authority", "certificate", "key"))
+    vouching = trustme.CA()
+    vouched = vouching.issue_cert("127.0.0.1")
+    vouching.cert_pem.write_to_path(authority)
+    vouched.cert_chain_pems[0].write_to_path(certificate)
+    vouched.private_key_pem.write_to_path(key)
     guarded = {"AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
     with running_emulator(folder, _told(folder) | guarded) as endpoint:
         outputs = recorded().exports["tickerlake"]
-        stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=certificate)
+        stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
         yield _bring_up(stack, own_code())
 
 

@@ -31,10 +31,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import numpy as np
 import pandas as pd
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+import trustme
 
 from functions.collector import sessions as exchange
 from functions.collector.sessions import Session
@@ -406,33 +403,8 @@ class _Handler(BaseHTTPRequestHandler):
 @cache
 def _certificates() -> tuple[bytes, bytes]:
     """A certificate authority, and the key and certificate of a server that it vouches for, as PEM."""
-    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of the fake Yahoo")])
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Fake Yahoo")])
-    now = dt.datetime.now(dt.UTC)
-
-    def certificate(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(authority_name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-
-    authority = certificate(authority_name, authority_key, authority=True).sign(authority_key, hashes.SHA256())
-    server = (
-        certificate(server_name, server_key, authority=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    key = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return authority.public_bytes(pem), key + server.public_bytes(pem)
+    authority = trustme.CA()
+    return authority.cert_pem.bytes(), authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.bytes()
 
 
 def main() -> None:

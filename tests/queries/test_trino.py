@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import ipaddress
 import json
 import re
 import socket
@@ -13,10 +12,7 @@ from itertools import count
 
 import pandas as pd
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
 
 from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed
 from queries import Settings, load, names, open_engine, run
@@ -314,42 +310,25 @@ def test_ctrl_c_cancels_the_query_on_the_server(coordinator):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that no authority has signed, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "coordinator")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(key.private_bytes(*form) + signed.public_bytes(serialization.Encoding.PEM))
-    return file
+def authority():
+    """Who vouches for the coordinator's certificate, unknown to everybody but a test that says so."""
+    return trustme.CA()
 
 
 @pytest.fixture
-def tls_coordinator(certificate):
+def tls_coordinator(authority):
     server = Coordinator()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_arguments: None  # a client that hangs up is what is tested
     with _running(server):
         yield server
 
 
-def test_a_password_goes_over_trusted_tls_only(tls_coordinator, certificate, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+def test_a_password_goes_over_trusted_tls_only(tls_coordinator, authority, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     tls_coordinator.answers = [tls_coordinator.rows({"n": "bigint"}, [[1]])]
 
     engine_at(tls_coordinator, user="me", password="hunter2").run("SELECT 1 AS n", {})
@@ -376,8 +355,9 @@ def test_a_password_is_not_sent_to_a_port_without_tls(coordinator):
     assert coordinator.asked == []
 
 
-def test_a_refused_password_is_not_told(tls_coordinator, certificate, monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+def test_a_refused_password_is_not_told(tls_coordinator, authority, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     tls_coordinator.answers = [(401, "Access Denied: Invalid credentials")]
 
     with pytest.raises(ConfigError, match=r"does not accept the user 'me' with a password \(HTTP 401\)") as refused:
