@@ -110,7 +110,8 @@ def show(settings: Settings) -> None:
                 figure.label,
                 figure.text,
                 border=True,
-                width=220,
+                width=300,
+                height="stretch",
                 chart_data=figure.course or None,
                 delta=figure.below,
                 delta_color="off",
@@ -121,7 +122,11 @@ def show(settings: Settings) -> None:
     if ringing:
         st.error(f"Ringing: {wording.listing(ringing)}", icon=":material/notifications_active:")
     elif report.alarms:
-        st.success(f"None of {len(report.alarms)} alarms rings.", icon=":material/notifications:")
+        waiting = sum(alarm["State"] == "INSUFFICIENT_DATA" for alarm in report.alarms)
+        st.success(
+            f"None of {len(report.alarms)} alarms rings{f'; {waiting} have too few data yet' if waiting else ''}.",
+            icon=":material/notifications:",
+        )
     if report.alarms:
         st.dataframe(pd.DataFrame(report.alarms), hide_index=True, alt="Alarms and their states")
     if report.crawler:

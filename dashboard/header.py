@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +18,8 @@ REFRESH = dt.timedelta(seconds=20)
 """How often pages look for new bars while a session runs."""
 AGING = dt.timedelta(minutes=1)
 """How often the age of the data is told anew while none does."""
+NOTICE = "TICKERLAKE_NOTICE"
+"""Environment variable with a warning for every page: how a demonstration says that its prices are no prices."""
 
 
 def show(title: str) -> None:
@@ -37,6 +40,8 @@ def show(title: str) -> None:
             "**SIMULATED DATA.** A random generator invented these prices; none of them was ever traded.",
             icon=":material/science:",
         )
+    if notice := os.environ.get(NOTICE):
+        st.warning(notice, icon=":material/science:")
     collecting.progress(lake)
 
 

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from dashboard.header import NOTICE
 from functions.collector import sessions
 from infra.settings import environment
 from queries import open_engine, run
@@ -70,10 +71,12 @@ def collect(stack: Stack) -> None:
 def show(stack: Stack, port: int) -> None:
     """The dashboard, until somebody ends it."""
     led = stack.environment | environment({"tickerlake": stack.outputs})
+    invented = "**INVENTED PRICES.** A test server in Yahoo's place made them up; nobody ever traded at them."
+    told = os.environ | led | {NOTICE: invented}
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
     command += ["--server.address", "localhost", "--server.port", str(port), "--server.headless", "true"]
     with (stack.folder / "dashboard.log").open("wb") as log:
-        dashboard = subprocess.Popen(command, cwd=ROOT, env=os.environ | led, stdout=log, stderr=subprocess.STDOUT)
+        dashboard = subprocess.Popen(command, cwd=ROOT, env=told, stdout=log, stderr=subprocess.STDOUT)
     try:
         until(lambda: b"URL" in (stack.folder / "dashboard.log").read_bytes() or dashboard.poll() is not None, "it")
         say(f"\nThe dashboard is at http://localhost:{port}; these prices are INVENTED. Ctrl-C ends it all.")

@@ -213,4 +213,6 @@ class TestTheDashboard:
         assert not at.warning, at.warning[0].value
         figures = {metric.label: metric.value for metric in at.metric}
         assert re.fullmatch(r"[\d,.]+ s", figures["Longest run"])
+        (alarms,) = (told.value for told in at.success)
+        assert re.fullmatch(r"None of 8 alarms rings; \d have too few data yet\.", alarms)
         assert any("tickerlake-dev-crawler" in str(frame.value.to_dict()) for frame in at.dataframe)

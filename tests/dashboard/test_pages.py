@@ -86,6 +86,9 @@ class TestOnEveryPage:
         assert "SIMULATED" not in told(at)
         assert "SIMULATED" not in json.dumps(specs(at))
 
+    def test_a_demonstration_says_that_its_prices_are_invented(self, app, real, page):
+        assert "Invented." in told(app(real, page, environment={header.NOTICE: "Invented."}))
+
     def test_an_empty_lake_says_how_to_fill_it(self, app, tmp_path, page):
         at = app(tmp_path / "nothing", page)
         assert [element.value for element in at.header] == ["The lake is empty"]
