@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +27,6 @@ ANSWERS_KEPT = 128
 _CLOUD_REFRESH = dt.timedelta(minutes=5)
 """Bars come every five minutes; asking more often costs and tells nothing new."""
 _ON_THEIR_WAY = dt.timedelta(minutes=10)
-
-Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class Answer(NamedTuple):
@@ -87,19 +87,21 @@ class Lake:
         pattern = "dt=*/*.parquet" if kind == "bars" else "*.jsonl"
         return sorted((self.settings.lake / kind).glob(pattern))
 
-    def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> Fingerprint:
-        """The files that an answer depends on."""
-        folders = sorted((self.settings.lake / "bars").glob("dt=*"))
-        days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)] if first and last else None
-        if days is not None:
-            wanted = {f"dt={day}" for day in days}
-            folders = [folder for folder in folders if folder.name in wanted]
-        found = []
+    def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
+        """What tells the files that an answer depends on from those of any other time."""
+        bars = self.settings.lake / "bars"
+        if first and last:
+            folders = [bars / f"dt={first + dt.timedelta(days=n)}" for n in range((last - first).days + 1)]
+        else:
+            folders = sorted(bars.glob("dt=*"))
+        found = hashlib.blake2b(digest_size=16)
         for folder in folders:
-            for path in sorted(folder.glob("*.parquet")):
-                facts = path.stat()
-                found.append((f"{folder.name}/{path.name}", facts.st_size, facts.st_mtime_ns))
-        return tuple(found)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda each: each.name):
+                    if entry.name.endswith(".parquet"):
+                        facts = entry.stat()
+                        found.update(f"{folder.name}/{entry.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+        return found.hexdigest()
 
 
 def current() -> Lake:
@@ -140,7 +142,7 @@ def _from_folder(
     last: dt.date | None,
     tickers: tuple[str, ...],
     now: dt.datetime | None,
-    fingerprint: Fingerprint,  # noqa: ARG001  # part of the key, so that a new file makes a new answer
+    fingerprint: str,  # noqa: ARG001  # part of the key, so that a new file makes a new answer
 ) -> Answer:
     return _ask(settings, query, first, last, tickers, now)
 
