@@ -340,6 +340,7 @@ _MEANINGS = {
     "partial": f"{wording.MINUS}n bars missing",
     "missing": "✕ no bar",
 }
+CELL = "cell"
 STATES = ("complete", "early close", "partial", "missing")
 """What a ticker's session can be; an early close is a complete session of a shorter day."""
 
@@ -347,7 +348,8 @@ STATES = ("complete", "early close", "partial", "missing")
 def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> Layers:
     """Ticker by session: complete, partial with the bars missing, missing, early close; each with a sign of its own.
 
-    `coverage` is the answer of `coverage` with `early_close`, one row a ticker and session.
+    `coverage` is the answer of `coverage` with `early_close`, one row a ticker and session. A click picks a cell: the
+    selection `CELL` holds its `ticker` and `session`.
     """
     frame = coverage.assign(state=states(coverage), gaps=coverage["gaps"].where(coverage["gaps"] != "", "none"))
     frame["sign"] = frame["state"].map({"complete": "✓", "early close": "✓ ½", "missing": "✕"})
@@ -369,8 +371,10 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
             alt.Tooltip("shown_gaps:N", title="missing"),
         ],
     }
-    cells = _chart(frame, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
+    picked = alt.selection_point(name=CELL, fields=["ticker", "session"])
+    cells = _chart(frame, "rect", cornerRadius=3, strokeWidth=2, cursor="pointer").encode(
         **place,
+        stroke=alt.StrokeValue(palette.paper).condition(param=CELL, empty=False, value=palette.ink),
         color=alt.Color(
             "state:N",
             title=None,
@@ -390,7 +394,7 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
         color=alt.ColorValue(palette.ink).condition(test="datum.state == 'missing'", value=palette.on_strong),
     )
     return Layers(
-        layer=[cells, text],
+        layer=[cells.add_params(picked), text],
         height=24 * frame["ticker"].nunique() + AROUND_ROWS,
         title=_title("Coverage", simulated=simulated),
     )

@@ -69,14 +69,20 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     cells = coverage.sort_values("bar_minutes").drop_duplicates(["ticker", "session"])
     worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")
     shown = sorted(worst.index[:ROWS_SHOWN])
-    st.altair_chart(
+    click = st.altair_chart(
         charts.coverage_map(
             cells[cells["ticker"].isin(shown)].sort_values(["ticker", "session"]), header.palette(), simulated=simulated
         ),
         width="stretch",
         key="coverage",
+        on_select="rerun",
+        selection_mode=charts.CELL,
         alt=f"Coverage by ticker and session: {complete} complete, {len(faulty)} incomplete",
     )
+    if not faulty.empty:
+        st.caption("Click a cell to see which bars it lacks.")
+    for picked in click["selection"].get(charts.CELL, []):
+        _gaps_of(coverage[(coverage["ticker"] == picked["ticker"]) & (coverage["session"] == picked["session"])])
     if len(worst) > ROWS_SHOWN:
         st.caption(
             f"The {ROWS_SHOWN} of {len(worst)} tickers with most bars missing; all incomplete ones are listed below."
@@ -103,6 +109,19 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
             },
             alt="Incomplete ticker sessions and their gaps",
         )
+
+
+def _gaps_of(rows: pd.DataFrame) -> None:
+    """What is there of one ticker's session, and the bars that are missing; a row for each bar size."""
+    for row in rows.to_dict("records"):
+        told = (
+            f"**{row['ticker']}, {wording.day(dt.date.fromisoformat(row['session']))}**: "
+            f"{row['present']} of {wording.count(row['expected'], 'bar')} of {row['bar_minutes']} minutes"
+        )
+        if row["missing"]:
+            st.warning(f"{told}. Missing, by their start in exchange time: {row['gaps']}", icon=":material/search:")
+        else:
+            st.success(f"{told}; none is missing.", icon=":material/check_circle:")
 
 
 def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:

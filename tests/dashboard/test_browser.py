@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import os
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
+from dashboard import charts
 from queries import Settings, open_engine, run
 from queries.formats import to_csv
 from tests.dashboard import lakes
@@ -121,6 +124,20 @@ def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit,
     page.get_by_role("link", name="Session").click()
     expect(page.get_by_role("heading", name="Wed 18 Nov 2026, closed")).to_be_visible()
     assert "session=2026-11-18" in settled(page).url
+
+
+def test_a_click_on_a_cell_of_the_coverage_tells_its_gaps(visit, address):
+    page = visit(f"{address}/data_quality")
+    chart = page.get_by_test_id("stVegaLiteChart").first
+    chart.scroll_into_view_if_needed()
+    picture = Image.open(io.BytesIO(chart.screenshot(animations="disabled"))).convert("RGB")
+    partial = ImageColor.getrgb(charts.LIGHT.warn)
+    x, y = next(
+        (x, y) for y in range(picture.height) for x in range(picture.width) if picture.getpixel((x, y)) == partial
+    )
+    chart.click(position={"x": x + 5, "y": y + 5})
+    told = ": 74 of 78 bars of 5 minutes. Missing, by their start in exchange time: 09:55-10:10"
+    expect(page.get_by_text(told)).to_be_visible()
 
 
 def test_the_keyboard_is_enough(visit, address):

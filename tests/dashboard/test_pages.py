@@ -14,7 +14,7 @@ import pytest
 from dashboard import aside, header
 from dashboard import lake as reading
 from functions.collector.errors import QueryFailed
-from queries import Settings, load, open_engine
+from queries import Settings, load, open_engine, run
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
 
@@ -144,6 +144,15 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     words = told(app(real, page))
     assert "the query would scan too much" in words
     assert "Source: Yahoo Finance" in words
+
+
+def test_another_session_asks_the_lake_two_questions(app, real, monkeypatch):
+    reading._from_folder.clear()
+    at = app(real)
+    asked = []
+    monkeypatch.setattr(reading, "run", lambda *given, **more: (asked.append(given[1]), run(*given, **more))[1])
+    next(button for button in at.button if button.label == "Earlier").click().run()
+    assert asked == ["daily", "hourly_high"]
 
 
 def test_the_last_session_is_told_in_a_sentence_and_four_cards(app, real):
