@@ -21,7 +21,7 @@ from tests.infra.recorder import ACCOUNT, REGION, ROOT
 
 CREDENTIALS = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
 """To the emulator a key that looks like an account is that account."""
-START_SECONDS = 30
+START_SECONDS = 60
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -107,7 +107,12 @@ def running_proxy(folder: Path, upstream: str) -> Generator[Proxy]:
     port = _free_port()
     command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port), "--no-resign"]
     with _process(command, {}, folder / "proxy.log", port):
-        yield Proxy(f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
+        # Before its first answer it reads the models of all AWS services, which takes it seconds, and on a busy machine
+        # more than a client waits for: a collector would send its first batch again.
+        with contextlib.suppress(urllib.error.HTTPError), _DIRECT.open(url, timeout=START_SECONDS):
+            pass
+        yield Proxy(url)
 
 
 @contextlib.contextmanager
