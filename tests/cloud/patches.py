@@ -8,6 +8,7 @@ listed in PATCHED with a hash of its source; `test_patches.py` fails where anoth
     Athena      reads the partitions that projection or the catalogue names; knows Trino's array_join, whole-number
                 division and UTC; writes results where and how Athena does; holds callers to the workgroup
     callers     what a request is about is named as policies name it: a query's workgroup, a crawler, alarms
+    Lambda      gives a run's log to that run, all of it, however slow the machine is
     Scheduler   looks for what is due every fifth of a second, not every ten seconds
 """
 
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ministack.core import iam_actions
+from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
 
@@ -50,6 +51,7 @@ PATCHED = {
     (athena, "_materialize_table_files"): "e4f134f666f9c516",
     (athena, "_save_query_results"): "4ff2ac770a744f4b",
     (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
+    (lambda_runtime.Worker, "_drain_stderr_bounded"): "3fd7cc742872e604",
     (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
     (scheduler, "_tick_schedules"): "0ece514e91205b1d",
 }
@@ -75,6 +77,7 @@ def apply() -> None:
     athena._materialize_table_files = _materialize_table_files
     athena._save_query_results = _save_query_results
     iam_actions.extract_resource_arn = _extract_resource_arn
+    lambda_runtime.Worker._drain_stderr_bounded = _drain_stderr
     scheduler._SCHEDULE_TICK_INTERVAL = TICK_SECONDS
 
 
@@ -281,6 +284,17 @@ async def _save_query_results(query_id: str) -> None:
 
 def _quoted(value: Any) -> str:
     return "" if value is None else '"' + athena._datum_text(value).replace('"', '""') + '"'
+
+
+# Lambda
+
+
+def _drain_stderr(worker: lambda_runtime.Worker, **_waits: float) -> str:
+    """What a run wrote. The emulator takes it as ended after 5 ms of silence, and tells what comes later as the next
+    run's; here silence is a tenth of a second.
+    """
+    waits = {"first_line_wait": 0.5, "idle_confirm": 0.1, "hard_cap": 5.0}
+    return _ORIGINAL[lambda_runtime.Worker, "_drain_stderr_bounded"](worker, **waits)
 
 
 # Callers

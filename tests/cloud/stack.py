@@ -173,7 +173,8 @@ class Stack:
 
     def runs(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
         """What each run told CloudWatch: the metrics of its line in Embedded Metric Format."""
-        return [line for line in self.log(since) if "_aws" in line]
+        begun = since.timestamp() * 1000
+        return [line for line in self.log(since) if "_aws" in line and line["_aws"]["Timestamp"] >= begun]
 
     def log(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
         """The function's log, each line that is JSON."""
