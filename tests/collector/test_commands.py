@@ -294,7 +294,7 @@ def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
         server.released.set()
         _, err = process.communicate(timeout=60)
 
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.splitlines()[-1] == "error: interrupted; what had been stored stays"
 
 
