@@ -40,7 +40,9 @@ def _board(lake: Lake, session: sessions.Session, ticker: str, *, simulated: boo
     """Figures, candles, volume and the bars as a table."""
     now = clock.now()
     palette = header.palette()
-    daily = market.with_change(lake.ask("daily", session.date, session.date, (ticker,)).frame)
+    # Of every ticker, as the page has asked already to know which there are.
+    daily = market.with_change(lake.ask("daily", session.date, session.date).frame)
+    daily = daily[daily["ticker"] == ticker]
     highs = lake.ask("hourly_high", session.date, session.date, (ticker,)).frame
     all_bars = lake.ask("bars", session.date, session.date, (ticker,)).frame
     hours = market.hourly(highs, daily, now)
