@@ -79,15 +79,23 @@ def serving(
 
 def settled(page: Page) -> Page:
     """`page`, once its script has run and its charts are drawn."""
-    page.wait_for_selector("h1", timeout=PATIENCE * 1000)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE * 1000)
-    page.wait_for_function(
-        """() => [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
-            .every(chart => chart.querySelector('canvas, svg'))
+    return waited(
+        page,
+        """() => document.querySelector('h1')
+            && document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+            && [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
+                .every(chart => chart.querySelector('.marks'))
             && !document.querySelector('[data-testid="stSkeleton"]')
             && !document.querySelector('[data-stale="true"]')""",
-        timeout=PATIENCE * 1000,
     )
+
+
+def waited(page: Page, condition: str, argument: object = None) -> Page:
+    """`page`, in the first frame where `condition` holds.
+
+    Playwright asks for a selector or a locator less and less often, in the end every 500 ms.
+    """
+    page.wait_for_function(condition, arg=argument, timeout=PATIENCE * 1000)
     return page
 
 
