@@ -284,6 +284,15 @@ def test_with_the_network_closed_collect_fails_and_never_falls_back(tmp_path):
     assert not (tmp_path / "lake").exists()
 
 
+@pytest.fixture
+def interruptible():
+    """What a shell starts in the background ignores interrupts, and so would the commands that tests start there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
     with running_yahoo() as server:
         server.answers("META", HELD)
