@@ -20,6 +20,7 @@ from queries import Settings
 
 USD_PER_TERABYTE = 5.0
 """https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ a little)"""
+_COLUMNS = 4
 _PERIOD = 300
 _KEPT = dt.timedelta(minutes=2)
 
@@ -104,13 +105,13 @@ def show(settings: Settings) -> None:
             icon=":material/cloud_alert:",
         )
         st.caption("The stack's output `readerPolicy` names the policy that this page needs; attach it to who runs it.")
-    with st.container(horizontal=True, gap="small"):
-        for figure in report.figures:
-            st.metric(
+    for start in range(0, len(report.figures), _COLUMNS):
+        row = report.figures[start : start + _COLUMNS]
+        for column, figure in zip(st.columns(_COLUMNS), row, strict=False):
+            column.metric(
                 figure.label,
                 figure.text,
                 border=True,
-                width=300,
                 height="stretch",
                 chart_data=figure.course or None,
                 delta=figure.below,
@@ -128,7 +129,11 @@ def show(settings: Settings) -> None:
             icon=":material/notifications:",
         )
     if report.alarms:
-        st.dataframe(pd.DataFrame(report.alarms), hide_index=True, alt="Alarms and their states")
+        alarms = pd.DataFrame(report.alarms)
+        # A table breaks its lines, so what an alarm means is read to the end.
+        st.table(
+            alarms.assign(State=alarms["State"].str.replace("_", " ")), hide_index=True, alt="Alarms and their states"
+        )
     if report.crawler:
         st.header("Crawler", anchor=False)
         st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last crawl")
@@ -201,8 +206,8 @@ def _alarms(report: Report, stack: str, client: Callable[[str], Any], _: dt.date
                 {
                     "Alarm": alarm["AlarmName"].removeprefix(f"{stack}-"),
                     "State": alarm["StateValue"],
-                    "Since": wording.instant(alarm["StateUpdatedTimestamp"]),
                     "Meaning": alarm.get("AlarmDescription", ""),
+                    "Since": wording.instant(alarm["StateUpdatedTimestamp"]),
                 }
             )
 
