@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 HERE = Path(__file__).resolve().parent
 # Streamlit puts this script's folder on the path, not the repository's root, where `queries` and `functions` are.
@@ -25,11 +26,9 @@ PAGES = (
 
 def show() -> None:
     """The page that the visitor is on, under the navigation and the header that all pages share."""
-    from dashboard import header, problems  # noqa: PLC0415  `_warm` has begun with it
-    from functions.collector.errors import TickerlakeError  # noqa: PLC0415
-
     st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "icon.svg"), layout="wide")
     st.logo(HERE / "logo.svg", size="large")
+    st.html(HERE / "page.css")
     page = st.navigation(
         [
             st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == PAGES[0][0])
@@ -37,12 +36,31 @@ def show() -> None:
         ],
         position="top",
     )
-    st.html(HERE / "page.css")
+    loading = _load_vega()
+    from dashboard import header, problems  # noqa: PLC0415  `_warm` has begun with it
+    from functions.collector.errors import TickerlakeError  # noqa: PLC0415
+
+    lake = problems.current_lake()
+    place = header.show(lake, page.title)
     try:
-        header.show(page.title)
+        header.warn(lake)
         page.run()
     except TickerlakeError as error:
         problems.tell(error)
+    header.provenance(lake, place)
+    loading.empty()
+
+
+def _load_vega() -> DeltaGenerator:
+    """Has the browser load what draws charts, a quarter of a second, while the lake is still being asked.
+
+    Streamlit's pages load it when their first chart comes, so a chart of nothing comes at once, and goes again.
+    """
+    place = st.container(key="vega").empty()
+    if "vega" not in st.session_state:
+        st.session_state["vega"] = True
+        place.vega_lite_chart({"mark": "point", "data": {"values": []}}, height=1)
+    return place
 
 
 @contextlib.asynccontextmanager
@@ -53,10 +71,8 @@ async def warmed(_app: st.App) -> AsyncGenerator[None]:
 
 
 def _warm() -> None:
-    from dashboard import clock, header, lake  # noqa: F401, PLC0415  the header brings what draws
-    from functions.collector import sessions  # noqa: PLC0415
+    from dashboard import header, lake  # noqa: F401, PLC0415  the header brings what draws
 
-    sessions.running(clock.now())
     lake.open_early()
 
 

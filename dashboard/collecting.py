@@ -19,7 +19,7 @@ from dashboard import clock, wording
 from dashboard.lake import Lake, current
 from functions.collector import sessions, symbols
 from functions.collector.collect import SessionReport, collect, refuse_too_old
-from functions.collector.errors import ConfigError, LakeEmpty, TickerlakeError
+from functions.collector.errors import ConfigError, TickerlakeError
 from functions.collector.sessions import Session
 from functions.collector.sinks.parquet import ParquetSink, sources_held
 from functions.collector.sources import Source
@@ -274,7 +274,7 @@ def _known(lake: Lake) -> Sequence[str]:
     """The tickers to offer: the lake's own where it is real and they are few, else the watchlist."""
     try:
         held = lake.ask("tickers").frame["ticker"].tolist()
-    except (LakeEmpty, ConfigError):
+    except TickerlakeError:  # the page tells it
         return symbols.WATCHLIST
     return held if len(held) <= 40 else symbols.WATCHLIST
 

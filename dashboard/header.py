@@ -7,11 +7,12 @@ import os
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import charts, clock, collecting, market, problems, wording
 from dashboard.lake import Lake
 from functions.collector import sessions
-from functions.collector.errors import LakeEmpty
+from functions.collector.errors import LakeEmpty, TickerlakeError
 
 SOURCES = {"yahoo": "Yahoo Finance", "recorded": "recorded earlier", "simulated": "a random generator"}
 REFRESH = dt.timedelta(seconds=20)
@@ -22,27 +23,37 @@ NOTICE = "TICKERLAKE_NOTICE"
 """Environment variable with a warning for every page: how a demonstration says that its prices are no prices."""
 
 
-def show(title: str) -> None:
-    """Title, provenance and the collect control. Tells faulty settings and ends the run there."""
-    lake = problems.current_lake()
+def show(lake: Lake, title: str) -> DeltaGenerator:
+    """Title, the collect control and how far it is. Asks the lake nothing. Gives the place that `provenance` is for."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         st.title(title, anchor=False)
     with right.container(horizontal=True, horizontal_alignment="right"):
         collecting.control(lake)
-    problems.live(_provenance, REFRESH if sessions.running(clock.now()) else AGING)(lake)
-    try:
-        simulated = is_simulated(lake.sessions())
-    except LakeEmpty:
-        simulated = False
-    if simulated:
+    place = st.container()
+    if notice := os.environ.get(NOTICE):
+        st.warning(notice, icon=":material/science:")
+    collecting.progress(lake)
+    return place
+
+
+def warn(lake: Lake) -> None:
+    """Says so where the prices are no prices."""
+    if is_simulated(lake.sessions()):
         st.warning(
             "**SIMULATED DATA.** A random generator invented these prices; none of them was ever traded.",
             icon=":material/science:",
         )
-    if notice := os.environ.get(NOTICE):
-        st.warning(notice, icon=":material/science:")
-    collecting.progress(lake)
+
+
+def provenance(lake: Lake, place: DeltaGenerator) -> None:
+    """Where the data come from, how old they are and what the exchange is doing, kept up to date in `place`.
+
+    It is told after the page: the exchange's calendar takes a fifth of a second to load, and no chart of a session
+    past needs it.
+    """
+    with place:
+        problems.live(_provenance, REFRESH if sessions.running(clock.now()) else AGING)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
@@ -57,17 +68,18 @@ def palette() -> charts.Palette:
 
 def refresh_interval(dates: list[dt.date]) -> dt.timedelta | None:
     """How often to look for new bars: only where a session that is running now is on the page."""
-    running = sessions.running(clock.now())
-    return REFRESH if running and running.date in dates else None
+    now = clock.now()
+    return REFRESH if sessions.exchange_date(now) in dates and sessions.running(now) else None
 
 
 def _provenance(lake: Lake) -> None:
-    """Where the data come from, how old they are, what the exchange is doing."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         try:
             _source_and_age(lake, lake.sessions())
         except LakeEmpty:
             st.badge(f"Lake {lake.name}: empty", icon=":material/database:", color="gray")
+        except TickerlakeError:  # the page tells why
+            st.badge(f"Lake {lake.name}: no answer", icon=":material/database:", color="orange")
         _market_badge()
 
 

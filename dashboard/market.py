@@ -140,8 +140,9 @@ def behind(newest: dt.date, now: dt.datetime) -> int:
 
 def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
     """Which of the hours are still running: those of the session that runs, after the end of a ticker's last bar."""
-    running = sessions.running(now)
-    if running is None or running.dt not in set(hours["session"]):
+    is_shown = sessions.exchange_date(now).isoformat() in set(hours["session"])
+    running = sessions.running(now) if is_shown else None
+    if running is None:
         return False
     today = daily[daily["session"] == running.dt].set_index("ticker")
     until = hours["ticker"].map(today["last_ts"] + pd.to_timedelta(today["bar_minutes"], unit="m"))

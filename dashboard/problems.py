@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import collecting, lake, picking, wording
 from functions.collector import sessions
-from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed, TickerlakeError
+from functions.collector.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 
 
 def live(part: Callable[..., None], every: dt.timedelta | None) -> Callable[..., None]:
@@ -45,6 +45,13 @@ def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
             if error.query_id:
                 st.caption(f"Query id: {error.query_id}")
             st.markdown("The page asks again when it is loaded again.")
+        case NoAccess():
+            st.header("The lake does not open", anchor=False)
+            st.error(str(error), icon=":material/key_off:")
+            st.markdown(
+                "Put that right and load the page again; a changed setting takes a new start of the dashboard. "
+                "All settings: `python -m queries --settings`."
+            )
         case ConfigError():
             st.header("That cannot be shown", anchor=False)
             st.warning(str(error), icon=":material/tune:")

@@ -7,9 +7,12 @@ JSON). The table is for reading: it rounds prices to 4 decimals and leaves the s
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def to_csv(frame: pd.DataFrame) -> str:
@@ -25,6 +28,8 @@ def to_json(frame: pd.DataFrame) -> str:
 
 def to_table(frame: pd.DataFrame, title: str) -> Table:
     """`frame` as a table for a terminal: numbers to the right, times without seconds."""
+    from rich.table import Table  # noqa: PLC0415  the dashboard writes CSV alone
+
     table = Table(title=title, title_justify="left", header_style="bold")
     columns = []
     for name, values in frame.items():

@@ -41,6 +41,17 @@ def page() -> None:
         scale = picking.scale()
     picking.write_url()
     every = header.refresh_interval([span.last])
+    # The chart first, into its place below: the browser takes longest to draw it.
+    with right:
+        if tickers.unknown:
+            st.warning(
+                f"The lake holds no bars of {wording.listing(tickers.unknown)} in these sessions.",
+                icon=":material/search_off:",
+            )
+        if tickers.chosen:
+            problems.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
+        else:
+            st.info("Choose a ticker to see its hourly highs.", icon=":material/touch_app:")
     with top:
         if span.is_one_session:
             problems.live(_summary, every)(lake, span, tickers.chosen)
@@ -48,16 +59,6 @@ def page() -> None:
             st.markdown(
                 f"## {wording.day(span.first)} to {wording.day(span.last)}: {wording.count(len(inside), 'session')}"
             )
-    with right:
-        if tickers.unknown:
-            st.warning(
-                f"The lake holds no bars of {wording.listing(tickers.unknown)} in these sessions.",
-                icon=":material/search_off:",
-            )
-        if not tickers.chosen:
-            st.info("Choose a ticker to see its hourly highs.", icon=":material/touch_app:")
-            return
-        problems.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
 
 
 def _tickers(lake: Lake, span: picking.Span) -> picking.Tickers:

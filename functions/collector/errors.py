@@ -2,6 +2,7 @@
 
     TickerlakeError
     ├── ConfigError        an argument or a setting cannot be used
+    │   └── NoAccess         nobody gets at the lake with these settings or credentials
     ├── SourceError        a source gave no bars
     │   ├── RateLimited      it refuses to answer for now: the run stops
     │   ├── Unavailable      it cannot be reached, or answers with something that is no answer
@@ -27,6 +28,10 @@ class TickerlakeError(Exception):
 
 class ConfigError(TickerlakeError):
     """An argument or a setting cannot be used."""
+
+
+class NoAccess(ConfigError):
+    """Nobody gets at the lake with these settings or credentials, whatever is asked."""
 
 
 class SourceError(TickerlakeError):

@@ -10,17 +10,22 @@ import datetime  # noqa: ICN001  `dt` is the partition here
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import exchange_calendars
 import pandas as pd
 
 from functions.collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    import exchange_calendars
 
 EXCHANGE = "XNYS"
 EXCHANGE_TIME = ZoneInfo("America/New_York")
 FIRST_YEAR = 1990
 FULL_SESSION = datetime.timedelta(hours=6, minutes=30)
+_OPENS, _CLOSES = datetime.time(9, 30), datetime.time(16)
+"""No session has opened earlier or closed later, in exchange time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -87,6 +92,8 @@ def last_finished(now: datetime.datetime) -> Session:
 
 def running(now: datetime.datetime) -> Session | None:
     """The session that is open at `now`, or None."""
+    if not _OPENS <= now.astimezone(EXCHANGE_TIME).time() < _CLOSES:
+        return None  # known without the calendar, which takes a moment to load
     latest = next(session for session in _backwards(now) if session.open <= now)
     return latest if now < latest.close else None
 
@@ -118,4 +125,7 @@ def _bounds() -> tuple[datetime.date, datetime.date]:
 
 @lru_cache(maxsize=1)
 def _calendar() -> exchange_calendars.ExchangeCalendar:
+    # It loads the calendars of every exchange: a third of a second with making this one, spent when it is first asked.
+    import exchange_calendars  # noqa: PLC0415
+
     return exchange_calendars.get_calendar(EXCHANGE, start=f"{FIRST_YEAR}-01-01")

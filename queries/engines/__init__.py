@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from functions.collector.errors import ConfigError
+from functions.collector.errors import NoAccess
 from queries.settings import Settings
 
 
@@ -42,14 +42,14 @@ class Engine(Protocol):
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that `settings` name. ConfigError where its driver is not installed."""
+    """The engine that `settings` name. NoAccess where its driver is not installed."""
     # Each engine is imported when it is chosen: reading a local lake needs nothing of AWS.
     try:
         module = importlib.import_module(f"queries.engines.{settings.engine}")
     except ModuleNotFoundError as error:
         if str(error.name).startswith("queries"):
             raise
-        raise ConfigError(
+        raise NoAccess(
             f"LAKE_ENGINE={settings.engine} needs the package {error.name}; install it: pip install {error.name}"
         ) from error
     return module.open_engine(settings)

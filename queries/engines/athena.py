@@ -41,7 +41,7 @@ from pyathena.error import Error
 from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig, parse_output_location
 
-from functions.collector.errors import ConfigError, QueryFailed, TickerlakeError
+from functions.collector.errors import NoAccess, QueryFailed, TickerlakeError
 from queries.engines import Result
 from queries.settings import Settings
 
@@ -96,7 +96,7 @@ logging.getLogger("pyathena").addHandler(logging.NullHandler())
 
 
 def open_engine(settings: Settings) -> AthenaEngine:
-    """The engine over the database and workgroup that `settings` name. ConfigError where AWS is not configured."""
+    """The engine over the database and workgroup that `settings` name. NoAccess where AWS is not configured."""
     return AthenaEngine(settings)
 
 
@@ -128,7 +128,7 @@ class AthenaEngine:
         """Runs `sql`; the driver writes the parameters into the text, quoted as Athena reads them.
 
         After the time-out of the settings, and on Ctrl-C, the query is cancelled, so that it scans no further.
-        Raises ConfigError where workgroup, table, region or credentials are not there, else QueryFailed.
+        Raises NoAccess where workgroup, table, region or credentials are not there, else QueryFailed.
         """
         started = self._clock()
         cursor = None
@@ -197,7 +197,7 @@ class AthenaEngine:
         code, message = error.response["Error"]["Code"], _one_line(error.response["Error"].get("Message", ""))
         if code in _CREDENTIALS_REFUSED:
             self._connection = None  # the next run looks for credentials anew
-            return ConfigError(f"AWS does not accept the credentials ({code}); log in again, or set AWS_PROFILE")
+            return NoAccess(f"AWS does not accept the credentials ({code}); log in again, or set AWS_PROFILE")
         if code in _THROTTLED:
             return QueryFailed(
                 "Athena is throttled: too many queries at once in this account; try again later", query_id
@@ -206,7 +206,7 @@ class AthenaEngine:
             service = "s3" if error.operation_name == "GetObject" else "athena"
             return _denied(message, f"{service}:{error.operation_name}", query_id)
         if _NO_WORKGROUP.search(message):
-            return ConfigError(
+            return NoAccess(
                 f"workgroup not found: {self._settings.workgroup!r} is none of {self._region}; "
                 "set LAKE_WORKGROUP and LAKE_REGION as the stack's outputs say"
             )
@@ -216,11 +216,11 @@ class AthenaEngine:
         """For a request that was not made, or got no answer."""
         if isinstance(error, _CREDENTIALS_MISSING):
             self._connection = None
-            return ConfigError(f"no credentials: {_one_line(error)}; log in to AWS, or set AWS_PROFILE")
+            return NoAccess(f"no credentials: {_one_line(error)}; log in to AWS, or set AWS_PROFILE")
         if isinstance(error, NoRegionError | InvalidRegionError):
-            return ConfigError(f"no region: {_one_line(error)}; set LAKE_REGION to the region of the lake")
+            return NoAccess(f"no region: {_one_line(error)}; set LAKE_REGION to the region of the lake")
         if isinstance(error, ProfileNotFound | ConfigParseError):
-            return ConfigError(f"the AWS configuration cannot be used: {_one_line(error)}; correct it, or AWS_PROFILE")
+            return NoAccess(f"the AWS configuration cannot be used: {_one_line(error)}; correct it, or AWS_PROFILE")
         if isinstance(error, HTTPClientError | ConnectionError):
             return QueryFailed(
                 f"Athena cannot be reached: {_one_line(error)}; check the network, LAKE_REGION and AWS_ENDPOINT_URL",
@@ -237,7 +237,7 @@ class AthenaEngine:
                 query_id,
             )
         if _NO_TABLE.search(reason):
-            return ConfigError(
+            return NoAccess(
                 f"there is no table bars in the database {self._settings.database!r} of {self._region}; "
                 "set LAKE_DATABASE and LAKE_REGION as the stack's outputs say, or deploy it with pulumi up"
             )

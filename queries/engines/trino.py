@@ -17,7 +17,7 @@ import pandas as pd
 import requests
 import trino
 
-from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed, TickerlakeError
+from functions.collector.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 from queries.engines import Result
 from queries.settings import Settings
 
@@ -127,7 +127,7 @@ class TrinoEngine:
         if isinstance(error, (trino.exceptions.HttpError, json.JSONDecodeError)):
             return self._turned_away(error)
         if isinstance(error.__context__, requests.exceptions.SSLError):
-            return ConfigError(
+            return NoAccess(
                 f"no trusted TLS connection to Trino at {self._address}: {_cause(error)}; LAKE_PORT is the port that "
                 "speaks TLS, and REQUESTS_CA_BUNDLE names the file of your own authority's certificate"
             )
@@ -140,7 +140,7 @@ class TrinoEngine:
         status = int(match[1]) if (match := _STATUS.match(str(error))) else None
         if status in (401, 403):
             said = "a password" if self._settings.password else "no password"
-            return ConfigError(
+            return NoAccess(
                 f"Trino at {self._address} does not accept the user {self._settings.user!r} with {said} "
                 f"(HTTP {status}); set LAKE_USER and LAKE_PASSWORD"
             )
@@ -155,19 +155,19 @@ class TrinoEngine:
         settings, message = self._settings, " ".join(error.message.split())
         match error.error_name:
             case "CATALOG_NOT_FOUND":
-                return ConfigError(
+                return NoAccess(
                     f"Trino at {self._address} has no catalog {settings.catalog!r}; set LAKE_CATALOG, or add the "
                     "catalog as docs/trino.md says"
                 )
             case "SCHEMA_NOT_FOUND":
-                return ConfigError(
+                return NoAccess(
                     f"the catalog {settings.catalog!r} of Trino at {self._address} has no schema "
                     f"{settings.database!r}; set LAKE_DATABASE, or make the schema as docs/trino.md says"
                 )
             case "TABLE_NOT_FOUND":
                 return LakeEmpty(f"the lake {self.lake!r} has no table bars; declare it as docs/trino.md says")
             case "PERMISSION_DENIED":
-                return ConfigError(
+                return NoAccess(
                     f"Trino does not let the user {settings.user!r} read {self.lake!r}: {message}; set LAKE_USER, or "
                     "have the cluster's administrator allow it"
                 )

@@ -63,6 +63,20 @@ def test_what_has_finished_and_what_runs_at_a_moment(now, finished, running):
     assert (sessions.running(moment).dt if running else sessions.running(moment)) == running
 
 
+def test_no_session_opens_earlier_or_closes_later_than_what_is_known_without_the_calendar():
+    held = sessions.bounds_by_dt(dt.date(1990, 1, 1), dt.date(2099, 12, 31))
+    opens, closes = (held[name].dt.tz_convert(sessions.EXCHANGE_TIME).dt.time for name in ("open", "close"))
+
+    assert (opens.min(), closes.max()) == (dt.time(9, 30), dt.time(16))
+
+
+@pytest.mark.parametrize("now", ["2026-11-20T14:29:59+00:00", "2026-11-20T21:00:00+00:00"])
+def test_out_of_hours_nothing_runs_and_no_calendar_is_loaded_to_know_it(monkeypatch, now):
+    monkeypatch.setattr(sessions, "_calendar", None)
+
+    assert sessions.running(dt.datetime.fromisoformat(now)) is None
+
+
 def test_only_bars_that_have_ended_are_finished():
     session = sessions.session_on(dt.date(2026, 11, 20))
 

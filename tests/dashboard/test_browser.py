@@ -82,6 +82,7 @@ def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, the
             settled(page)
         expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
+        expect(page.locator(".st-key-vega [data-testid='stVegaLiteChart']")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{title} is too wide"
         faults = [
             (fault["id"], fault["nodes"][0]["html"][:200])

@@ -13,7 +13,7 @@ import pytest
 
 from dashboard import aside, header
 from dashboard import lake as reading
-from functions.collector.errors import QueryFailed
+from functions.collector.errors import NoAccess, QueryFailed
 from queries import Settings, load, open_engine, run
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
@@ -59,7 +59,8 @@ class TestTheServer:
     def test_answers_first_and_then_loads_what_pages_need_before_anybody_visits(self, real):
         before, after = self.started({"LAKE_DIR": str(real)})
         assert before == []
-        assert after == ["altair", "pandas", "duckdb", "exchange_calendars"]
+        # The exchange's calendar is loaded when it is asked, and no chart of a session past asks it.
+        assert after == ["altair", "pandas", "duckdb"]
 
     def test_starts_whatever_the_settings_are(self):
         assert self.started({"LAKE_ENGINE": "spark"})[0] == []
@@ -86,6 +87,9 @@ class TestOnEveryPage:
         assert "SIMULATED" not in told(at)
         assert "SIMULATED" not in json.dumps(specs(at))
 
+    def test_the_chart_that_is_sent_ahead_is_gone_when_the_page_stands(self, app, real, page):
+        assert all("title" in spec or "encoding" in spec for spec in specs(app(real, page)))
+
     def test_a_demonstration_says_that_its_prices_are_invented(self, app, real, page):
         assert "Invented." in told(app(real, page, environment={header.NOTICE: "Invented."}))
 
@@ -105,25 +109,37 @@ class TestOnEveryPage:
         assert "LAKE_ENGINE is 'spark'; it is one of duckdb, athena, trino" in told(at)
 
     @pytest.mark.parametrize(
-        "message",
+        ("error", "heading"),
         [
-            "Athena cannot be reached: could not connect to the endpoint; check the network",
-            "found no AWS credentials; log in with aws sso login",
-            "the query would scan more than the workgroup's limit of 10 GB; ask for fewer sessions",
+            (
+                QueryFailed("Athena cannot be reached: could not connect to the endpoint; check the network", "id-1"),
+                "The engine did not answer",
+            ),
+            (
+                QueryFailed("scan limit reached: a query may not read more; ask for fewer sessions", "id-1"),
+                "The engine did not answer",
+            ),
+            (
+                NoAccess("no credentials: Unable to locate credentials; log in to AWS, or set AWS_PROFILE"),
+                "The lake does not open",
+            ),
         ],
     )
-    def test_an_engine_that_fails_is_told_in_its_own_words(self, app, real, page, monkeypatch, message):
+    def test_an_engine_that_fails_is_told_once_and_in_its_own_words(self, app, real, page, monkeypatch, error, heading):
         class Broken:
             name, lake = "athena", "tickerlake"
 
             def run(self, sql, parameters):
-                raise QueryFailed(message, "id-1")
+                raise error
 
         reading._engine.clear()
         monkeypatch.setattr(reading, "open_engine", lambda _: Broken())
         at = app(real, page, environment={"LAKE_ENGINE": "athena"})
-        assert message in told(at)
-        assert "id-1" in told(at)
+        assert [element.value for element in at.header] == [heading]
+        assert told(at).count(str(error)) == 1
+        assert "Lake tickerlake: no answer" in told(at)
+        assert ("Query id: id-1" in told(at)) == isinstance(error, QueryFailed)
+        assert "Start over" not in [button.label for button in at.button]
 
 
 @pytest.mark.parametrize("page", ["hourly_highs", "session", "data_quality"])
