@@ -177,7 +177,7 @@ def small_multiple(
         if not part.empty:
             layers.append(_chart(part, "line", strokeWidth=2, strokeDash=dash, color=colour).encode(x=x, y=y))
     layers.append(
-        _chart(mine, "point", size=30, strokeWidth=1.6, color=colour).encode(
+        _chart(mine, "point", size=30, strokeWidth=1.6, color=colour, opacity=1).encode(
             x=x,
             y=y,
             fill=alt.FillValue(colour).condition(test="datum.provisional", value=palette.paper),
@@ -185,12 +185,12 @@ def small_multiple(
         )
     )
     last = mine.iloc[-1]
-    subtitle = f"high {wording.price(mine['high'].max())}, last hour {wording.change(last['change'])}"
+    subtitle = f"high {wording.price(mine['high'].max())}, last {wording.change(last['change'])}"
     title = alt.TitleParams(
         f"{SIMULATED} · {ticker}" if simulated else ticker,
-        subtitle=subtitle, anchor="start", fontSize=14, subtitleFontSize=11, offset=4,
+        subtitle=subtitle, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=palette.ink, offset=4,
     )  # fmt: skip
-    return Layers(layer=layers, height=110, title=title)
+    return Layers(layer=layers, height=130, title=title)
 
 
 def heat_map(hours: pd.DataFrame, palette: Palette, *, order: Sequence[str], simulated: bool = False) -> Layers:

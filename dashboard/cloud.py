@@ -15,12 +15,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import clock, wording
+from dashboard.cards import NARROWEST
 from functions.collector import sessions
 from queries import Settings
 
 USD_PER_TERABYTE = 5.0
 """https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ a little)"""
-_COLUMNS = 4
 _PERIOD = 300
 _KEPT = dt.timedelta(minutes=2)
 
@@ -105,19 +105,18 @@ def show(settings: Settings) -> None:
             icon=":material/cloud_alert:",
         )
         st.caption("The stack's output `readerPolicy` names the policy that this page needs; attach it to who runs it.")
-    for start in range(0, len(report.figures), _COLUMNS):
-        row = report.figures[start : start + _COLUMNS]
-        for column, figure in zip(st.columns(_COLUMNS), row, strict=False):
-            column.metric(
-                figure.label,
-                figure.text,
-                border=True,
-                height="stretch",
-                chart_data=figure.course or None,
-                delta=figure.below,
-                delta_color="off",
-                delta_arrow="off",
-            )
+    grid = st.grid(4, min_column_width=NARROWEST)
+    for figure in report.figures:
+        grid.metric(
+            figure.label,
+            figure.text,
+            border=True,
+            height="stretch",
+            chart_data=figure.course or None,
+            delta=figure.below,
+            delta_color="off",
+            delta_arrow="off",
+        )
     ringing = [alarm["Alarm"] for alarm in report.alarms if alarm["State"] == "ALARM"]
     st.header("Alarms", anchor=False)
     if ringing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ SHOWN_AT_FIRST = 12
 
 
 class Mover(NamedTuple):
-    """One ticker's session, told in a card."""
+    """One ticker's session, or span of sessions, told in a card."""
 
     ticker: str
     open: float
@@ -27,11 +26,11 @@ class Mover(NamedTuple):
     low: float
     close: float
     change: float
-    """From the session's open to its last price, as a share."""
-    high_hour: int
-    """The first hour that holds the session's high."""
+    """From the open to the last price, as a share."""
+    high_slot: int | str
+    """The first hour of the session, or session of the span, that holds the high."""
     highs: list[float]
-    """The hourly highs in order."""
+    """The highs of its hours or sessions, in order."""
 
 
 def with_change(daily: pd.DataFrame) -> pd.DataFrame:
@@ -78,43 +77,49 @@ def per_session(daily: pd.DataFrame) -> pd.DataFrame:
     ).sort_values(["ticker", "slot"], ignore_index=True)
 
 
-def movers(daily: pd.DataFrame, highs: pd.DataFrame) -> list[Mover]:
-    """Each ticker of one session, the best first; without those that have no open or no last price.
+def over_span(daily: pd.DataFrame) -> pd.DataFrame:
+    """The sessions of `daily` as if they were one, a row a ticker: from the first open to the last price."""
+    tickers = daily.sort_values("session").groupby("ticker", as_index=False)
+    # `first` and `last` pass over what is null, as a session without an open.
+    return with_change(
+        tickers.agg(open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"))
+    )
 
-    `daily` has `change`, see `with_change`; `highs` is the answer of `hourly_high` for the same session and tickers.
+
+def movers(daily: pd.DataFrame, highs: pd.DataFrame, by: str = "hour") -> list[Mover]:
+    """Each ticker, the best first; without those that have no open or no last price.
+
+    `daily` has one row a ticker and `change`, see `with_change`. `highs` has the `high` of each ticker's hours, or
+    sessions, which the column `by` names in order.
     """
-    by_ticker: dict[str, dict[int, float]] = {}
-    for ticker, hour, high in zip(highs["ticker"], highs["hour"], highs["high"], strict=True):
-        by_ticker.setdefault(ticker, {})[hour] = high
+    by_ticker: dict[str, dict[int | str, float]] = {}
+    for ticker, slot, high in zip(highs["ticker"], highs[by], highs["high"], strict=True):
+        by_ticker.setdefault(ticker, {})[slot] = high
     ranked = daily.dropna(subset=["change"]).sort_values("change", ascending=False, kind="stable")
     return [
         Mover(
             **{str(name): row[name] for name in ("ticker", "open", "high", "low", "close", "change")},
-            high_hour=max(hours, key=hours.__getitem__),
-            highs=list(hours.values()),
+            high_slot=max(slots, key=slots.__getitem__),
+            highs=list(slots.values()),
         )
         for row in ranked.to_dict("records")
-        if (hours := by_ticker.get(row["ticker"]))
+        if (slots := by_ticker.get(row["ticker"]))
     ]
 
 
-def high_hours(found: Sequence[Mover]) -> Counter[int]:
-    """How many tickers have their session's high in each hour."""
-    return Counter(sorted(mover.high_hour for mover in found))
-
-
-def headline(found: Sequence[Mover], *, running: bool) -> str:
-    """One sentence or two on the session: how many rose, who led, who trailed."""
+def headline(found: Sequence[Mover], *, running: bool, since: dt.date | None = None) -> str:
+    """One sentence or two on the session: how many rose, who led, who trailed; with `since`, on the span from there."""
     if not found:
-        return "No ticker has an open and a last price in this session."
+        return f"No ticker has an open and a last price in {'these sessions' if since else 'this session'}."
+    opened = f"open of {wording.short_day(since)}" if since else "open"
     risen = sum(mover.change > 0 for mover in found)
     best, worst = found[0], found[-1]
     verb = "stand" if running else "closed"
     if len(found) == 1:
         singular = "stands" if running else "closed"
-        return f"{best.ticker} {singular} {wording.change(best.change)} from its open."
+        return f"{best.ticker} {singular} {wording.change(best.change)} from its {opened}."
     return (
-        f"{risen} of {len(found)} tickers {verb} above their open. "
+        f"{risen} of {len(found)} tickers {verb} above their {opened}. "
         f"{best.ticker} {'leads' if running else 'led'} with {wording.change(best.change)}, "
         f"{worst.ticker} {'trails' if running else 'trailed'} with {wording.change(worst.change)}."
     )

@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import aside, charts, clock, header, problems, wording
+from dashboard import aside, cards, charts, clock, header, problems, wording
 from dashboard.lake import Lake
 from functions.collector import sessions
 
@@ -56,15 +56,14 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     faulty = coverage[coverage["missing"] > 0]
     complete = len(coverage) - len(faulty)
     expected, present = int(coverage["expected"].sum()), int(coverage["present"].sum())
-    with st.container(horizontal=True, gap="small"):
-        st.metric("Bars there", f"{present / expected:.2%}".replace("%", " %"), border=True,
-                  delta=f"{present:,} of {expected:,}", delta_color="off", delta_arrow="off")  # fmt: skip
-        st.metric("Complete", f"{complete:,}", border=True,
-                  delta=f"of {len(coverage):,} ticker sessions", delta_color="off", delta_arrow="off")  # fmt: skip
-        st.metric("Partial", f"{(faulty['present'] > 0).sum():,}", border=True,
-                  delta="some bars missing", delta_color="off", delta_arrow="off")  # fmt: skip
-        st.metric("Missing", f"{(faulty['present'] == 0).sum():,}", border=True,
-                  delta="no bar at all", delta_color="off", delta_arrow="off")  # fmt: skip
+    cards.figures(
+        (
+            ("Bars there", f"{present / expected:.2%}".replace("%", " %"), f"{present:,} of {expected:,}"),
+            ("Complete", f"{complete:,}", f"of {len(coverage):,} ticker sessions"),
+            ("Partial", f"{(faulty['present'] > 0).sum():,}", "some bars missing"),
+            ("Missing", f"{(faulty['present'] == 0).sum():,}", "no bar at all"),
+        )
+    )
     # One bar size a cell: the finest that the ticker has that day.
     cells = coverage.sort_values("bar_minutes").drop_duplicates(["ticker", "session"])
     worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")

@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, clock, header, market, picking, problems, wording
+from dashboard import cards, charts, clock, header, market, picking, problems, wording
 from dashboard.lake import Lake
 from functions.collector import sessions
 from queries.formats import to_csv
@@ -56,9 +56,7 @@ def page() -> None:
         if span.is_one_session:
             problems.live(_summary, every)(lake, span, tickers.chosen)
         else:
-            st.markdown(
-                f"## {wording.day(span.first)} to {wording.day(span.last)}: {wording.count(len(inside), 'session')}"
-            )
+            problems.live(_summary_of_span, every)(lake, span, sorted(inside), tickers.chosen)
 
 
 def _tickers(lake: Lake, span: picking.Span) -> picking.Tickers:
@@ -66,7 +64,8 @@ def _tickers(lake: Lake, span: picking.Span) -> picking.Tickers:
         daily = _daily(lake, span)
         return picking.tickers(daily["ticker"].tolist(), market.first_choice(daily))
     there = lake.ask("tickers", span.first, span.last).frame["ticker"].tolist()
-    return picking.tickers(there, [t for t in market.WATCHLIST if t in there] or there[: market.SHOWN_AT_FIRST])
+    watched = sorted(set(market.WATCHLIST).intersection(there))
+    return picking.tickers(there, watched or there[: market.SHOWN_AT_FIRST])
 
 
 def _daily(lake: Lake, span: picking.Span, tickers: tuple[str, ...] = (EVERY_TICKER,)) -> pd.DataFrame:
@@ -91,16 +90,21 @@ def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
     _notes(daily, mine, session, now, is_running=is_running)
     if not found:
         return
-    cards = st.columns(4 if len(found) > 1 else 1, gap="small")
-    with cards[0]:
-        _mover_card("Best", found[0])
-    if len(found) > 1:
-        with cards[1]:
-            _mover_card("Worst", found[-1])
-        with cards[2]:
-            _breadth_card(found)
-        with cards[3]:
-            _hour_card(found)
+    cards.show(found, cards.hours())
+
+
+def _summary_of_span(lake: Lake, span: picking.Span, held: list[dt.date], chosen: list[str]) -> None:
+    """The same of the sessions `held`, oldest first, as if they were one."""
+    first, last = held[0], held[-1]
+    st.markdown(f"## {wording.day(first)} to {wording.day(last)}: {wording.count(len(held), 'session')}")
+    if not chosen:
+        return
+    daily = _daily(lake, span, tuple(sorted(chosen)))
+    found = market.movers(market.over_span(daily), daily, by="session")
+    running = sessions.running(clock.now())
+    st.markdown(market.headline(found, running=running is not None and running.date == last, since=first))
+    if found:
+        cards.show(found, cards.sessions(held))
 
 
 def _notes(
@@ -121,65 +125,6 @@ def _notes(
         )
     if len(daily) > len(mine):
         st.caption(f"Showing {len(mine)} of {wording.count(len(daily), 'ticker')} that the lake holds of this session.")
-
-
-def _mover_card(label: str, mover: market.Mover) -> None:
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(
-            f"{label}: {mover.ticker}",
-            f"{wording.price(mover.close)} USD",
-            wording.delta(mover.change),
-            delta_description="from its open",
-        )
-        palette = header.palette()
-        st.image(
-            charts.sparkline(mover.highs, palette.up if mover.change > 0 else palette.down),
-            width="stretch",
-            alt=f"Hourly highs of {mover.ticker}",
-        )
-        st.caption(
-            f"Day's high **{wording.price(mover.high)}** in {wording.hour_span(mover.high_hour)}, "
-            f"low **{wording.price(mover.low)}**"
-        )
-
-
-def _breadth_card(found: list[market.Mover]) -> None:
-    """How the tickers stand against their opens."""
-    risen = sum(mover.change > 0 for mover in found)
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(
-            "Above their open",
-            f"{risen} of {len(found)}",
-            wording.delta(sum(mover.change for mover in found) / len(found)),
-            delta_description="on average",
-        )
-        st.image(
-            charts.sparkline([mover.change for mover in found], header.palette().faint, bars=True),
-            width="stretch",
-            alt="Change of each ticker from its open, best first",
-        )
-        st.caption(f"From {found[0].ticker} (best) to {found[-1].ticker} (worst)")
-
-
-def _hour_card(found: list[market.Mover]) -> None:
-    """The hour in which most tickers had their day's high."""
-    counts = market.high_hours(found)
-    hour = max(counts, key=counts.__getitem__)
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(
-            "Hour of the day's highs",
-            wording.hour_span(hour),
-            f"{counts[hour]} of {len(found)}",
-            delta_color="off",
-            delta_arrow="off",
-            delta_description="tickers",
-        )
-        st.image(
-            charts.sparkline([counts[each] for each in wording.HOURS], header.palette().faint, bars=True),
-            width="stretch",
-            alt="Day's highs by hour",
-        )
-        st.caption("Day's highs by hour, 09:30 to 16:00")
 
 
 def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scale, *, simulated: bool) -> None:
@@ -246,13 +191,13 @@ def _small_multiples(
 ) -> None:
     colour = charts.colours(tickers, palette)
     bounds = charts.shared_bounds(drawn)
-    with st.container(horizontal=True, gap="medium"):
+    with st.grid(min_column_width=165):
         for ticker in tickers[:MULTIPLES_SHOWN]:
             st.altair_chart(
                 charts.small_multiple(
                     drawn, palette, ticker=ticker, colour=colour[ticker], bounds=bounds, simulated=simulated
                 ),
-                width=250,
+                width="stretch",
                 key=f"multiple {ticker}",
                 alt=f"Hourly highs of {ticker} against its open",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, clock, cloud, header, holdings, problems, wording
+from dashboard import cards, charts, clock, cloud, header, holdings, problems, wording
 from dashboard.lake import Lake
 from queries import SETTINGS
 
@@ -35,15 +35,14 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
     files = holdings.read(lake.files())
     tickers = lake.ask("tickers").frame
     records = int(files["records"].sum())
-    figures = (
-        ("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
-        ("Tickers", f"{len(tickers):,}", wording.listing(tickers["ticker"].tolist(), 3)),
-        ("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
-        ("Size", wording.size(int(files["bytes"].sum())), f"in {wording.count(len(files), 'file')}"),
+    cards.figures(
+        (
+            ("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
+            ("Tickers", f"{len(tickers):,}", wording.listing(tickers["ticker"].tolist(), 3)),
+            ("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
+            ("Size", wording.size(int(files["bytes"].sum())), f"in {wording.count(len(files), 'file')}"),
+        )
     )
-    with st.container(horizontal=True, gap="small"):
-        for label, value, below in figures:
-            st.metric(label, value, border=True, delta=below, delta_color="off", delta_arrow="off")
     st.header("Last runs", anchor=False)
     st.caption(
         "Each run leaves its time in the names of the files that it wrote. Runs that found nothing new leave none."

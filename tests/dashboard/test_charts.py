@@ -197,7 +197,34 @@ class TestNumbers:
         found = market.movers(finished.daily, finished.hours)
         assert [found[0].ticker, found[-1].ticker] == ["NFLX", "OKTA"]
         assert found[0].high == max(found[0].highs)
-        assert market.high_hours(found).total() == 11
+        assert {mover.high_slot for mover in found} <= set(wording.HOURS)
+
+    def test_several_sessions_count_from_the_first_open_to_the_last_price(self):
+        nothing = float("nan")
+        daily = pd.DataFrame(
+            [
+                ("A", "2026-11-19", nothing, 12.0, 9.0, 11.0),
+                ("A", "2026-11-20", 11.5, 13.0, 11.0, 12.65),
+                ("B", "2026-11-20", 21.0, 22.0, 15.0, nothing),
+                ("B", "2026-11-19", 20.0, 23.0, 19.0, 19.0),
+                ("C", "2026-11-19", nothing, 2.0, 1.0, nothing),
+            ],
+            columns=["ticker", "session", "open", "high", "low", "close"],
+        )
+        found = market.movers(market.over_span(daily), daily.sort_values(["ticker", "session"]), by="session")
+        assert [(mover.ticker, mover.high_slot, mover.low) for mover in found] == [
+            ("A", "2026-11-20", 9.0),
+            ("B", "2026-11-19", 15.0),
+        ]
+        assert [mover.change for mover in found] == pytest.approx([0.1, -0.05])
+        assert found[1].highs == [23.0, 22.0]
+        assert market.headline(found, running=False, since=dt.date(2026, 11, 19)) == (
+            "1 of 2 tickers closed above their open of 19 Nov. A led with +10.00 %, "
+            "B trailed with \N{MINUS SIGN}5.00 %."
+        )
+        assert market.headline(found[:1], running=True, since=dt.date(2026, 11, 19)) == (
+            "A stands +10.00 % from its open of 19 Nov."
+        )
 
     def test_a_ticker_without_an_open_is_no_mover(self, finished):
         daily = market.with_change(finished.daily.assign(open=float("nan")))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import aside, header
+from dashboard import aside, header, wording
 from dashboard import lake as reading
 from functions.collector.errors import NoAccess, QueryFailed
 from queries import Settings, load, open_engine, run
@@ -296,6 +296,27 @@ class TestChoices:
         at = app(real, session="2026-11-16", to="2026-11-20", tickers="META", scale="usd")
         assert "Mon 16 Nov 2026 to Fri 20 Nov 2026: 5 sessions" in told(at)
         assert "USD" in json.dumps(specs(at)[0])
+
+    def test_a_range_is_told_in_a_sentence_and_four_cards(self, app, real):
+        at = app(real, session="2026-11-16", to="2026-11-20")
+        daily = run(open_engine(Settings(lake=real)), "daily", tickers=["META"]).frame
+        change = daily["close"].iloc[-1] / daily["open"].iloc[0] - 1
+        assert "tickers closed above their open of 16 Nov." in told(at)
+        assert [metric.label.partition(":")[0] for metric in at.metric] == [
+            "Best",
+            "Worst",
+            "Above their open",
+            "Session of the highs",
+        ]
+        alone = app(real, session="2026-11-16", to="2026-11-20", tickers="META")
+        assert [(metric.label, metric.delta) for metric in alone.metric] == [
+            ("META", f"{change:+.2%} from open".replace("%", " %"))
+        ]
+
+    def test_a_range_without_a_ticker_asks_for_one(self, app, real):
+        at = app(real, session="2026-11-16", to="2026-11-20", tickers="")
+        assert "5 sessions" in told(at)
+        assert "Choose a ticker to see its hourly highs." in told(at)
 
     def test_a_range_the_wrong_way_round_is_refused(self, app, real):
         assert "swap them" in told(app(real, session="2026-11-20", to="2026-11-16"))
