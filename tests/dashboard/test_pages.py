@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import aside, header, wording
+from dashboard import aside, header
 from dashboard import lake as reading
 from functions.collector.errors import NoAccess, QueryFailed
 from queries import Settings, load, open_engine, run
