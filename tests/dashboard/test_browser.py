@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
-from dashboard import charts
+from dashboard import charts, header
 from queries import Settings, open_engine, run
 from queries.formats import to_csv
 from tests.dashboard import lakes
@@ -26,6 +26,19 @@ expect.set_options(timeout=PATIENCE * 1000)  # five seconds are little on a busy
 
 PAGES = {"": "Hourly highs", "session": "Session", "data_quality": "Data quality", "pipeline": "Pipeline"}
 SERIOUS = ("serious", "critical")
+# How the chart looks in each frame: whether it is drawn, how opaque and how tall it is.
+WATCHING = """() => new Promise(watched => {
+    window.looks = []
+    const look = () => {
+        const chart = document.querySelector('[data-testid="stVegaLiteChart"]')
+        const frame = chart.closest('[data-testid="stElementContainer"]')
+        window.looks.push(
+            `${!!chart.querySelector('.marks path')} ${getComputedStyle(frame).opacity} ${chart.clientHeight}`)
+        watched()
+        requestAnimationFrame(look)
+    }
+    look()
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +69,12 @@ def visit(browser):
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             strangers.append(request.url)
 
-    def opened(url, *, width=1440, theme="light"):
+    def opened(url, *, width=1440, theme="light", clock=False):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
         contexts.append(context)
         page = context.new_page()
+        if clock:
+            page.clock.install()
         page.on("console", heard)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", asked)
@@ -125,6 +140,21 @@ def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit,
     page.get_by_role("link", name="Session").click()
     expect(page.get_by_role("heading", name="Wed 18 Nov 2026, closed")).to_be_visible()
     assert "session=2026-11-18" in settled(page).url
+
+
+def test_a_running_session_is_brought_up_to_date_without_a_blink(visit, tmp_path):
+    lake = lakes.fill(tmp_path / "lake", now=lakes.MIDDAY - dt.timedelta(minutes=20))
+    with serving(lake, lakes.MIDDAY, tmp_path / "log") as address:
+        page = visit(address, clock=True)
+        expect(page.get_by_text("Bars up to 13:00 EST are in")).to_be_visible()
+        page.evaluate(WATCHING)
+        before = page.evaluate("[...new Set(window.looks)]")
+        lakes.fill(lake, now=lakes.MIDDAY)
+        page.clock.fast_forward(header.REFRESH.seconds * 1000)
+        expect(page.get_by_text("Bars up to 13:20 EST are in")).to_be_visible()
+        expect(page.get_by_text("Newest bar 8 minutes ago").first).to_be_visible()
+        assert page.evaluate("[...new Set(window.looks)]") == before
+        page.close()
 
 
 def test_a_click_on_a_cell_of_the_coverage_tells_its_gaps(visit, address):
