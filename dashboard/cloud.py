@@ -175,7 +175,7 @@ def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.d
             "Athena scanned",
             wording.size(scanned),
             answers.get("scanned", []),
-            f"today, about {scanned / 1e12 * USD_PER_TERABYTE:.4f} USD",
+            f"{scanned / 1e12 * USD_PER_TERABYTE:.4f} USD today",
         )
     )
 

@@ -140,7 +140,13 @@ def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
         f"**{wording.count(len(changed), 'bar')}** of {wording.listing(sorted(changed['ticker'].unique()))} changed; "
         f"the largest change of a high is {largest:.2f} %."
     )
-    pairs = [f"{when}_{what}" for what in ("high", "low", "close", "volume") for when in ("first", "last")]
+    pairs = {
+        f"{when}_{what}": st.column_config.NumberColumn(
+            f"{what.capitalize()}, {when}", format="localized" if what == "volume" else "%.4f"
+        )
+        for what in ("high", "low", "close", "volume")
+        for when in ("first", "last")
+    }
     st.dataframe(
         shown,
         hide_index=True,
@@ -149,7 +155,7 @@ def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
             "ticker": "Ticker",
             "ts": "Bar of",
             "high_change": st.column_config.NumberColumn("High changed by", format="%+.3f %%"),
-            **{name: f"{name.split('_')[1].capitalize()}, {name.split('_')[0]}" for name in pairs},
+            **pairs,
             "bar_minutes": "Bar, minutes",
             "versions": "Versions",
             "last_collected": "Last collected",
@@ -172,7 +178,17 @@ def _set_aside(lake: Lake) -> None:
     if by_rule.empty:
         st.success("No record was set aside.", icon=":material/check_circle:")
         return
-    st.dataframe(by_rule, hide_index=True, alt="Records set aside, by rule")
+    st.dataframe(
+        by_rule,
+        hide_index=True,
+        column_config={
+            "rule": "Rule",
+            "a record that": "A record that",
+            "source": "Source",
+            "records": st.column_config.NumberColumn("Records", format="localized"),
+        },
+        alt="Records set aside, by rule",
+    )
     with st.expander(f"The latest {min(int(by_rule['records'].sum()), aside.SHOWN)} of them", icon=":material/search:"):
         st.dataframe(records, hide_index=True, alt="Records set aside, as they came")
 
@@ -193,7 +209,12 @@ def _sources(held: pd.DataFrame) -> None:
         }
         for sources, group in held.groupby("sources")
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Sources in use and the age of their newest bar")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"Records": st.column_config.NumberColumn(format="localized")},
+        alt="Sources in use and the age of their newest bar",
+    )
 
 
 page()

@@ -22,15 +22,17 @@ PAGES = {"hourly-highs": "", "session": "session", "data-quality": "data_quality
 ROUNDING = 8
 """Of 255, in any colour of any pixel."""
 WIDTHS = {"": 1440, "-narrow": 390}
+AFTER_THE_CLOSE = lakes.EVENING - dt.timedelta(minutes=45)
+THURSDAY = dt.date(2026, 11, 19)
 
 
 def main(folder: Path) -> None:
     """Writes a picture of every page, in both themes and at both widths, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browsing() as browser:
-        lake = lakes.fill(
-            Path(temporary, "lake-simulated"), dt.date(2026, 11, 9), source="simulated", change=_faults_before_friday
-        )
+        lake = Path(temporary, "lake-simulated")
+        lakes.fill(lake, dt.date(2026, 11, 9), source="simulated", now=AFTER_THE_CLOSE, change=_faults_before_friday)
+        lakes.fill(lake, THURSDAY, THURSDAY, source="simulated", tickers=["NFLX"], change=lakes.restated)
         with serving(lake, lakes.EVENING, Path(temporary, "log")) as address:
             for suffix, width in WIDTHS.items():
                 for theme in ("light", "dark"):
@@ -78,7 +80,8 @@ def _faults_before_friday(symbol: str, bars: pd.DataFrame) -> pd.DataFrame:
     """The page Data quality has something to show, and the last session is whole."""
     friday = bars["ts"] >= pd.Timestamp(lakes.FRIDAY, tz="UTC")
     early = bars["ts"] < pd.Timestamp(dt.date(2026, 11, 18), tz="UTC")
-    return pd.concat([bars[early], lakes.with_faults(symbol, bars[~friday & ~early]), bars[friday]])
+    middle = bars[~friday & ~early].reset_index(drop=True)
+    return pd.concat([bars[early], lakes.with_faults(symbol, middle), bars[friday]])
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_figures_are_of_today_in_new_york_and_named_after_the_stack(aws):
         "Longest run": "9.5 s",
         "Athena scanned": "2.5 GB",
     }
-    assert report.figures[-1].below == "today, about 0.0125 USD"
+    assert report.figures[-1].below == "0.0125 USD today"
     assert report.read_at == NOW
 
 
