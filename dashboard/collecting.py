@@ -19,7 +19,7 @@ from dashboard import clock, wording
 from dashboard.lake import Lake, current
 from functions.collector import sessions, symbols
 from functions.collector.collect import SessionReport, collect, refuse_too_old
-from functions.collector.errors import ConfigError, TickerlakeError
+from functions.collector.errors import ConfigError, NotAsked, TickerlakeError
 from functions.collector.sessions import Session
 from functions.collector.sinks.parquet import ParquetSink, sources_held
 from functions.collector.sources import Source
@@ -218,24 +218,27 @@ def _running(job: Job) -> None:
 def _report(job: Job, lake: Lake) -> None:
     """What came of it, plainly: bars, tickers, failures by reason, and where it all is."""
     stored, tickers = sum(r.stored for r in job.reports), max((r.tickers for r in job.reports), default=0)
-    failures = Counter(failure.reason for report in job.reports for failure in report.failures)
+    failed = [failure for report in job.reports for failure in report.failures]
+    failures = Counter(failure.reason for failure in failed)
+    unasked = sorted({failure.ticker for failure in failed if failure.reason == NotAsked.reason})
+    was_stopped = job.stopped_by_person and bool(unasked)
     aside = sum(report.set_aside.total() for report in job.reports)
     parts = [f"{wording.count(stored, 'new bar')} of {wording.count(tickers, 'ticker')}, {_days(job.wanted)}"]
     if aside:
         parts.append(f"{wording.count(aside, 'record')} set aside")
-    if job.stopped_by_person:
-        parts.append(f"stopped after {job.answered} of {job.asked} answers; what had come is stored")
+    if was_stopped:
+        parts.append(f"stopped before {wording.listing(unasked)} had been asked; what had come is stored")
     elif failures:
         parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in failures.most_common()))
     with st.container(border=True):
         if job.error:
             st.error(job.error, icon=":material/error:")
-        elif job.stopped_by_person or failures:
+        elif failures:
             st.warning("Collected " + "; ".join(parts) + ".", icon=":material/warning:")
         else:
             st.success("Collected " + "; ".join(parts) + ".", icon=":material/check_circle:")
-        if failures and not job.stopped_by_person:
-            messages = dict.fromkeys(failure.message for report in job.reports for failure in report.failures)
+        if failures and not was_stopped:
+            messages = dict.fromkeys(failure.message for failure in failed)
             with st.expander("Why", icon=":material/help:"):
                 st.code("\n".join(list(messages)[:20]), language=None, wrap_lines=True)
         with st.container(horizontal=True):

@@ -138,6 +138,7 @@ def test_there_is_one_collection_at_a_time(tmp_path):
 
 def test_progress_is_told_and_a_person_can_stop_it(app, tmp_path, monkeypatch):
     source = Held()
+    source.parallel = 1
     monkeypatch.setattr(collecting, "open_source", lambda: source)
     at = open_control(app(tmp_path / "lake"))
     at.text_input[0].set_value("META, AMZN, SNAP").run()
@@ -149,7 +150,10 @@ def test_progress_is_told_and_a_person_can_stop_it(app, tmp_path, monkeypatch):
     source.let.set()
     wait()
     at.run()
-    assert "what had come is stored" in told(at)
+    assert (
+        "Collected 78 new bars of 1 ticker, Fri 20 Nov 2026; stopped before AMZN and SNAP had been asked; "
+        "what had come is stored." in told(at)
+    )
     assert sources_held(tmp_path / "lake") == {"yahoo"}
 
 
