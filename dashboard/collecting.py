@@ -116,9 +116,9 @@ def control(lake: Lake) -> None:
             )
         else:
             st.caption(f"Into the lake `{target}/`. What it holds already stays.")
+        # No primary button: Streamlit writes white on the accent colour, too faint on the dark theme's.
         st.button(
             "Start",
-            type="primary",
             icon=":material/play_arrow:",
             key="collect start",
             width="stretch",
@@ -243,7 +243,7 @@ def _report(job: Job, lake: Lake) -> None:
                 st.code("\n".join(list(messages)[:20]), language=None, wrap_lines=True)
         with st.container(horizontal=True):
             if stored and job.target != lake.settings.lake:
-                st.button(f"Show {job.target}/", key="turn to", type="primary", on_click=_turn_to, args=(job,))
+                st.button(f"Show {job.target}/", key="turn to", on_click=_turn_to, args=(job,))
             st.button("Close", key="dismiss", on_click=_dismiss, args=(job,))
 
 

@@ -88,6 +88,11 @@ def visit(browser):
     assert strangers == []
 
 
+def serious_faults(page):
+    found = Axe().run(page).response["violations"]
+    return [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in SERIOUS]
+
+
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (390, "light")])
 def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, theme):
     page = visit(address, width=width, theme=theme)
@@ -99,12 +104,20 @@ def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, the
         expect(page.get_by_test_id("stException")).to_have_count(0)
         expect(page.locator(".st-key-vega [data-testid='stVegaLiteChart']")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{title} is too wide"
-        faults = [
-            (fault["id"], fault["nodes"][0]["html"][:200])
-            for fault in Axe().run(page).response["violations"]
-            if fault["impact"] in SERIOUS
-        ]
-        assert faults == [], f"{title}, {width} px, {theme}"
+        assert serious_faults(page) == [], f"{title}, {width} px, {theme}"
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
+def test_every_view_can_be_used_by_everybody(visit, address, width, theme):
+    page = visit(address, width=width, theme=theme)
+    for view in ("view=Heat+map", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20"):
+        page.goto(f"{address}/?{view}")
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is too wide"
+        assert serious_faults(page) == [], f"{view}, {width} px, {theme}"
+    page.get_by_role("button", name="Collect").click()
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    assert serious_faults(page) == [], f"the control, {width} px, {theme}"
 
 
 def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address, faulty):
