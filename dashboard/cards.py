@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
@@ -34,8 +35,10 @@ def hours() -> Slots:
 
 def sessions(dates: Sequence[dt.date]) -> Slots:
     """The sessions `dates`, oldest first."""
-    names: dict[int | str, str] = {date.isoformat(): wording.short_day(date) for date in dates}
-    span = f"{wording.short_day(dates[0])} to {wording.short_day(dates[-1])}"
+    first, last = dates[0], dates[-1]
+    in_short = wording.short_day if first.year == last.year else partial(wording.day, weekday=False)
+    names: dict[int | str, str] = {date.isoformat(): in_short(date) for date in dates}
+    span = f"{in_short(first)} to {in_short(last)}"
     return Slots(names, "Session of the highs", "High", "on", f"Highs by session, {span}")
 
 

@@ -24,7 +24,7 @@ NOTICE = "TICKERLAKE_NOTICE"
 
 
 def show(lake: Lake, title: str) -> DeltaGenerator:
-    """Title, the collect control and how far it is. Asks the lake nothing. Gives the place that `provenance` is for."""
+    """Title, the collect control and how far it is. Gives the place that `provenance` is for."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         st.title(title, anchor=False)

@@ -111,7 +111,7 @@ def headline(found: Sequence[Mover], *, running: bool, since: dt.date | None = N
     """One sentence or two on the session: how many rose, who led, who trailed; with `since`, on the span from there."""
     if not found:
         return f"No ticker has an open and a last price in {'these sessions' if since else 'this session'}."
-    opened = f"open of {wording.short_day(since)}" if since else "open"
+    opened = f"first open since {wording.day(since, weekday=False)}" if since else "open"
     risen = sum(mover.change > 0 for mover in found)
     best, worst = found[0], found[-1]
     verb = "stand" if running else "closed"

@@ -5,6 +5,7 @@
     tickers=META,AMZN         the tickers drawn together
     ticker=META               the ticker of the page Session
     scale=usd                 prices instead of percent from the open
+    view=Table                the tab of the page Hourly highs; left away, the first
 
 A value that means nothing is told on the page, not passed over.
 """
@@ -17,13 +18,14 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import streamlit as st
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from dashboard import wording
 from functions.collector.errors import ConfigError
 from functions.collector.symbols import parse_tickers
 
 _URL_ARRIVES_WITHIN = 3.0
-PARAMETERS = ("session", "to", "tickers", "ticker", "scale")
+PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view")
 
 
 class Span(NamedTuple):
@@ -186,8 +188,8 @@ def ticker(there: Sequence[str], first_choice: str) -> str:
 
 
 def scale() -> Literal["percent", "usd"]:
-    """`percent` from the open, or `usd`."""
-    _show("pick scale", "usd" if recall().get("scale") == "usd" else "percent")
+    """`percent` from the open, or `usd`. ConfigError where the URL asks for another."""
+    _show("pick scale", _one_of("scale", ("percent", "usd")))
     picked = st.segmented_control(
         "Scale",
         ["percent", "usd"],
@@ -198,6 +200,27 @@ def scale() -> Literal["percent", "usd"]:
         on_change=lambda: _choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
     )
     return "usd" if picked == "usd" else "percent"
+
+
+def views(names: Sequence[str]) -> Sequence[TabContainer]:
+    """The tabs `names`, of which one is open. ConfigError where the URL asks for another."""
+    _show("pick view", _one_of("view", names))
+
+    # Not Streamlit's own `bind`: it and `write_url` would each write the URL as if the other had not.
+    def choose() -> None:
+        picked = st.session_state["pick view"]
+        _choose(view=None if picked == names[0] else picked)
+        write_url()  # the tabs may stand in a fragment, which runs again alone
+
+    return st.tabs(names, key="pick view", on_change=choose)
+
+
+def _one_of(name: str, allowed: Sequence[str]) -> str:
+    """What is chosen for `name`, by default the first. ConfigError where it is not `allowed`."""
+    chosen = recall().get(name, allowed[0])
+    if chosen not in allowed:
+        raise ConfigError(f"{name}={chosen} in the address is none of {', '.join(allowed)}")
+    return chosen
 
 
 def _on_its_way(outside: dict[str, str]) -> bool:

@@ -104,7 +104,7 @@ def _summary_of_span(lake: Lake, span: picking.Span, held: list[dt.date], chosen
     running = sessions.running(clock.now())
     st.markdown(market.headline(found, running=running is not None and running.date == last, since=first))
     if found:
-        cards.show(found, cards.sessions(held))
+        cards.show(found, cards.sessions([dt.date.fromisoformat(each) for each in sorted(daily["session"].unique())]))
 
 
 def _notes(
@@ -139,7 +139,7 @@ def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scal
     hours = market.hourly(highs, daily, now)
     by_hour = daily["session"].nunique() <= HOURS_SHOWN
     drawn = hours if by_hour else market.per_session(daily)
-    lines, heat, multiples, table = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
+    lines, heat, multiples, table = picking.views(VIEWS)
     if lines.open:
         with lines:
             st.altair_chart(

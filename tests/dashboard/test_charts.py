@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from dashboard import charts, market, wording
+from dashboard import cards, charts, market, wording
 from functions.collector import sessions
 from queries import Settings, open_engine, run
 from tests.dashboard import lakes
@@ -219,17 +219,22 @@ class TestNumbers:
         assert [mover.change for mover in found] == pytest.approx([0.1, -0.05])
         assert found[1].highs == [23.0, 22.0]
         assert market.headline(found, running=False, since=dt.date(2026, 11, 19)) == (
-            "1 of 2 tickers closed above their open of 19 Nov. A led with +10.00 %, "
+            "1 of 2 tickers closed above their first open since 19 Nov 2026. A led with +10.00 %, "
             "B trailed with \N{MINUS SIGN}5.00 %."
         )
         assert market.headline(found[:1], running=True, since=dt.date(2026, 11, 19)) == (
-            "A stands +10.00 % from its open of 19 Nov."
+            "A stands +10.00 % from its first open since 19 Nov 2026."
         )
 
     def test_a_ticker_without_an_open_is_no_mover(self, finished):
         daily = market.with_change(finished.daily.assign(open=float("nan")))
         assert market.movers(daily, finished.hours) == []
         assert market.headline([], running=False) == "No ticker has an open and a last price in this session."
+
+    def test_sessions_of_two_years_are_told_with_their_year(self):
+        dates = [dt.date(2025, 12, 31), dt.date(2026, 1, 2)]
+        assert list(cards.sessions(dates).names.values()) == ["31 Dec 2025", "2 Jan 2026"]
+        assert list(cards.sessions(dates[1:]).names.values()) == ["2 Jan"]
 
     def test_the_first_choice_is_the_watchlist_and_then_the_movers(self):
         daily = pd.DataFrame({"ticker": [*"ABCDE", "META"], "change": [0.01, -0.09, 0.0, 0.05, 0.02, 0.0]})

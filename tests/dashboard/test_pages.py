@@ -268,6 +268,16 @@ class TestChoices:
         assert "Wed 18 Nov 2026, closed" in told(again)
         assert again.multiselect[0].value == ["META", "AMZN"]
 
+    @pytest.mark.parametrize(
+        ("choice", "said"),
+        [
+            ({"view": "Pie"}, "view=Pie in the address is none of Lines, Heat map, Small multiples, Table"),
+            ({"scale": "eur"}, "scale=eur in the address is none of percent, usd"),
+        ],
+    )
+    def test_what_the_url_asks_for_and_there_is_not_is_told(self, app, real, choice, said):
+        assert said in told(app(real, **choice))
+
     def test_a_second_click_that_comes_with_the_url_of_before_keeps_the_first(self, app, real):
         at = app(real, tickers="AMZN,META,NFLX")
         at.multiselect[0].set_value(["META", "NFLX"]).run()
@@ -301,7 +311,7 @@ class TestChoices:
         at = app(real, session="2026-11-16", to="2026-11-20")
         daily = run(open_engine(Settings(lake=real)), "daily", tickers=["META"]).frame
         change = daily["close"].iloc[-1] / daily["open"].iloc[0] - 1
-        assert "tickers closed above their open of 16 Nov." in told(at)
+        assert "tickers closed above their first open since 16 Nov 2026." in told(at)
         assert [metric.label.partition(":")[0] for metric in at.metric] == [
             "Best",
             "Worst",
