@@ -126,7 +126,7 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed")).to_be_visible()
     for ticker in ("AMZN", "BYND", "DDOG"):
         page.get_by_role("button", name=f"Remove {ticker}").click()
-        expect(page.get_by_role("button", name=f"Remove {ticker}")).to_have_count(0)
+        page.wait_for_url(lambda url, ticker=ticker: "tickers=" in url and ticker not in url)
         settled(page)
     page.get_by_role("tab", name="Table").click()
     button = page.get_by_role("button", name="Download CSV")
@@ -135,7 +135,7 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     with page.expect_download() as download:
         button.click()
     left = ["META", "NFLX", "PINS", "SHOP", "SNAP", "TTD", "XYZ"]
-    page.wait_for_url(lambda url: "BYND" not in url and "DDOG" not in url and "view=Table" in url)
+    page.wait_for_url(lambda url: "view=Table" in url)
     assert parse_qs(urlsplit(page.url).query) == {
         "session": ["2026-11-19"],
         "tickers": [",".join(left)],
