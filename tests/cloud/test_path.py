@@ -177,11 +177,9 @@ class TestTheDashboard:
             monkeypatch.setenv(name, value)
         monkeypatch.delenv(clock.VARIABLE, raising=False)
 
-        def opened(page="hourly_highs", **state):
+        def opened(page="hourly_highs", **parameters):
             at = AppTest.from_file(ROOT / "dashboard" / "app.py", default_timeout=60)
-            for name, value in state.items():
-                at.session_state[name] = value
-            at.query_params.update({"session": swept[0].dt})
+            at.query_params.update({"session": swept[0].dt, **parameters})
             at.run()
             if page != "hourly_highs":
                 at.switch_page(f"app_pages/{page}.py").run()
