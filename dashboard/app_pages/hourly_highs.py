@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import cards, charts, clock, header, market, picking, problems, wording
 from dashboard.lake import Lake
 from functions.collector import sessions
+from functions.collector.errors import QueryFailed
 from queries.formats import to_csv
 from queries.runner import EVERY_TICKER
 
@@ -84,7 +85,10 @@ def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
     st.markdown(f"## {wording.day(session.date)}, {state}")
     if mine.empty:
         return
-    highs = lake.ask("hourly_high", span.first, span.last, tuple(sorted(chosen))).frame
+    try:
+        highs = lake.ask("hourly_high", span.first, span.last, tuple(sorted(chosen))).frame
+    except QueryFailed:
+        return  # told below, where the chart would stand
     found = market.movers(mine, highs)
     st.markdown(market.headline(found, running=is_running))
     _notes(daily, mine, session, now, is_running=is_running)
