@@ -17,6 +17,15 @@ NARROWEST = 160
 """Pixels of a card, so that a phone shows two beside each other."""
 
 
+class Figure(NamedTuple):
+    """One figure: its name, its text, what it is of, and its course through the day where it has one."""
+
+    label: str
+    text: str
+    below: str
+    course: Sequence[float] = ()
+
+
 class Slots(NamedTuple):
     """Where a high may lie, the hours of a session or the sessions of a span, and how cards tell it."""
 
@@ -59,11 +68,20 @@ def show(found: Sequence[Mover], slots: Slots) -> None:
         _highs(found, slots)
 
 
-def figures(told: Iterable[tuple[str, str, str]]) -> None:
-    """Figures with their name above and what they are of below."""
+def figures(told: Iterable[Figure]) -> None:
+    """A card for each figure."""
     grid = st.grid(4, min_column_width=NARROWEST)
-    for label, value, below in told:
-        grid.metric(label, value, border=True, delta=below, delta_color="off", delta_arrow="off")
+    for figure in told:
+        grid.metric(
+            figure.label,
+            figure.text,
+            border=True,
+            height="stretch",
+            chart_data=figure.course or None,
+            delta=figure.below,
+            delta_color="off",
+            delta_arrow="off",
+        )
 
 
 def _mover(label: str, mover: Mover, slots: Slots) -> None:

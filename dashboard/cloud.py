@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from dashboard import clock, wording
-from dashboard.cards import NARROWEST
+from dashboard import cards, clock, wording
+from dashboard.cards import Figure
 from functions.collector import sessions
 from queries import Settings
 
@@ -57,16 +57,6 @@ METRICS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of today: its text, and its course through the day."""
-
-    label: str
-    text: str
-    course: list[float]
-    below: str = "today"
-
-
 @dataclass
 class Report:
     """What AWS told, when, and what it did not tell."""
@@ -105,18 +95,7 @@ def show(settings: Settings) -> None:
             icon=":material/cloud_alert:",
         )
         st.caption("The stack's output `readerPolicy` names the policy that this page needs; attach it to who runs it.")
-    grid = st.grid(4, min_column_width=NARROWEST)
-    for figure in report.figures:
-        grid.metric(
-            figure.label,
-            figure.text,
-            border=True,
-            height="stretch",
-            chart_data=figure.course or None,
-            delta=figure.below,
-            delta_color="off",
-            delta_arrow="off",
-        )
+    cards.figures(report.figures)
     ringing = [alarm["Alarm"] for alarm in report.alarms if alarm["State"] == "ALARM"]
     st.header("Alarms", anchor=False)
     if ringing:
@@ -168,14 +147,15 @@ def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.d
             answers.setdefault(result["Id"], []).extend(result["Values"])
     for number, metric in enumerate(METRICS):
         values = answers.get(f"m{number}", [])
-        report.figures.append(Figure(metric.label, metric.show(metric.fold(values)) if values else "no data", values))
+        text = metric.show(metric.fold(values)) if values else "no data"
+        report.figures.append(Figure(metric.label, text, "today", values))
     scanned = sum(answers.get("scanned", []))
     report.figures.append(
         Figure(
             "Athena scanned",
             wording.size(scanned),
-            answers.get("scanned", []),
             f"{scanned / 1e12 * USD_PER_TERABYTE:.4f} USD today",
+            answers.get("scanned", []),
         )
     )
 

@@ -58,10 +58,10 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     expected, present = int(coverage["expected"].sum()), int(coverage["present"].sum())
     cards.figures(
         (
-            ("Bars there", f"{present / expected:.2%}".replace("%", " %"), f"{present:,} of {expected:,}"),
-            ("Complete", f"{complete:,}", f"of {len(coverage):,} ticker sessions"),
-            ("Partial", f"{(faulty['present'] > 0).sum():,}", "some bars missing"),
-            ("Missing", f"{(faulty['present'] == 0).sum():,}", "no bar at all"),
+            cards.Figure("Bars there", f"{present / expected:.2%}".replace("%", " %"), f"{present:,} of {expected:,}"),
+            cards.Figure("Complete", f"{complete:,}", f"of {len(coverage):,} ticker sessions"),
+            cards.Figure("Partial", f"{(faulty['present'] > 0).sum():,}", "some bars missing"),
+            cards.Figure("Missing", f"{(faulty['present'] == 0).sum():,}", "no bar at all"),
         )
     )
     # One bar size a cell: the finest that the ticker has that day.

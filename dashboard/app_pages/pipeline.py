@@ -37,10 +37,10 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
     records = int(files["records"].sum())
     cards.figures(
         (
-            ("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
-            ("Tickers", f"{len(tickers):,}", wording.listing(tickers["ticker"].tolist(), 3)),
-            ("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
-            ("Size", wording.size(int(files["bytes"].sum())), f"in {wording.count(len(files), 'file')}"),
+            cards.Figure("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
+            cards.Figure("Tickers", f"{len(tickers):,}", wording.listing(tickers["ticker"].tolist(), 3)),
+            cards.Figure("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
+            cards.Figure("Size", wording.size(int(files["bytes"].sum())), f"in {wording.count(len(files), 'file')}"),
         )
     )
     st.header("Last runs", anchor=False)

@@ -126,6 +126,7 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed")).to_be_visible()
     for ticker in ("AMZN", "BYND", "DDOG"):
         page.get_by_role("button", name=f"Remove {ticker}").click()
+        expect(page.get_by_role("button", name=f"Remove {ticker}")).to_have_count(0)
         page.wait_for_url(lambda url, ticker=ticker: "tickers=" in url and ticker not in url)
         settled(page)
     page.get_by_role("tab", name="Table").click()

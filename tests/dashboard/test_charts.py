@@ -197,6 +197,7 @@ class TestNumbers:
         found = market.movers(finished.daily, finished.hours)
         assert [found[0].ticker, found[-1].ticker] == ["NFLX", "OKTA"]
         assert found[0].high == max(found[0].highs)
+        assert len(found) == 11
         assert {mover.high_slot for mover in found} <= set(wording.HOURS)
 
     def test_several_sessions_count_from_the_first_open_to_the_last_price(self):
