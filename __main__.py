@@ -4,10 +4,10 @@ import datetime as dt
 
 import pulumi
 
-from functions.collector.errors import TickerlakeError
-from functions.collector.sessions import exchange_date
 from infra import config, packaging
 from infra.stack import Stack
+from tickerlake.errors import TickerlakeError
+from tickerlake.exchange import exchange_date
 
 try:
     settings = config.load()

@@ -38,7 +38,7 @@ def show() -> None:
     )
     loading = _load_vega()
     from dashboard import header, problems  # noqa: PLC0415  `_warm` has begun with it
-    from functions.collector.errors import TickerlakeError  # noqa: PLC0415
+    from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
     lake = problems.current_lake()
     place = header.show(lake, page.title)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import wording
-from functions.collector.sessions import EXCHANGE_TIME, Session
+from tickerlake.exchange import EXCHANGE_TIME, Session
 
 Scale = Literal["percent", "usd"]
 Mark = Literal["bar", "line", "point", "rect", "rule", "text"]

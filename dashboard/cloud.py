@@ -16,8 +16,8 @@ import streamlit as st
 
 from dashboard import cards, clock, wording
 from dashboard.cards import Figure
-from functions.collector import sessions
-from queries import Settings
+from tickerlake import exchange
+from tickerlake.query import Settings
 
 USD_PER_TERABYTE = 5.0
 """https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ a little)"""
@@ -129,7 +129,7 @@ def _report(settings: Settings) -> Report:
 
 
 def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:
-    midnight = dt.datetime.combine(sessions.exchange_date(now), dt.time(), sessions.EXCHANGE_TIME)
+    midnight = dt.datetime.combine(exchange.exchange_date(now), dt.time(), exchange.EXCHANGE_TIME)
     # Athena counts by the query's type and state as well, so the workgroup alone names no metric.
     found = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
     answers: dict[str, list[float]] = {}

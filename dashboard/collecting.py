@@ -17,12 +17,12 @@ import streamlit as st
 
 from dashboard import clock, wording
 from dashboard.lake import Lake, current
-from functions.collector import sessions, symbols
-from functions.collector.collect import SessionReport, collect, refuse_too_old
-from functions.collector.errors import ConfigError, NotAsked, TickerlakeError
-from functions.collector.sessions import Session
-from functions.collector.sinks.parquet import ParquetSink, sources_held
-from functions.collector.sources import Source
+from tickerlake import exchange, symbols, watchlist
+from tickerlake.collect import SessionReport, collect, refuse_too_old
+from tickerlake.errors import ConfigError, NotAsked, TickerlakeError
+from tickerlake.exchange import Session
+from tickerlake.lake.parquet import ParquetSink, sources_held
+from tickerlake.sources import Source
 
 BAR_MINUTES = 5
 REAL_LAKE = Path("lake")
@@ -68,7 +68,7 @@ class Desk:
 
 def open_source() -> Source:
     """The source to collect from. Imported when it is asked: yfinance takes a second to load."""
-    from functions.collector.sources.yahoo import YahooSource  # noqa: PLC0415
+    from tickerlake.sources.yahoo import YahooSource  # noqa: PLC0415
 
     return YahooSource()
 
@@ -93,13 +93,13 @@ def control(lake: Lake) -> None:
         now = clock.now()
         st.markdown("Ask Yahoo for bars of 5 minutes.")
         what = st.radio("Which sessions", list(_choices(now)), key="collect what")
-        first = last = sessions.last_finished(now).date
+        first = last = exchange.last_finished(now).date
         if what == "A range":
             picked = st.date_input(
                 "From and to",
-                (sessions.exchange_date(now) - dt.timedelta(days=7), sessions.exchange_date(now)),
-                min_value=sessions.exchange_date(now) - dt.timedelta(days=58),
-                max_value=sessions.exchange_date(now),
+                (exchange.exchange_date(now) - dt.timedelta(days=7), exchange.exchange_date(now)),
+                min_value=exchange.exchange_date(now) - dt.timedelta(days=58),
+                max_value=exchange.exchange_date(now),
                 key="collect range",
                 help="Yahoo serves bars of 5 minutes for about 60 days.",
             )
@@ -222,10 +222,10 @@ def _report(job: Job, lake: Lake) -> None:
     failures = Counter(failure.reason for failure in failed)
     unasked = sorted({failure.ticker for failure in failed if failure.reason == NotAsked.reason})
     was_stopped = job.stopped_by_person and bool(unasked)
-    aside = sum(report.set_aside.total() for report in job.reports)
+    rejected = sum(report.rejected.total() for report in job.reports)
     parts = [f"{wording.count(stored, 'new bar')} of {wording.count(tickers, 'ticker')}, {_days(job.wanted)}"]
-    if aside:
-        parts.append(f"{wording.count(aside, 'record')} set aside")
+    if rejected:
+        parts.append(f"{wording.count(rejected, 'record')} rejected")
     if was_stopped:
         parts.append(f"stopped before {wording.listing(unasked)} had been asked; what had come is stored")
     elif failures:
@@ -257,20 +257,20 @@ def _dismiss(job: Job) -> None:
 
 
 def _choices(now: dt.datetime) -> Sequence[str]:
-    running = sessions.running(now)
+    running = exchange.running(now)
     return [*(["Today so far"] if running else []), "The last finished session", "A range"]
 
 
 def _wanted(what: str, first: dt.date, last: dt.date, now: dt.datetime) -> list[Session]:
     """The sessions asked for. ConfigError where the range holds none that has opened."""
-    if what == "Today so far" and (running := sessions.running(now)):
+    if what == "Today so far" and (running := exchange.running(now)):
         return [running]
     if what == "A range":
-        wanted = [session for session in sessions.sessions_between(first, last) if session.open < now]
+        wanted = [session for session in exchange.sessions_between(first, last) if session.open < now]
         if not wanted:
             raise ConfigError(f"no session has opened between {first} and {last}; choose other days")
         return wanted
-    return [sessions.last_finished(now)]
+    return [exchange.last_finished(now)]
 
 
 def _known(lake: Lake) -> Sequence[str]:
@@ -278,8 +278,8 @@ def _known(lake: Lake) -> Sequence[str]:
     try:
         held = lake.ask("tickers").frame["ticker"].tolist()
     except TickerlakeError:  # the page tells it
-        return symbols.WATCHLIST
-    return held if len(held) <= 40 else symbols.WATCHLIST
+        return watchlist.DEFAULT
+    return held if len(held) <= 40 else watchlist.DEFAULT
 
 
 def _days(wanted: list[Session]) -> str:

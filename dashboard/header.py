@@ -11,8 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import charts, clock, collecting, market, problems, wording
 from dashboard.lake import Lake
-from functions.collector import sessions
-from functions.collector.errors import LakeEmpty, TickerlakeError
+from tickerlake import exchange
+from tickerlake.errors import LakeEmpty, TickerlakeError
 
 SOURCES = {"yahoo": "Yahoo Finance", "recorded": "recorded earlier", "simulated": "a random generator"}
 REFRESH = dt.timedelta(seconds=20)
@@ -53,7 +53,7 @@ def provenance(lake: Lake, place: DeltaGenerator) -> None:
     past needs it.
     """
     with place:
-        problems.live(_provenance, REFRESH if sessions.running(clock.now()) else AGING)(lake)
+        problems.live(_provenance, REFRESH if exchange.running(clock.now()) else AGING)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
@@ -69,7 +69,7 @@ def palette() -> charts.Palette:
 def refresh_interval(dates: list[dt.date]) -> dt.timedelta | None:
     """How often to look for new bars: only where a session that is running now is on the page."""
     now = clock.now()
-    return REFRESH if sessions.exchange_date(now) in dates and sessions.running(now) else None
+    return REFRESH if exchange.exchange_date(now) in dates and exchange.running(now) else None
 
 
 def _provenance(lake: Lake) -> None:
@@ -114,6 +114,6 @@ def _market_badge() -> None:
     st.badge(
         wording.market(now),
         icon=":material/storefront:",
-        color="green" if sessions.running(now) else "gray",
+        color="green" if exchange.running(now) else "gray",
         help="XNYS, the New York Stock Exchange",
     )

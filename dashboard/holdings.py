@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard import wording
-from functions.collector.errors import QueryFailed
+from tickerlake.errors import QueryFailed
 
 _COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
 
@@ -24,7 +24,7 @@ def read(files: list[Path]) -> pd.DataFrame:
 
 
 def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
-    """One row for each time of collection, the latest first: what it stored and what it set aside."""
+    """One row for each time of collection, the latest first: what it stored and what it rejected."""
     counts: Counter[dt.datetime] = Counter()
     for path in rejected:
         if moment := _collected(path.name):
@@ -36,12 +36,12 @@ def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
             "span": " to ".join(sorted({*group["session"].iloc[:1], *group["session"].iloc[-1:]})),
             "records": int(group["records"].sum()),
             "size": wording.size(int(group["bytes"].sum())),
-            "set_aside": counts[moment],
+            "rejected": counts[moment],
         }
         for moment in sorted(set(files["collected"].dropna()) | set(counts))
         for group in [files[files["collected"] == moment]]
     ]
-    return pd.DataFrame(rows[::-1], columns=["collected", "sessions", "span", "records", "size", "set_aside"])
+    return pd.DataFrame(rows[::-1], columns=["collected", "sessions", "span", "records", "size", "rejected"])
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -18,10 +18,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import clock
-from functions.collector.errors import TickerlakeError
-from functions.collector.sessions import sessions_between
-from queries import Engine, Settings, open_engine, run
-from queries.runner import EVERY_TICKER
+from tickerlake.errors import TickerlakeError
+from tickerlake.exchange import sessions_between
+from tickerlake.query import Engine, Settings, open_engine, run
+from tickerlake.query.runner import EVERY_TICKER
 
 ANSWERS_KEPT = 128
 _CLOUD_REFRESH = dt.timedelta(minutes=5)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from dashboard import wording
-from functions.collector import sessions
-from functions.collector.sessions import EXCHANGE_TIME, Session
-from functions.collector.symbols import WATCHLIST
+from tickerlake import exchange
+from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 SHOWN_AT_FIRST = 12
 """Tickers on the page before anybody has chosen: as many as lines can be told apart."""
@@ -139,14 +139,14 @@ def incomplete(daily: pd.DataFrame, session: Session, now: dt.datetime) -> list[
 
 def behind(newest: dt.date, now: dt.datetime) -> int:
     """How many sessions have closed since the newest one held."""
-    last = sessions.last_finished(now).date
-    return len(sessions.sessions_between(newest, last)) - 1 if newest < last else 0
+    last = exchange.last_finished(now).date
+    return len(exchange.sessions_between(newest, last)) - 1 if newest < last else 0
 
 
 def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
     """Which of the hours are still running: those of the session that runs, after the end of a ticker's last bar."""
-    is_shown = sessions.exchange_date(now).isoformat() in set(hours["session"])
-    running = sessions.running(now) if is_shown else None
+    is_shown = exchange.exchange_date(now).isoformat() in set(hours["session"])
+    running = exchange.running(now) if is_shown else None
     if running is None:
         return False
     today = daily[daily["session"] == running.dt].set_index("ticker")

@@ -21,8 +21,8 @@ import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from dashboard import wording
-from functions.collector.errors import ConfigError
-from functions.collector.symbols import parse_tickers
+from tickerlake.errors import ConfigError
+from tickerlake.symbols import parse_tickers
 
 _URL_ARRIVES_WITHIN = 3.0
 PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view")

@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard import collecting, lake, picking, wording
-from functions.collector import sessions
-from functions.collector.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
+from tickerlake import exchange
+from tickerlake.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 
 
 def live(part: Callable[..., None], every: dt.timedelta | None) -> Callable[..., None]:
@@ -35,7 +35,7 @@ def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
             st.info(str(error), icon=":material/water_loss:")
             st.markdown(
                 "Collect the last session with the button **Collect** above, or in a terminal with "
-                "`python -m functions.collector collect`. To look around first, `--source simulated` invents one."
+                "`tickerlake collect`. To look around first, `--source simulated` invents one."
                 if collecting.offered()
                 else "The collector has delivered nothing yet: look at **Pipeline** for its last runs."
             )
@@ -50,7 +50,7 @@ def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
             st.error(str(error), icon=":material/key_off:")
             st.markdown(
                 "Put that right and load the page again; a changed setting takes a new start of the dashboard. "
-                "All settings: `python -m queries --settings`."
+                "All settings: `tickerlake query --settings`."
             )
         case ConfigError():
             st.header("That cannot be shown", anchor=False)
@@ -70,7 +70,7 @@ def tell_no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> Non
         min((d for d in held if d > date), default=None),
     ]
     there = wording.listing([wording.day(d) for d in nearest if d])
-    session = next(iter(sessions.sessions_between(date, date)), None)
+    session = next(iter(exchange.sessions_between(date, date)), None)
     if session is None:
         why = "a weekend" if date.weekday() >= 5 else "a holiday of the exchange"
         st.info(f"No session on {date:%A}, {wording.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")
@@ -93,7 +93,7 @@ def tell_settings(error: ConfigError) -> None:
     st.header("The settings cannot be used", anchor=False)
     st.error(str(error), icon=":material/settings_alert:")
     st.markdown(
-        "Change the environment variable and start the dashboard again. All settings: `python -m queries --settings`."
+        "Change the environment variable and start the dashboard again. All settings: `tickerlake query --settings`."
     )
 
 

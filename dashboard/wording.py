@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from functions.collector import sessions
-from functions.collector.sessions import EXCHANGE_TIME, Session
+from tickerlake import exchange
+from tickerlake.exchange import EXCHANGE_TIME, Session
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 HOURS = range(9, 16)
@@ -104,16 +104,16 @@ def size(byte_count: float) -> str:
 
 def market(now: dt.datetime) -> str:
     """What the exchange is doing: `Open until 16:00 EST`, `Closed, opens Mon 23 Nov 09:30 EST`."""
-    open_session = sessions.running(now)
+    open_session = exchange.running(now)
     if open_session:
         return f"Open until {clock_time(open_session.close)}{' (early close)' if open_session.early_close else ''}"
     following = next_session(now)
     when = following.open.astimezone(EXCHANGE_TIME)
-    today = "today" if when.date() == sessions.exchange_date(now) else f"{when:%a} {short_day(when.date())}"
+    today = "today" if when.date() == exchange.exchange_date(now) else f"{when:%a} {short_day(when.date())}"
     return f"Closed, opens {today} {clock_time(following.open)}"
 
 
 def next_session(now: dt.datetime) -> Session:
     """The first session that opens after `now`."""
-    today = sessions.exchange_date(now)
-    return next(s for s in sessions.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)
+    today = exchange.exchange_date(now)
+    return next(s for s in exchange.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)

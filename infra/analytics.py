@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import athena, glue, iam, s3
 
-import queries.catalog
-from functions.collector.sessions import sessions_between
+import tickerlake.query.catalog
 from infra.access import Place, allow, document
 from infra.lake import BARS_PREFIX
+from tickerlake.exchange import sessions_between
 
 _MEGABYTE = 1_000_000
 DAYS = 7
@@ -67,11 +67,11 @@ class Analytics(pulumi.ComponentResource):
             force_destroy=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        for query in queries.catalog.names():
+        for query in tickerlake.query.catalog.names():
             athena.NamedQuery(
                 f"{name}-{query.replace('_', '-')}",
                 name=query,
-                description=queries.catalog.load(query).purpose,
+                description=tickerlake.query.catalog.load(query).purpose,
                 database=args.database.name,
                 workgroup=self.workgroup.id,
                 query=console_sql(query, args.today),
@@ -145,7 +145,7 @@ def console_sql(name: str, today: dt.date) -> str:
     Its days are counted by SQL when it runs, so that a deployment does not change it. Only the exchange's calendar,
     of which SQL knows nothing, is written out: the quarter of `today` with the one before and the one after.
     """
-    query = queries.catalog.load(name)
+    query = tickerlake.query.catalog.load(name)
     # The inner CAST is for DuckDB, where a day less a week is a timestamp.
     first = f"CAST(CAST(current_date - INTERVAL '{DAYS}' DAY AS date) AS varchar)"
     last = "CAST(current_date AS varchar)"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import glue, s3
 
-from functions.collector.bars import COLUMNS, PARTITION
 from infra.access import Place, allow, service_role
 from infra.lake import BARS_PREFIX
+from tickerlake.record import COLUMNS, PARTITION
 
 TABLE = "bars"
 # Glue knows UTC only. 15:15 is after the open and 22:15 after the sweep in New York's summer and winter alike.

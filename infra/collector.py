@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, kinesis, lambda_, s3, scheduler, sqs
 
-from functions.collector.sessions import EXCHANGE_TIME
 from infra.access import Place, allow, service_role
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
 from infra.lake import CODE_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
+from tickerlake.exchange import EXCHANGE_TIME
 
 HANDLER = f"{HANDLER_MODULE}.handler"
 RUNTIME = "python3.13"

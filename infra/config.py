@@ -17,9 +17,10 @@ from typing import Any
 import pulumi
 from pulumi.runtime.config import CONFIG
 
-from functions.collector.bars import BAR_MINUTES
-from functions.collector.errors import ConfigError
-from functions.collector.symbols import SYMBOL, WATCHLIST
+from tickerlake.errors import ConfigError
+from tickerlake.record import BAR_MINUTES
+from tickerlake.symbols import SYMBOL
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 PROJECT = "tickerlake"
 

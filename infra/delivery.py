@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, glue, kinesis, s3
 
-from functions.collector.bars import PARTITION
 from infra.access import Place, allow, service_role
 from infra.lake import BARS_PREFIX, ERRORS_PREFIX
+from tickerlake.record import PARTITION
 
 # Both limits of https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
 BUFFER_MIB = 64

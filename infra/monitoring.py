@@ -290,10 +290,10 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
             ],
         ),
         (
-            "Records set aside, tickers failed",
+            "Rejected records, tickers failed",
             "Sum",
             [
-                [METRICS_NAMESPACE, "RecordsSetAside", *collector],
+                [METRICS_NAMESPACE, "RecordsRejected", *collector],
                 [METRICS_NAMESPACE, "TickersFailed", *collector],
                 ["AWS/Firehose", "FailedConversion.Records", *firehose],
             ],

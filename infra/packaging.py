@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from functions.collector.errors import TickerlakeError
+from tickerlake.errors import TickerlakeError
 
 Platform = Literal["lambda", "host"]
 
@@ -127,12 +127,11 @@ def _sources() -> dict[str, Path]:
 
 def _imported(path: Path) -> Iterator[str]:
     """What the module at `path` imports of this project; of `from package import name`, the package and the name."""
-    package = HANDLER_MODULE.split(".", maxsplit=1)[0]
     for node in ast.walk(ast.parse(path.read_bytes())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
             names = [str(node.module), *(f"{node.module}.{name}" for name in names)]
-        yield from (name for name in names if name.split(".")[0] == package)
+        yield from (name for name in names if name.split(".")[0] in ("functions", "tickerlake"))
 
 
 def _needed(name: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from functions.collector.errors import ConfigError
+from tickerlake.errors import ConfigError
 
 OUTPUT = "tickerlake"
 """The stack output that names what was deployed."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from functions.collector.__main__ import cli as collector
-from functions.collector.console import EXIT_CODES
-from queries import SETTINGS, load, names
+from tickerlake.cli import cli
+from tickerlake.cli.console import EXIT_CODES
+from tickerlake.query import SETTINGS, load, names
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -64,11 +64,9 @@ def rendered(text: str) -> str:
 
 def _commands() -> list[list[str]]:
     rows = []
-    for name, command in collector.commands.items():
-        rows.append([f"`python -m functions.collector {name}{_usage(command)}`", command.get_short_help_str(200)])
-    from queries.__main__ import cli as queries
-
-    rows.append([f"`python -m queries{_usage(queries)}`", queries.get_short_help_str(200)])
+    for name in cli.list_commands(click.Context(cli)):
+        command = cli.get_command(click.Context(cli), name)
+        rows.append([f"`tickerlake {name}{_usage(command)}`", command.get_short_help_str(200)])
     return rows
 
 

@@ -5,10 +5,9 @@ import shlex
 
 import pytest
 
-from functions.collector.__main__ import cli as collector
-from functions.collector.console import run_command
-from queries.__main__ import cli as queries
 from tests.readme import README, ROOT, blocks, make_targets, rendered
+from tickerlake.cli import cli
+from tickerlake.cli.console import run_command
 
 TEXT = README.read_text(encoding="utf-8")
 
@@ -33,7 +32,7 @@ def test_the_two_commands_of_the_set_up_are_the_first_ones_shown():
 def test_every_option_that_the_text_names_is_one_that_a_command_has():
     options = {
         name
-        for command in (*collector.commands.values(), queries)
+        for command in (cli.get_command(None, name) for name in cli.list_commands(None))
         for parameter in command.params
         for name in parameter.opts
     }
@@ -43,12 +42,12 @@ def test_every_option_that_the_text_names_is_one_that_a_command_has():
 
 def test_every_command_that_is_shown_with_its_output_gives_such_output(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_command(collector, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"])
+    run_command(cli, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"])
     capsys.readouterr()
-    shown_runs = re.findall(r"^\$ (python -m queries.+?)(?=\n\n|\n```)", TEXT, re.MULTILINE | re.DOTALL)
+    shown_runs = re.findall(r"^\$ (tickerlake query.+?)(?=\n\n|\n```)", TEXT, re.MULTILINE | re.DOTALL)
     assert shown_runs
     for line, *output in map(str.splitlines, shown_runs):
-        code = run_command(queries, shlex.split(line)[3:])
+        code = run_command(cli, shlex.split(line)[1:])
         printed = capsys.readouterr().out.splitlines()
         assert code == 0
         shown = [row for row in output if row != "…"]
@@ -70,7 +69,7 @@ def test_its_costs_are_those_of_the_page_with_the_arithmetic():
 def test_every_failure_of_the_troubleshooting_table_is_one_the_code_can_tell():
     sources = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("functions", "queries", "dashboard")
+        for folder in ("tickerlake", "functions", "dashboard")
         for path in (ROOT / folder).rglob("*.py")
     ) + (ROOT / "Makefile").read_text(encoding="utf-8")
     table = TEXT.split("## Troubleshooting")[1].split("\n## ")[0]

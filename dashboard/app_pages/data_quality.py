@@ -1,4 +1,4 @@
-"""Data quality: what is there and what is missing, what was set aside, what changed, how old it is."""
+"""Data quality: what is there and what is missing, what was rejected, what changed, how old it is."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import aside, cards, charts, clock, header, problems, wording
+from dashboard import cards, charts, clock, header, problems, rejected, wording
 from dashboard.lake import Lake
-from functions.collector import sessions
+from tickerlake import exchange
 
 WINDOWS = (5, 10, 20, 60)
 ROWS_SHOWN = 40
@@ -36,20 +36,20 @@ def page() -> None:
     with left:
         _restatements(lake, span)
     with right:
-        _set_aside(lake)
+        _rejected(lake)
     _sources(held)
 
 
 def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
     """The last `count` sessions of the exchange up to the newest held, none before the oldest held."""
-    back = sessions.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
+    back = exchange.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
     return back[-min(count, len(back))].date, dates[0]
 
 
 def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> None:
     now = clock.now()
     first, last = span
-    early = {session.dt for session in sessions.sessions_between(first, last) if session.early_close}
+    early = {session.dt for session in exchange.sessions_between(first, last) if session.early_close}
     coverage = lake.ask("coverage", first, last, now=lake.counted_until(last, now)).frame
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
     coverage = coverage.assign(state=charts.states(coverage))
@@ -164,8 +164,8 @@ def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
     )
 
 
-def _set_aside(lake: Lake) -> None:
-    st.header("Set aside", anchor=False)
+def _rejected(lake: Lake) -> None:
+    st.header("Rejected", anchor=False)
     st.caption("Records that broke a rule. They are kept as they came, and never counted.")
     if not lake.is_local:
         st.info(
@@ -174,9 +174,9 @@ def _set_aside(lake: Lake) -> None:
             icon=":material/cloud:",
         )
         return
-    by_rule, records = aside.read(lake.files("rejected"))
+    by_rule, records = rejected.read(lake.files("rejected"))
     if by_rule.empty:
-        st.success("No record was set aside.", icon=":material/check_circle:")
+        st.success("No record was rejected.", icon=":material/check_circle:")
         return
     st.dataframe(
         by_rule,
@@ -187,10 +187,12 @@ def _set_aside(lake: Lake) -> None:
             "source": "Source",
             "records": st.column_config.NumberColumn("Records", format="localized"),
         },
-        alt="Records set aside, by rule",
+        alt="Rejected records, by rule",
     )
-    with st.expander(f"The latest {min(int(by_rule['records'].sum()), aside.SHOWN)} of them", icon=":material/search:"):
-        st.dataframe(records, hide_index=True, alt="Records set aside, as they came")
+    with st.expander(
+        f"The latest {min(int(by_rule['records'].sum()), rejected.SHOWN)} of them", icon=":material/search:"
+    ):
+        st.dataframe(records, hide_index=True, alt="Rejected records, as they came")
 
 
 def _sources(held: pd.DataFrame) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 
 from dashboard import cards, charts, clock, header, market, picking, problems, wording
 from dashboard.lake import Lake
-from functions.collector import sessions
-from functions.collector.errors import QueryFailed
-from queries.formats import to_csv
-from queries.runner import EVERY_TICKER
+from tickerlake import exchange
+from tickerlake.errors import QueryFailed
+from tickerlake.query.formats import to_csv
+from tickerlake.query.runner import EVERY_TICKER
 
 # Sessions up to which a span is drawn by the hour, and beyond which by the day.
 HOURS_SHOWN = 10
@@ -77,7 +77,7 @@ def _daily(lake: Lake, span: picking.Span, tickers: tuple[str, ...] = (EVERY_TIC
 def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
     """What happened, in a sentence and four cards."""
     now = clock.now()
-    session = sessions.session_on(span.first)
+    session = exchange.session_on(span.first)
     daily = _daily(lake, span)
     mine = daily[daily["ticker"].isin(chosen)]
     is_running = session.open <= now < session.close
@@ -105,14 +105,14 @@ def _summary_of_span(lake: Lake, span: picking.Span, held: list[dt.date], chosen
         return
     daily = _daily(lake, span, tuple(sorted(chosen)))
     found = market.movers(market.over_span(daily), daily, by="session")
-    running = sessions.running(clock.now())
+    running = exchange.running(clock.now())
     st.markdown(market.headline(found, running=running is not None and running.date == last, since=first))
     if found:
         cards.show(found, cards.sessions([dt.date.fromisoformat(each) for each in sorted(daily["session"].unique())]))
 
 
 def _notes(
-    daily: pd.DataFrame, mine: pd.DataFrame, session: sessions.Session, now: dt.datetime, *, is_running: bool
+    daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, now: dt.datetime, *, is_running: bool
 ) -> None:
     """What to know before reading the numbers: a running hour, holes, tickers left out."""
     if is_running:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import cards, charts, clock, cloud, header, holdings, problems, wording
 from dashboard.lake import Lake
-from queries import SETTINGS
+from tickerlake.query import SETTINGS
 
 RUNS_SHOWN = 50
 
@@ -57,7 +57,7 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
             "span": "From and to",
             "records": st.column_config.NumberColumn("Records", format="localized"),
             "size": "Size",
-            "set_aside": st.column_config.NumberColumn("Set aside", format="localized"),
+            "rejected": st.column_config.NumberColumn("Rejected", format="localized"),
         },
         alt="The last runs that stored something",
     )

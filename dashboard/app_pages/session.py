@@ -9,8 +9,8 @@ import streamlit as st
 
 from dashboard import charts, clock, header, market, picking, problems, wording
 from dashboard.lake import Lake
-from functions.collector import sessions
-from queries.formats import to_csv
+from tickerlake import exchange
+from tickerlake.query.formats import to_csv
 
 
 def page() -> None:
@@ -32,11 +32,11 @@ def page() -> None:
     picking.write_url()
     with right:
         problems.live(_board, header.refresh_interval([date]))(
-            lake, sessions.session_on(date), ticker, simulated=header.is_simulated(held)
+            lake, exchange.session_on(date), ticker, simulated=header.is_simulated(held)
         )
 
 
-def _board(lake: Lake, session: sessions.Session, ticker: str, *, simulated: bool) -> None:
+def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: bool) -> None:
     """Figures, candles, volume and the bars as a table."""
     now = clock.now()
     palette = header.palette()
@@ -94,7 +94,7 @@ def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
             st.metric(label, value, delta, delta_description=description, width="content")
 
 
-def _gaps(lake: Lake, session: sessions.Session, ticker: str, now: dt.datetime) -> None:
+def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) -> None:
     coverage = lake.ask("coverage", session.date, session.date, (ticker,), lake.counted_until(session.date, now)).frame
     missing = coverage[coverage["missing"] > 0]
     for row in missing.to_dict("records"):
@@ -104,7 +104,7 @@ def _gaps(lake: Lake, session: sessions.Session, ticker: str, now: dt.datetime) 
         )
 
 
-def _table(bars: pd.DataFrame, ticker: str, session: sessions.Session) -> None:
+def _table(bars: pd.DataFrame, ticker: str, session: exchange.Session) -> None:
     st.dataframe(
         bars.assign(
             ts=bars["ts"].dt.strftime("%H:%M %Z"), collected_at=bars["collected_at"].dt.strftime("%Y-%m-%d %H:%M %Z")

@@ -34,15 +34,15 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.collector import sessions, symbols
-from functions.collector.collect import SessionReport, collect, refuse_too_old
-from functions.collector.errors import ConfigError, NoData, TickerlakeError, Unavailable
-from functions.collector.sessions import Session
 from functions.collector.settings import Settings
-from functions.collector.sinks import Sink
-from functions.collector.sinks.firehose import FirehoseSink, open_firehose
-from functions.collector.sources import Source
-from functions.collector.sources.yahoo import YahooSource
+from tickerlake import exchange, symbols
+from tickerlake.collect import SessionReport, collect, refuse_too_old
+from tickerlake.errors import ConfigError, NoData, TickerlakeError, Unavailable
+from tickerlake.exchange import Session
+from tickerlake.lake import Sink
+from tickerlake.lake.firehose import FirehoseSink, open_firehose
+from tickerlake.sources import Source
+from tickerlake.sources.yahoo import YahooSource
 
 LAST = "last"
 """Instead of a date: the last finished session."""
@@ -56,7 +56,7 @@ _ALLOWED = (
     '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for several, each with "tickers": ["META", …] to narrow it'
 )
 _NAMED = 10
-# The bar that is still running comes with every answer and is set aside each time: nothing to count as a fault.
+# The bar that is still running comes with every answer and is rejected each time: nothing to count as a fault.
 _NO_FAULT = "unfinished"
 
 logger = Logger(service=_SERVICE)
@@ -186,11 +186,11 @@ def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
     """The sessions that `event` asks for at `now`, none where there is nothing to ask; ConfigError for others."""
     if event.looks_back:
         return _last_bars(settings, now)
-    finished = sessions.last_finished(now)
+    finished = exchange.last_finished(now)
     if event.first is None:
         return Window([finished])
     last = event.last or max(finished.date, event.first)
-    wanted = sessions.sessions_between(event.first, last) or [sessions.session_on(event.first)]
+    wanted = exchange.sessions_between(event.first, last) or [exchange.session_on(event.first)]
     if wanted[-1].open > now:
         raise ConfigError(f"{wanted[-1].date} has not opened yet; the last finished session is {finished.date}")
     return Window(wanted)
@@ -198,7 +198,7 @@ def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
 
 def _last_bars(settings: Settings, now: dt.datetime) -> Window:
     """The bars that ended within the look-back, of the session that is running or has just closed."""
-    session = sessions.running(now) or sessions.last_finished(now)
+    session = exchange.running(now) or exchange.last_finished(now)
     starts = session.bar_starts(settings.bar_minutes, until=now)
     ends = pd.Series(starts + pd.Timedelta(minutes=settings.bar_minutes)).clip(upper=pd.Timestamp(session.close))
     recent = starts[ends >= now - dt.timedelta(minutes=settings.look_back_minutes)]
@@ -208,7 +208,7 @@ def _last_bars(settings: Settings, now: dt.datetime) -> Window:
 def _report(
     window: Window, tickers: Sequence[str], settings: Settings, reports: Sequence[SessionReport]
 ) -> dict[str, Any]:
-    set_aside = sum((report.set_aside for report in reports), Counter[str]())
+    rejected = sum((report.rejected for report in reports), Counter[str]())
     failures = [failure for report in reports for failure in report.failures]
     return {
         "requested": {
@@ -218,7 +218,7 @@ def _report(
             "bar_minutes": settings.bar_minutes,
         },
         "delivered": sum(report.stored for report in reports),
-        "set_aside": dict(set_aside),
+        "rejected": dict(rejected),
         "failed": len({failure.ticker for failure in failures}),
         # One message a reason: with a long watchlist and many sessions, all of them would not fit into an answer.
         "messages": {failure.reason: failure.message for failure in reversed(failures)},
@@ -227,7 +227,7 @@ def _report(
                 "session": report.session.dt,
                 "bars": report.bars,
                 "delivered": report.stored,
-                "set_aside": dict(report.set_aside),
+                "rejected": dict(report.rejected),
                 "failed": {failure.ticker: failure.reason for failure in report.failures},
             }
             for report in reports
@@ -256,8 +256,8 @@ def _raise_failures(reports: Sequence[SessionReport], report: dict[str, Any]) ->
 
 
 def _count(report: dict[str, Any]) -> None:
-    faults = sum(count for rule, count in report["set_aside"].items() if rule != _NO_FAULT)
-    metrics.add_metric("RecordsSetAside", MetricUnit.Count, faults)
+    faults = sum(count for rule, count in report["rejected"].items() if rule != _NO_FAULT)
+    metrics.add_metric("RecordsRejected", MetricUnit.Count, faults)
     metrics.add_metric("TickersFailed", MetricUnit.Count, report["failed"])
 
 

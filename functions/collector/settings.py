@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from functions.collector import bars, symbols
-from functions.collector.errors import ConfigError
+from tickerlake import symbols, watchlist
+from tickerlake.errors import ConfigError
+from tickerlake.record import BAR_MINUTES
 
 LOOK_BACK_MINUTES = 30
 LONGEST_LOOK_BACK_MINUTES = 24 * 60
@@ -19,7 +20,7 @@ class Settings:
 
     stream: str
     """Name of the Firehose stream."""
-    tickers: tuple[str, ...] = symbols.WATCHLIST
+    tickers: tuple[str, ...] = watchlist.DEFAULT
     """What is collected when an event names no tickers."""
     bar_minutes: int = 5
     look_back_minutes: int = LOOK_BACK_MINUTES
@@ -38,12 +39,12 @@ class Settings:
             faults.append("COLLECTOR_STREAM is missing; it is the name of the Firehose stream")
         tickers: tuple[str, ...] = ()
         try:
-            tickers = symbols.parse_tickers(text("COLLECTOR_TICKERS", ",".join(symbols.WATCHLIST)))
+            tickers = symbols.parse_tickers(text("COLLECTOR_TICKERS", ",".join(watchlist.DEFAULT)))
         except ConfigError as error:
             faults.append(f"COLLECTOR_TICKERS: {error}")
         minutes = text("COLLECTOR_BAR_MINUTES", cls.bar_minutes)
-        if minutes not in map(str, bars.BAR_MINUTES):
-            faults.append(f"COLLECTOR_BAR_MINUTES is {minutes!r}; it is one of {', '.join(map(str, bars.BAR_MINUTES))}")
+        if minutes not in map(str, BAR_MINUTES):
+            faults.append(f"COLLECTOR_BAR_MINUTES is {minutes!r}; it is one of {', '.join(map(str, BAR_MINUTES))}")
         look_back = text("COLLECTOR_LOOK_BACK_MINUTES", cls.look_back_minutes)
         if not (look_back.isascii() and look_back.isdigit() and 1 <= int(look_back) <= LONGEST_LOOK_BACK_MINUTES):
             faults.append(

@@ -25,17 +25,17 @@ from playwright.sync_api import Browser, Locator, Page
 from rich.console import Console
 from rich.table import Table
 
-from functions.collector import sessions, symbols
-from functions.collector.collect import collect
-from functions.collector.sinks.parquet import ParquetSink
-from functions.collector.sources.simulated import SimulatedSource
-from functions.collector.sources.yahoo import YahooSource
 from tests.dashboard.browser import browsing, serving, settled, waited
 from tests.fakes.yahoo import LoopbackSession, running_yahoo
+from tickerlake import exchange, watchlist
+from tickerlake.collect import collect
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.sources.yahoo import YahooSource
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-FRIDAY = sessions.session_on(dt.date(2026, 11, 20))
-YEAR = sessions.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
+FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+YEAR = exchange.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
 TICKERS = [f"T{number:03}" for number in range(500)]
 ROOT = Path(__file__).parents[2]
 DASHBOARD = "dashboard/app.py"
@@ -48,9 +48,9 @@ _LINES, _CANDLES = _DRAWN % "line", _DRAWN % "rect"
 # Run in a process of its own, so that its peak of memory is its own.
 _QUERY = """
 import json, resource, statistics, sys, time
-import queries
+import tickerlake.query
 from pathlib import Path
-engine = queries.open_engine(queries.Settings(lake=Path(sys.argv[1])))
+engine = tickerlake.query.open_engine(tickerlake.query.Settings(lake=Path(sys.argv[1])))
 bare = "SELECT ticker, date_trunc('hour', ts) AS utc_hour, max(high) AS high FROM bars GROUP BY 1, 2"
 def seconds(call, runs=5):
     call()
@@ -60,7 +60,7 @@ def seconds(call, runs=5):
         call()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
-figures = {"hourly_high": seconds(lambda: queries.run(engine, "hourly_high"))}
+figures = {"hourly_high": seconds(lambda: tickerlake.query.run(engine, "hourly_high"))}
 figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 figures["bare"] = seconds(lambda: engine.run(bare, {}))
 print(json.dumps(figures))
@@ -80,14 +80,14 @@ def main() -> None:
 
 
 def _collecting(folder: Path) -> list[tuple[str, ...]]:
-    session = sessions.last_finished(dt.datetime.now(dt.UTC))
+    session = exchange.last_finished(dt.datetime.now(dt.UTC))
 
     def run(origin: str, parallel: int) -> float:
         source = YahooSource(LoopbackSession(origin))
         source.parallel = parallel
         lake = ParquetSink(folder / f"collected-{time.monotonic_ns()}")
         now = dt.datetime.now(dt.UTC)
-        return _seconds(lambda: collect(source, lake, [session], symbols.WATCHLIST, 5, lambda: now))
+        return _seconds(lambda: collect(source, lake, [session], watchlist.DEFAULT, 5, lambda: now))
 
     # In a process of its own: in this one it would take turns with the client.
     command = [sys.executable, "-m", "tests.fakes.yahoo", "--latency-ms", "100"]
@@ -140,7 +140,7 @@ def _querying(folder: Path) -> list[tuple[str, ...]]:
 
 def _looking(folder: Path) -> list[tuple[str, ...]]:
     week = folder / "lake-week"
-    collect(SimulatedSource(), ParquetSink(week), YEAR[-5:], symbols.WATCHLIST, 5, lambda: NOW)
+    collect(SimulatedSource(), ParquetSink(week), YEAR[-5:], watchlist.DEFAULT, 5, lambda: NOW)
     with browsing() as browser:
         cold = [[_visit(browser, folder / "lake-1", folder, script).first for script in SCRIPTS] for _ in range(7)]
         few, bare = (_visit(browser, week, folder, script) for script in SCRIPTS)

@@ -20,13 +20,13 @@ from collections import Counter
 from pathlib import Path
 
 from dashboard.header import NOTICE
-from functions.collector import sessions
 from infra.settings import environment
-from queries import open_engine, run
 from tests.cloud.emulator import until
 from tests.cloud.stack import Stack, running_stack
 from tests.fakes.yahoo import running_yahoo
 from tests.infra.recorder import ROOT
+from tickerlake import exchange
+from tickerlake.query import open_engine, run
 
 DAYS = 7
 
@@ -53,13 +53,13 @@ def collect(stack: Stack) -> None:
     since = dt.datetime.now(dt.UTC)
     stack.fire("sweep")
     report = next(line["report"] for line in stack.log(since) if line.get("message") == "collected")
-    session = sessions.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     say(f"The sweep's schedule fired: {report['delivered']} bars of {session.dt} were handed to Firehose.")
     first, last = (session.date - dt.timedelta(days=days) for days in (DAYS, 1))
     backfill = stack.invoke({"first": first.isoformat(), "last": last.isoformat()})
     say(f"Backfill of {len(backfill['sessions'])} sessions: {backfill['delivered']} bars.")
     for each in (*report["sessions"], *backfill["sessions"]):
-        stack.settle(sessions.session_on(dt.date.fromisoformat(each["session"])), each["delivered"])
+        stack.settle(exchange.session_on(dt.date.fromisoformat(each["session"])), each["delivered"])
     say(f"s3://{stack.outputs['bucket']}/bars/ holds {len(stack.objects())} Parquet files.")
     say(f"The crawler {stack.outputs['crawler']} ran: {stack.crawl()['Status']}.")
     for name, value in stack.environment.items():
@@ -82,7 +82,7 @@ def show(stack: Stack, port: int) -> None:
         say(f"\nThe dashboard is at http://localhost:{port}; these prices are INVENTED. Ctrl-C ends it all.")
         say("Ask the same lake from another terminal:")
         say(f"  {' '.join(shlex.quote(f'{name}={value}') for name, value in led.items())} \\")
-        say("    .venv/bin/python -m queries hourly_high")
+        say("    .venv/bin/tickerlake query hourly_high")
         dashboard.wait()
     finally:
         dashboard.terminate()

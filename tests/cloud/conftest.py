@@ -11,12 +11,12 @@ if importlib.util.find_spec("ministack") is None:
     # test_patches.py remains, and skips with one line.
     collect_ignore = ["test_access.py", "test_commands.py", "test_faults.py", "test_path.py"]
 else:
-    from functions.collector import sessions
-    from functions.collector.symbols import WATCHLIST
-    from queries import open_engine
     from tests.cloud.local import local_lake
     from tests.cloud.stack import running_guarded_stack, running_stack
     from tests.fakes.yahoo import running_yahoo
+    from tickerlake import exchange
+    from tickerlake.query import open_engine
+    from tickerlake.watchlist import DEFAULT as WATCHLIST
 
     def pytest_collection_modifyitems(items):
         for item in items:
@@ -53,8 +53,8 @@ else:
 
     @pytest.fixture(scope="session")
     def _unused_sessions():
-        today = sessions.exchange_date(dt.datetime.now(dt.UTC))
-        return iter(sessions.sessions_between(today - dt.timedelta(days=56), today - dt.timedelta(days=11)))
+        today = exchange.exchange_date(dt.datetime.now(dt.UTC))
+        return iter(exchange.sessions_between(today - dt.timedelta(days=56), today - dt.timedelta(days=11)))
 
     @pytest.fixture
     def session(_unused_sessions):

@@ -6,18 +6,18 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from functions.collector import sessions
-from functions.collector.collect import collect
-from functions.collector.sessions import Session
-from functions.collector.sinks.parquet import ParquetSink
-from functions.collector.sources.yahoo import YahooSource
-from queries import Engine, Settings, open_engine
 from tests.fakes.yahoo import LoopbackSession, running_yahoo
+from tickerlake import exchange
+from tickerlake.collect import collect
+from tickerlake.exchange import Session
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query import Engine, Settings, open_engine
+from tickerlake.sources.yahoo import YahooSource
 
 
 def local_lake(folder: Path, first: Session, last: Session, tickers: Sequence[str]) -> Engine:
     """The engine over a lake in `folder` with the sessions from `first` to `last`, from a Yahoo without faults."""
-    wanted = sessions.sessions_between(first.date, last.date)
+    wanted = exchange.sessions_between(first.date, last.date)
     with running_yahoo() as yahoo:
         source = YahooSource(LoopbackSession(yahoo.origin))
         collect(source, ParquetSink(folder), wanted, tickers, 5, lambda: dt.datetime.now(dt.UTC))

@@ -18,14 +18,14 @@ import pyarrow.parquet
 import trustme
 from botocore.config import Config
 
-from functions.collector.sessions import Session
 from infra.packaging import build
-from queries import Settings
 from tests.cloud.create import Changes, create
 from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, until
 from tests.fakes.yahoo import FakeYahoo
 from tests.infra.monitor import run
 from tests.infra.recorder import REGION, ROOT, Recording, stack_config
+from tickerlake.exchange import Session
+from tickerlake.query import Settings
 
 NAME = "dev"
 """The stack that is brought up: that of Pulumi.dev.yaml."""
@@ -232,7 +232,7 @@ def own_code() -> bytes:
     """The project's own modules as a zip: the emulator's Python has the packages, which start faster from there."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted((ROOT / "functions").rglob("*.py")):
+        for path in sorted([*(ROOT / "functions").rglob("*.py"), *(ROOT / "tickerlake").rglob("*.py")]):
             archive.write(path, path.relative_to(ROOT))
     return buffer.getvalue()
 

@@ -10,17 +10,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dashboard import clock, cloud
-from functions.collector import sessions
-from functions.collector.symbols import WATCHLIST
-from queries import names, open_engine, run
 from tests.cloud.stack import RunFailed
+from tickerlake import exchange
+from tickerlake.query import names, open_engine, run
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 
 @pytest.fixture(scope="module")
 def collected(guarded):
     """The report of a run of the function, under its own role."""
     report = guarded.invoke({"session": "last", "tickers": list(WATCHLIST[:2])})
-    session = sessions.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     guarded.settle(session, report["delivered"])
     return report
 
@@ -53,7 +53,7 @@ def refused(request):
 
 class TestTheCollector:
     def test_under_its_role_it_delivers(self, collected):
-        session = sessions.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
     def test_its_role_may_put_to_its_stream_and_nothing_else(self, guarded):

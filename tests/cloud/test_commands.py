@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from functions.collector.symbols import WATCHLIST
 from infra.settings import environment
-from queries import Settings, open_engine, run
 from tests.infra.recorder import ROOT
+from tickerlake.query import Settings, open_engine, run
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 FORMS = ROOT / "tests" / "data" / "recorded" / "forms"
 
@@ -43,7 +43,7 @@ def typed(stack, tmp_path):
 
 def test_collecting_into_the_stream_fills_the_lake_in_s3(typed, stack, session, engine, local):
     done = typed(
-        "functions.collector",
+        "tickerlake",
         "collect",
         "--session",
         session.dt,
@@ -55,14 +55,14 @@ def test_collecting_into_the_stream_fills_the_lake_in_s3(typed, stack, session, 
     count = len(WATCHLIST) * len(session.bar_starts(5))
     assert (done.returncode, done.stdout) == (
         0,
-        f"{session.dt}: {count} bars of {len(WATCHLIST)} tickers, 0 set aside, 0 failed\n",
+        f"{session.dt}: {count} bars of {len(WATCHLIST)} tickers, 0 rejected, 0 failed\n",
     ), done.stderr
     stack.settle(session, count)
     when = {"first": session.date, "last": session.date}
     there, here = (run(each, "bars", **when).frame.drop(columns="collected_at") for each in (engine, local(session)))
     pd.testing.assert_frame_equal(there, here)
 
-    asked = typed("queries", "hourly_high", "--first", session.dt, "--last", session.dt, "--format", "csv")
+    asked = typed("tickerlake", "query", "hourly_high", "--first", session.dt, "--last", session.dt, "--format", "csv")
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.count("\n") == len(run(engine, "hourly_high", **when).frame) + 1
 
@@ -71,8 +71,8 @@ def test_importing_from_s3_stores_what_importing_from_a_folder_stores(typed, sta
     bucket = stack.outputs["bucket"]
     for path in sorted(FORMS.iterdir()):
         stack.client("s3").put_object(Bucket=bucket, Key=f"earlier/{path.name}", Body=path.read_bytes())
-    there = typed("functions.collector", "import", f"s3://{bucket}/earlier", "--lake", "there")
-    here = typed("functions.collector", "import", str(FORMS), "--lake", "here")
+    there = typed("tickerlake", "import", f"s3://{bucket}/earlier", "--lake", "there")
+    here = typed("tickerlake", "import", str(FORMS), "--lake", "here")
 
     assert there.returncode == here.returncode == 0, there.stderr
     assert there.stdout == here.stdout
@@ -81,7 +81,7 @@ def test_importing_from_s3_stores_what_importing_from_a_folder_stores(typed, sta
 
 
 def test_a_bucket_that_is_not_there_is_told_in_one_line(typed):
-    done = typed("functions.collector", "import", "s3://no-such-bucket-of-ours/bars")
+    done = typed("tickerlake", "import", "s3://no-such-bucket-of-ours/bars")
     assert done.returncode != 0
     assert "NoSuchBucket" in done.stderr
     assert done.stderr.count("\n") == 1

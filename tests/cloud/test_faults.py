@@ -12,15 +12,15 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed
-from functions.collector.sources.simulated import SimulatedSource
-from functions.collector.symbols import WATCHLIST
-from queries import run
-from queries.engines import athena
-from queries.engines.athena import AthenaEngine
 from tests.cloud.emulator import until
 from tests.cloud.stack import RunFailed, cells, own_code
 from tests.fakes.yahoo import HELD, UNAVAILABLE, Bars
+from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
+from tickerlake.query import run
+from tickerlake.query.engines import athena
+from tickerlake.query.engines.athena import AthenaEngine
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 PUT = {"service": "firehose", "operation": "PutRecordBatch"}
 THROTTLED = {"code": "ThrottlingException", "status": 400, "message": "Rate exceeded"}

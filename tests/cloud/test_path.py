@@ -14,13 +14,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import clock
-from functions.collector import bars, sessions
-from functions.collector.symbols import WATCHLIST
 from infra.settings import environment
-from queries import names, run
 from tests.cloud.emulator import until
 from tests.cloud.stack import cells, recorded, told_by
 from tests.infra.recorder import ROOT
+from tickerlake import bars, exchange, record
+from tickerlake.query import names, run
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 pytestmark = pytest.mark.usefixtures("_led_to_the_stack")
 
@@ -31,7 +31,7 @@ def swept(stack):
     since = dt.datetime.now(dt.UTC)
     stack.fire("sweep")
     (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
-    session = sessions.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     stack.settle(session, report["delivered"])
     return session, report, stack.runs(since)
 
@@ -40,7 +40,7 @@ def swept(stack):
 def backfilled(stack, swept):
     """Three sessions before that one, as the function collected them when it was asked to."""
     day = swept[0].date
-    three = sessions.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
+    three = exchange.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
     report = stack.invoke({"first": three[0].dt, "last": three[-1].dt})
     for session in three:
         stack.settle(session, len(WATCHLIST) * len(session.bar_starts(5)))
@@ -58,7 +58,7 @@ class TestASession:
         session, report, runs = swept
         expected = len(WATCHLIST) * len(session.bar_starts(5))
         assert report["requested"]["tickers"] == list(WATCHLIST)
-        assert (report["delivered"], report["failed"], report["set_aside"]) == (expected, 0, {})
+        assert (report["delivered"], report["failed"], report["rejected"]) == (expected, 0, {})
         assert told_by(runs, "BarsDelivered") == [expected]
         assert told_by(runs, "Runs") == [1]
 
@@ -69,7 +69,7 @@ class TestASession:
         assert all(key.count("/") == 2 for key in keys), keys
         assert stack.records(session) == report["delivered"]
         columns = [pyarrow.parquet.ParquetFile(io.BytesIO(stack.read(key))).schema_arrow.names for key in keys]
-        assert all(names == [column.name for column in bars.COLUMNS] for names in columns)
+        assert all(names == [column.name for column in record.COLUMNS] for names in columns)
 
     def test_every_query_says_what_the_local_engine_says(self, swept, engine, local):
         session, *_ = swept

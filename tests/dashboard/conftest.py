@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import clock
-from functions.collector.symbols import WATCHLIST
 from tests.dashboard import lakes
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 

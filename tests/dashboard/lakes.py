@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from functions.collector import sessions as exchange
-from functions.collector.collect import collect
-from functions.collector.sessions import Session
-from functions.collector.sinks.parquet import ParquetSink
-from functions.collector.sources.simulated import SimulatedSource
-from functions.collector.symbols import WATCHLIST
+from tickerlake import exchange
+from tickerlake.collect import collect
+from tickerlake.exchange import Session
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 FRIDAY = dt.date(2026, 11, 20)
 EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)

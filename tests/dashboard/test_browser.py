@@ -14,11 +14,11 @@ from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
 from dashboard import charts, header
-from queries import Settings, open_engine, run
-from queries.formats import to_csv
 from tests.dashboard import lakes
 from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled
 from tests.fakes.yahoo import running_yahoo
+from tickerlake.query import Settings, open_engine, run
+from tickerlake.query.formats import to_csv
 
 pytestmark = pytest.mark.browser
 

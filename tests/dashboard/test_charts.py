@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from dashboard import cards, charts, market, wording
-from functions.collector import sessions
-from queries import Settings, open_engine, run
 from tests.dashboard import lakes
+from tickerlake import exchange
+from tickerlake.query import Settings, open_engine, run
 
 CONFIG = Path(__file__).parents[2] / "dashboard" / ".streamlit" / "config.toml"
-FRIDAY = sessions.session_on(lakes.FRIDAY)
+FRIDAY = exchange.session_on(lakes.FRIDAY)
 
 
 class Numbers:

@@ -9,13 +9,13 @@ import pytest
 import streamlit as st
 
 from dashboard import collecting
-from functions.collector import sessions
-from functions.collector.errors import ConfigError, RateLimited, SinkError
-from functions.collector.sinks.parquet import sources_held
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
+from tickerlake import exchange
+from tickerlake.errors import ConfigError, RateLimited, SinkError
+from tickerlake.lake.parquet import sources_held
 
-FRIDAY = [sessions.session_on(lakes.FRIDAY)]
+FRIDAY = [exchange.session_on(lakes.FRIDAY)]
 
 
 class Held(lakes.Invented):

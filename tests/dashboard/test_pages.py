@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import aside, header
+from dashboard import header, rejected
 from dashboard import lake as reading
-from functions.collector.errors import NoAccess, QueryFailed
-from queries import Settings, load, open_engine, run
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
+from tickerlake.errors import NoAccess, QueryFailed
+from tickerlake.query import Settings, load, open_engine, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("hourly_highs", "session", "data_quality", "pipeline")
@@ -96,7 +96,7 @@ class TestOnEveryPage:
     def test_an_empty_lake_says_how_to_fill_it(self, app, tmp_path, page):
         at = app(tmp_path / "nothing", page)
         assert [element.value for element in at.header] == ["The lake is empty"]
-        assert "functions.collector collect" in told(at)
+        assert "tickerlake collect" in told(at)
 
     def test_stale_data_say_how_many_sessions_they_lack(self, app, real, page):
         words = told(app(real, page, now=dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)))
@@ -349,15 +349,15 @@ class TestDataQuality:
         words = told(app(real, "data_quality"))
         assert "No bar is missing in these sessions." in words
         assert "No bar of these sessions has changed." in words
-        assert "No record was set aside." in words
+        assert "No record was rejected." in words
 
     def test_restatements_are_told_with_their_size(self, app, faulty):
         assert "**6 bars** of NFLX changed; the largest change of a high is 0.40 %." in told(
             app(faulty, "data_quality")
         )
 
-    def test_records_set_aside_are_counted_by_rule(self, faulty):
-        by_rule, records = aside.read(sorted((faulty / "rejected").glob("*.jsonl")))
+    def test_rejected_records_are_counted_by_rule(self, faulty):
+        by_rule, records = rejected.read(sorted((faulty / "rejected").glob("*.jsonl")))
         counts = dict(zip(by_rule["rule"], by_rule["records"], strict=True))
         assert counts == {"high-below-low": 4, "missing-price": 1}
         assert len(records) == 5
@@ -369,11 +369,11 @@ class TestPipeline:
         assert "Sessions 5" in words
         assert "Records 4,290" in words
 
-    def test_the_runs_are_told_latest_first_with_what_they_set_aside(self, app, faulty):
+    def test_the_runs_are_told_latest_first_with_what_they_rejected(self, app, faulty):
         runs = app(faulty, "pipeline").dataframe[0].value
         assert runs["collected"].str.slice(16, 21).tolist() == ["19:00", "18:00"]
         assert runs["records"].tolist() == [6, 2455]
-        assert runs["set_aside"].tolist() == [0, 5]
+        assert runs["rejected"].tolist() == [0, 5]
 
     def test_a_secret_setting_stays_one(self, app, real):
         at = app(real, "pipeline", environment={"LAKE_PASSWORD": "hunter2"})

@@ -33,10 +33,10 @@ import numpy as np
 import pandas as pd
 import trustme
 
-from functions.collector import sessions as exchange
-from functions.collector.sessions import Session
-from functions.collector.sources.simulated import SimulatedSource
-from functions.collector.sources.yahoo import BrowserSession
+from tickerlake import exchange
+from tickerlake.exchange import Session
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.sources.yahoo import BrowserSession
 
 CHART = "/v8/finance/chart/"
 HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "guce.yahoo.com")

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from functions.collector import bars
 from infra.analytics import console_sql
 from infra.policy.rules import POLICY_PROPERTIES
 from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
+from tickerlake import record
 
 ACCOUNT = "123456789012"
 BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
@@ -147,7 +147,7 @@ def test_the_table_has_the_columns_of_the_record(prod):
 
     assert [
         (column["name"], column["type"], column["comment"]) for column in table["storageDescriptor"]["columns"]
-    ] == [(column.name, column.type, column.comment) for column in bars.COLUMNS]
+    ] == [(column.name, column.type, column.comment) for column in record.COLUMNS]
     assert [key["name"] for key in table["partitionKeys"]] == ["dt"]
 
 
@@ -361,7 +361,7 @@ def test_the_dashboard_shows_delivery_as_the_original_projects_monitoring_page_d
         "Delivery success",
         "Data freshness, seconds",
         "Bars per run",
-        "Records set aside, tickers failed",
+        "Rejected records, tickers failed",
         "Collector duration, ms",
         "Collector runs",
         "Failures waiting, crawls failed",

@@ -6,11 +6,11 @@ import json
 import pytest
 import yaml
 
-from functions.collector.errors import ConfigError
-from functions.collector.sources import yahoo
 from infra import config
 from infra.config import KEYS, parse
 from tests.infra.recorder import ROOT, STACK_FILES, TODAY, stack_config
+from tickerlake.errors import ConfigError
+from tickerlake.sources import yahoo
 
 REGION = {"aws:region": "us-east-1"}
 

@@ -6,10 +6,10 @@ import duckdb
 import pytest
 import trino_sql_validator
 
-from functions.collector import sessions
 from infra.analytics import console_sql
-from queries.catalog import names
 from tests.infra.recorder import TODAY
+from tickerlake import exchange
+from tickerlake.query.catalog import names
 
 COVERAGE = "coverage"
 
@@ -41,7 +41,7 @@ def test_a_deployment_a_month_later_in_the_quarter_finds_it_unchanged(name):
 def test_its_calendar_holds_every_session_of_the_last_week_and_of_the_next_quarter(today):
     sql = console_sql(COVERAGE, today)
 
-    for session in sessions.sessions_between(today - dt.timedelta(days=8), today + dt.timedelta(days=85)):
+    for session in exchange.sessions_between(today - dt.timedelta(days=8), today + dt.timedelta(days=85)):
         entry = f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {session.close:%Y-%m-%d %H:%M:%S}"
         assert entry in sql
 

@@ -84,10 +84,10 @@ def test_entries_have_one_date_one_order_and_one_mode(host_zip):
 
 
 def test_it_holds_what_the_handler_imports_and_nothing_that_only_a_terminal_needs(host_zip):
-    own = {name.removeprefix("functions/collector/") for name in names(host_zip) if name.startswith("functions/")}
+    own = {name for name in names(host_zip) if name.startswith(("functions/", "tickerlake/"))}
 
-    assert {"functions/__init__.py", "handler.py", "bars.py", "sinks/firehose.py", "sources/yahoo.py"} <= own
-    assert not {"__main__.py", "importing.py", "sinks/parquet.py"} & own
+    assert {"functions/collector/handler.py", "tickerlake/bars.py", "tickerlake/lake/firehose.py"} <= own
+    assert not {"tickerlake/cli/__init__.py", "tickerlake/lake/parquet.py"} & own
 
 
 def test_it_holds_no_tests_no_bytecode_and_no_stubs_but_every_packages_metadata(host_zip):

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from functions.collector.errors import ConfigError
 from infra import settings
 from tests.infra.recorder import deployed
+from tickerlake.errors import ConfigError
 
 
 def test_the_outputs_become_the_settings_of_the_athena_engine():

@@ -13,11 +13,11 @@ from uuid import uuid4
 import duckdb
 import trino
 
-from functions.collector import bars
-from queries import Settings
-from queries.engines.trino import TrinoEngine
+from tickerlake.query import Settings
+from tickerlake.query.engines.trino import TrinoEngine
+from tickerlake.record import COLUMNS, PARTITION
 
-_COLUMNS = (*bars.COLUMNS, bars.PARTITION)
+_COLUMNS = (*COLUMNS, PARTITION)
 _TYPES = {"string": "varchar", "timestamp": "timestamp({precision})", "int": "integer"}
 
 

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from functions.collector import sessions
-from functions.collector.collect import collect
-from functions.collector.sinks.parquet import ParquetSink
-from functions.collector.sources.simulated import SimulatedSource
 from tests.trino import server
 from tests.trino.cluster import Cluster
+from tickerlake import exchange
+from tickerlake.collect import collect
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.sources.simulated import SimulatedSource
 
 TICKERS = [f"S{number:03}" for number in range(500)]
 LAST = dt.date(2026, 11, 20)
@@ -49,7 +49,7 @@ def large_lakes(tmp_path_factory):
     """Lakes of 500 simulated tickers by their number of sessions: one, and as many as TRINO_SESSIONS says."""
     lakes = {}
     for count in (1, int(os.environ.get("TRINO_SESSIONS", "252"))):
-        days = sessions.sessions_between(LAST - dt.timedelta(days=2 * count + 10), LAST)[-count:]
+        days = exchange.sessions_between(LAST - dt.timedelta(days=2 * count + 10), LAST)[-count:]
         lakes[count] = tmp_path_factory.mktemp(f"lake-{count}")
         collect(SimulatedSource(), ParquetSink(lakes[count]), days, TICKERS, 5, lambda: COLLECTED)
     return lakes

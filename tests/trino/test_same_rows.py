@@ -11,11 +11,11 @@ import sys
 import pandas as pd
 import pytest
 
-from functions.collector.errors import ConfigError, LakeEmpty, QueryFailed
-from queries import load, names, run
-from queries.engines.duckdb import DuckDBEngine
-from tests.queries.lakes import CASES, read_records, write_lake
-from tests.queries.test_answers import random_records
+from tests.query.lakes import CASES, read_records, write_lake
+from tests.query.test_answers import random_records
+from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
+from tickerlake.query import load, names, run
+from tickerlake.query.engines.duckdb import DuckDBEngine
 
 if not (os.environ.get("TRINO_URL") or os.environ.get("TRINO_TESTS")):
     pytest.skip("the comparison with a Trino server runs with `make test-trino`", allow_module_level=True)

@@ -1,0 +1,204 @@
+"""`tickerlake query` as a user types it."""
+
+import csv
+import datetime as dt
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.query.lakes import read_records, write_lake
+from tickerlake import exchange
+from tickerlake.cli import cli
+from tickerlake.cli.console import run_command
+from tickerlake.collect import collect
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query import SETTINGS, Settings, load, names
+from tickerlake.sources.simulated import SimulatedSource
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, capsys):
+    """Runs the command in a folder of its own: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.variable, raising=False)
+
+    def call(*arguments):
+        code = run_command(cli, ["query", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return write_lake(tmp_path / "lake", read_records("ties"))
+
+
+def test_without_a_name_it_lists_every_query_with_its_purpose_and_parameters(call):
+    code, out, _ = call()
+
+    assert code == 0
+    for name in names():
+        (line,) = [line for line in out.splitlines() if f"│ {name} " in line]
+        assert load(name).purpose in line
+        assert "--first --last --tickers" in line
+
+
+def test_a_table_has_a_row_for_every_touch(call, lake):
+    code, out, err = call("hourly_high", "--tickers", "AAA")
+
+    assert (code, err) == (0, "")
+    assert "hourly_high: 8 rows from lake" in out
+    assert "2026-11-20 10:45 EST" in out
+
+
+def test_csv_has_the_query_s_columns_and_times_at_the_exchange_with_their_offset(call, lake):
+    _, out, _ = call("hourly_high", "--format", "csv")
+
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == ["ticker", "session", "hour", "high", "ts", "touch"]
+    assert list(rows[0].values()) == ["AAA", "2026-11-20", "9", "50.1", "2026-11-20T09:30:00-05:00", "1"]
+
+
+def test_json_has_numbers_as_numbers_unrounded(call, lake):
+    _, out, _ = call("hourly_high", "--format", "json")
+
+    rows = json.loads(out)
+    assert list(rows[7].values()) == ["AAA", "2026-11-20", 12, 52.0002, "2026-11-20T12:15:00-05:00", 1]
+
+
+def test_what_is_missing_is_null_in_json_and_empty_in_csv(call, tmp_path):
+    write_lake(tmp_path / "lake", read_records("gaps"))
+
+    volumes = {
+        row["ts"][11:16]: row["volume"] for row in json.loads(call("bars", "--format", "json", "--tickers", "AAA")[1])
+    }
+    _, out, _ = call("bars", "--format", "csv", "--tickers", "AAA")
+
+    assert (volumes["10:00"], volumes["10:30"], volumes["11:30"]) == (None, 0, 100)
+    assert {row["ts"][11:16]: row["volume"] for row in csv.DictReader(io.StringIO(out))}["10:00"] == ""
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "txt"])
+def test_a_file_is_written_whole_in_the_form_its_name_says(call, lake, tmp_path, ending):
+    target = tmp_path / f"out.{ending}"
+    target.write_text("old")
+
+    code, out, err = call("hourly_high", "-o", str(target))
+
+    assert (code, out) == (0, "")
+    assert err == f"12 rows of hourly_high → {target}\n"
+    assert "touch" in target.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lake", f"out.{ending}"]
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(call, lake, tmp_path):
+    code, _, err = call("hourly_high", "-o", str(tmp_path / "nowhere" / "x.csv"))
+
+    assert code == 1
+    assert "cannot write" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["hourly_low"], 2, "there is no query 'hourly_low'; the queries are bars, coverage, "),
+        (["hourly_high", "--tickers", "MSFT,AAA"], 2, "holds no bars of MSFT; it holds AAA, BBB"),
+        (["hourly_high", "--tickers", "'; DROP"], 2, "is not a symbol"),
+        (["hourly_high", "--first", "2026-13-01"], 2, "write one as YYYY-MM-DD"),
+        (["hourly_high", "--first", "2026-11-20", "--last", "2026-11-18"], 2, "swap them"),
+        (["hourly_high", "--first", "2026-11-26", "--last", "2026-11-26"], 2, "nearest sessions are 2026-11-25 and"),
+        (["hourly_high", "--first", "2026-11-18", "--last", "2026-11-19"], 2, "it holds sessions from 2026-11-20 to"),
+        (["coverage", "--first", "2030-01-01", "--last", "2030-02-01"], 2, "exchange calendar"),
+        (["hourly_high", "--format", "xml"], 2, "'xml' is not one of 'table', 'csv', 'json'"),
+        (["hourly_high", "--lake", "nowhere"], 1, "the lake 'nowhere' holds no bars; collect some: tickerlake"),
+        (["hourly_high", "surplus"], 2, "surplus"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_in_one_line_with_the_next_step(call, lake, arguments, code, told):
+    result, out, err = call(*arguments)
+
+    assert (result, out) == (code, "")
+    assert told in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_no_restatement_is_an_answer_not_an_error(call, lake):
+    code, out, err = call("restatements", "--format", "csv")
+
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 1
+
+
+def test_invented_bars_are_marked_wherever_they_are_shown(call, tmp_path):
+    day = exchange.session_on(dt.date(2026, 11, 20))
+    collect(SimulatedSource(), ParquetSink(tmp_path / "lake"), [day], ["META"], 5, lambda: day.close)
+
+    _, _, err = call("hourly_high")
+
+    assert err == "note: SIMULATED bars, none of these prices is real\n"
+
+
+def test_the_settings_in_force_can_be_printed_without_any_secret(call, monkeypatch):
+    monkeypatch.setenv("LAKE_PASSWORD", "hunter2")
+    monkeypatch.setenv("LAKE_DIR", "/data/lake")
+
+    _, out, _ = call("--settings")
+
+    assert "/data/lake" in out
+    assert "hunter2" not in out
+    assert all(setting.variable in out for setting in SETTINGS)
+    assert "hunter2" not in repr(Settings.from_environment())
+
+
+def test_every_fault_of_the_settings_is_told_at_once(call, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "oracle")
+    monkeypatch.setenv("LAKE_PORT", "99999")
+    monkeypatch.setenv("LAKE_DATABASE", "x; DROP TABLE bars")
+
+    code, _, err = call("sessions")
+
+    assert code == 2
+    assert all(name in err for name in ("LAKE_ENGINE", "LAKE_PORT", "LAKE_DATABASE"))
+
+
+def test_a_damaged_file_in_the_lake_is_no_traceback(call, lake):
+    next(lake.glob("bars/*/*.parquet")).write_text("damaged")
+
+    code, _, err = call("hourly_high")
+
+    assert code == 1
+    assert err.startswith("error: DuckDB could not run the query")
+    assert err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_hears_no_complaint(lake, tmp_path):
+    command = [sys.executable, "-m", "tickerlake", "query", "bars", "--format", "csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_reading_a_local_lake_loads_nothing_of_aws():
+    code = (
+        "import sys; from tickerlake import query; query.open_engine(query.Settings()); "
+        "print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'pyathena', 'trino', 'yfinance')])"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert printed.stdout == "[]\n"

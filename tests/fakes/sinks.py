@@ -1,0 +1,32 @@
+"""A sink in memory, for tests that look at what was handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tickerlake import bars
+from tickerlake.lake import Rejected
+
+
+class MemorySink:
+    """Keeps every frame and every rejected record, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.frames: list[pd.DataFrame] = []
+        self.rejected: list[Rejected] = []
+
+    def write(self, frame: pd.DataFrame) -> int:
+        self.frames.append(bars.as_bars(frame))
+        return len(frame)
+
+    def reject(self, rejected: Sequence[Rejected]) -> None:
+        self.rejected += rejected
+
+    def tickers(self) -> dict[str, int]:
+        """How many bars of each ticker were written."""
+        return self.frame()["ticker"].value_counts().to_dict()
+
+    def frame(self) -> pd.DataFrame:
+        return pd.concat(self.frames, ignore_index=True) if self.frames else bars.empty()

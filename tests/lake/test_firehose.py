@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import boto3
+import pandas as pd
+import pytest
+
+from tests.fakes.aws import RESET, TAKEN_THEN_RESET, refusal
+from tests.fakes.firehose import STREAM, Refusing, running_firehose
+from tickerlake import bars, record
+from tickerlake.errors import ConfigError, SinkError
+from tickerlake.exchange import session_on
+from tickerlake.lake import Rejected
+from tickerlake.lake import firehose as module
+from tickerlake.lake.firehose import ATTEMPTS, BYTES_PER_RECORD, open_firehose
+from tickerlake.sources.simulated import SimulatedSource
+
+DAY = dt.date(2026, 11, 20)
+COLLECTED = pd.Timestamp("2026-11-20 15:00:00.123", tz="UTC")
+
+
+@pytest.fixture
+def stream(monkeypatch):
+    with running_firehose() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def pauses():
+    return []
+
+
+@pytest.fixture
+def sink(stream, pauses):  # the stream's environment
+    return opened(pauses)
+
+
+def opened(pauses, stream=STREAM, **options):
+    sink = open_firehose(stream, **options)
+    sink._pause = pauses.append
+    return sink
+
+
+def session_bars(tickers=("META",), day=DAY, collected=COLLECTED):
+    frames = [SimulatedSource().bars(ticker, [session_on(day)], 5).assign(ticker=ticker) for ticker in tickers]
+    frame = pd.concat(frames, ignore_index=True)
+    return bars.as_bars(
+        frame.assign(bar_minutes=5, source="simulated", collected_at=collected, dt=day.isoformat()).astype(
+            {"volume": "Int64"}
+        )
+    )
+
+
+def test_a_bar_is_one_line_of_json_that_the_table_can_read(sink, stream):
+    frame = session_bars().head(1).assign(open=[332.795], high=[336.19], low=[331.65], close=[336.0736])
+    frame["volume"] = pd.array([1810280], dtype="Int64")
+    assert sink.write(frame) == 1
+    line = (
+        b'{"ticker":"META","ts":"2026-11-20 14:30:00.000","bar_minutes":5,"open":332.795,"high":336.19,"low":331.65,'
+        b'"close":336.0736,"volume":1810280,"source":"simulated","collected_at":"2026-11-20 15:00:00.123",'
+        b'"dt":"2026-11-20"}\n'
+    )
+    assert stream.taken == [line]
+
+
+def test_the_line_holds_the_columns_of_the_record_and_the_partition_and_nothing_else(sink, stream):
+    sink.write(session_bars().head(1))
+    assert list(stream.bars[0]) == [column.name for column in (*record.COLUMNS, record.PARTITION)]
+
+
+def test_what_is_missing_is_left_out_and_a_zero_is_kept(sink, stream):
+    frame = session_bars().head(2)
+    frame["open"] = [float("nan"), 1.5]
+    frame["volume"] = pd.array([None, 0], dtype="Int64")
+    sink.write(frame)
+    assert "open" not in stream.bars[0]
+    assert "volume" not in stream.bars[0]
+    assert (stream.bars[1]["open"], stream.bars[1]["volume"]) == (1.5, 0)
+
+
+def test_numbers_arrive_as_they_were(sink, stream):
+    frame = session_bars(("META", "AMZN"))
+    sink.write(frame)
+    assert [bar["high"] for bar in stream.bars] == frame["high"].tolist()
+    assert [bar["volume"] for bar in stream.bars] == frame["volume"].tolist()
+
+
+def test_no_call_has_more_than_500_records(sink, stream):
+    frame = session_bars([f"T{number}" for number in range(13)])
+    assert sink.write(frame) == 13 * 78
+    assert [len(call) for call in stream.calls] == [500, 500, 14]
+
+
+def test_no_call_has_more_than_four_mebibytes(sink, stream):
+    frame = session_bars().head(10).assign(source="x" * 900_000)
+    assert sink.write(frame) == 10
+    assert [len(call) for call in stream.calls] == [4, 4, 2]
+
+
+def test_nothing_to_deliver_makes_no_call(sink, stream):
+    assert sink.write(bars.empty()) == 0
+    assert stream.calls == []
+
+
+def test_only_refused_records_are_sent_again(sink, stream, pauses):
+    stream.script = [Refusing(places=[1, 3]), Refusing(places=[0])]
+    frame = session_bars().head(5)
+    assert sink.write(frame) == 5
+    lines = stream.calls[0]
+    assert stream.calls[1:] == [[lines[1], lines[3]], [lines[1]]]
+    assert sorted(stream.taken) == sorted(lines)
+    assert len(pauses) == 2
+
+
+def test_refused_records_of_several_batches_are_sent_again_together(sink, stream):
+    stream.script = [Refusing(places=[0, 1]), Refusing(places=[5])]
+    sink.write(session_bars([f"T{number}" for number in range(10)]))
+    assert [len(call) for call in stream.calls] == [500, 280, 3]
+
+
+def test_pauses_grow_and_no_two_runs_pause_alike(stream):
+    runs = []
+    for _ in range(2):
+        pauses = []
+        stream.script = [refusal(503, "ServiceUnavailableException", "Slow down.")] * (ATTEMPTS - 1)
+        opened(pauses).write(session_bars().head(1))
+        runs.append(pauses)
+    for pauses in runs:
+        assert all(least <= pause <= least + 1 for pause, least in zip(pauses, [0.5, 1, 2, 4], strict=True))
+    assert runs[0] != runs[1]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        refusal(400, "ThrottlingException", "Rate exceeded"),
+        refusal(503, "ServiceUnavailableException", "Slow down."),
+        refusal(500, "InternalFailure", ""),
+        refusal(502, "SomethingNew", ""),
+        RESET,
+    ],
+    ids=["throttled", "503", "500", "502", "reset"],
+)
+def test_a_call_that_fails_is_made_again(sink, stream, trouble):
+    stream.script = [trouble, trouble]
+    assert sink.write(session_bars().head(3)) == 3
+    assert len(stream.calls) == 3
+    assert len(stream.taken) == 3
+
+
+def test_a_batch_whose_answer_was_lost_arrives_twice_rather_than_not_at_all(sink, stream):
+    stream.script = [TAKEN_THEN_RESET]
+    assert sink.write(session_bars().head(3)) == 3
+    assert len(stream.taken) == 6
+
+
+def test_one_throttled_batch_does_not_hold_up_the_others(sink, stream):
+    stream.script = [refusal(400, "ThrottlingException", "Rate exceeded")]
+    sink.write(session_bars([f"T{number}" for number in range(10)]))
+    assert [len(call) for call in stream.calls] == [500, 280, 500]
+
+
+def test_after_the_last_attempt_it_is_told_what_was_not_delivered(sink, stream, pauses):
+    stream.refused_tickers = frozenset({"AMZN"})
+    with pytest.raises(SinkError) as error:
+        sink.write(session_bars(("META", "AMZN")))
+    assert str(error.value) == (
+        "78 of 156 bars were not delivered to the Firehose stream 'tickerlake-bars' after 5 attempts: "
+        "AMZN in 2026-11-20 (78 ServiceUnavailableException: Slow down); collect these sessions again"
+    )
+    assert error.value.undelivered == 78
+    assert sink.delivered == 78
+    assert {bar["ticker"] for bar in stream.bars} == {"META"}
+    assert len(stream.calls) == ATTEMPTS
+    assert len(pauses) == ATTEMPTS - 1
+
+
+def test_an_endpoint_that_breaks_every_connection_costs_one_call_an_attempt(sink, stream):
+    stream.script = [RESET] * 100
+    with pytest.raises(SinkError, match=r"780 of 780 bars .* ConnectionClosedError"):
+        sink.write(session_bars([f"T{number}" for number in range(10)]))
+    assert len(stream.calls) == ATTEMPTS
+
+
+def test_many_tickers_are_named_in_part(sink, stream):
+    stream.script = [refusal(503, "ServiceUnavailableException")] * 100
+    with pytest.raises(SinkError, match=r"T0, T1, T10, .* and 3 more in 2026-11-20"):
+        sink.write(session_bars([f"T{number}" for number in range(13)]))
+
+
+@pytest.mark.parametrize(
+    ("code", "next_step"),
+    [
+        ("AccessDeniedException", "allow firehose:PutRecordBatch on this stream"),
+        ("ExpiredTokenException", "log in to AWS again"),
+        ("InvalidArgumentException", "collect these sessions again"),
+    ],
+)
+def test_what_will_not_pass_is_not_tried_again(sink, stream, pauses, code, next_step):
+    stream.script = [refusal(400, code, "Because.")]
+    with pytest.raises(SinkError, match=f"780 of 780 .*780 {code}: Because.; {next_step}"):
+        sink.write(session_bars([f"T{number}" for number in range(10)]))
+    assert len(stream.calls) == 1
+    assert pauses == []
+
+
+@pytest.mark.usefixtures("stream")
+def test_a_stream_that_is_not_there_is_named(pauses):
+    with pytest.raises(SinkError, match=r"'bras'.*ResourceNotFoundException.*check the stream's name and the region"):
+        opened(pauses, "bras").write(session_bars().head(1))
+
+
+@pytest.mark.usefixtures("stream")
+def test_without_credentials_nothing_is_tried(pauses, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials it found
+    with pytest.raises(SinkError, match=r"NoCredentialsError.*log in to AWS"):
+        opened(pauses).write(session_bars().head(1))
+    assert pauses == []
+
+
+@pytest.mark.usefixtures("stream")
+def test_without_a_region_it_says_how_to_set_one(monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    with pytest.raises(ConfigError, match="set AWS_REGION"):
+        open_firehose(STREAM)
+
+
+def test_a_record_over_the_limit_does_not_take_the_others_with_it(sink, stream):
+    frame = session_bars(("META", "AMZN"))
+    frame.loc[frame["ticker"] == "AMZN", "source"] = "x" * BYTES_PER_RECORD
+    with pytest.raises(SinkError, match=r"78 of 156 .*AMZN.*RecordTooLarge"):
+        sink.write(frame)
+    assert {bar["ticker"] for bar in stream.bars} == {"META"}
+
+
+def test_botocore_makes_no_attempts_of_its_own(sink):
+    assert sink._client.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_repeats_are_skipped_where_that_is_asked_for(stream, pauses):
+    sink = opened(pauses, skip_repeats=True)
+    later = COLLECTED + pd.Timedelta(minutes=5)
+    assert sink.write(session_bars().head(6)) == 6
+    assert sink.write(session_bars(collected=later).head(7)) == 1
+    assert stream.bars[-1]["ts"] == "2026-11-20 15:00:00.000"
+
+
+def test_a_restatement_is_no_repeat_and_neither_is_its_return(stream, pauses):
+    sink = opened(pauses, skip_repeats=True)
+    frame = session_bars().head(1)
+    for high in (500.0, 501.0, 500.0, 500.0):
+        sink.write(frame.assign(high=high))
+    assert [bar["high"] for bar in stream.bars] == [500.0, 501.0, 500.0]
+
+
+def test_what_was_not_delivered_is_no_repeat(stream, pauses):
+    sink = opened(pauses, skip_repeats=True)
+    stream.script = [refusal(400, "AccessDeniedException")]
+    with pytest.raises(SinkError):
+        sink.write(session_bars().head(2))
+    assert sink.write(session_bars().head(2)) == 2
+
+
+def test_what_an_accident_kept_from_being_delivered_is_no_repeat(stream, pauses, monkeypatch):
+    sink = opened(pauses, skip_repeats=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(sink, "_client", None)
+        with pytest.raises(AttributeError):
+            sink.write(session_bars().head(2))
+    assert sink.write(session_bars().head(2)) == 2
+    assert len(stream.taken) == 2
+
+
+@pytest.mark.usefixtures("stream")
+def test_only_the_latest_session_is_remembered(pauses):
+    sink = opened(pauses, skip_repeats=True)
+    sink.write(session_bars())
+    sink.write(session_bars(day=dt.date(2026, 11, 23)))
+    assert len(sink._said) == 78
+    assert sink.write(session_bars()) == 78
+
+
+def test_a_sweep_sends_everything_each_time(sink, stream):
+    for _ in range(2):
+        assert sink.write(session_bars()) == 78
+    assert len(stream.taken) == 156
+
+
+def test_rejected_records_are_logged_as_they_came_by_rule(sink, stream, monkeypatch):
+    told = []
+    monkeypatch.setattr(module._log, "handle", told.append)
+
+    def rejected(rule, number):
+        return Rejected(rule=rule, record=json.dumps({"n": number}), collected_at="2026-11-20T15:00:00", source="yahoo")
+
+    records = [rejected("off-grid", number) for number in range(150)] + [rejected("missing-price", 0)]
+    sink.reject(records)
+    assert [(record.rule, len(record.records)) for record in told] == [
+        ("off-grid", 100),
+        ("off-grid", 50),
+        ("missing-price", 1),
+    ]
+    assert told[0].records[7]["record"] == '{"n": 7}'
+    assert stream.calls == []

@@ -1,0 +1,53 @@
+"""Lakes written for a test from plain records, through the sink that people's own lakes are written by."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tickerlake import bars, record
+from tickerlake.lake.parquet import SCHEMA
+
+ANSWERS = Path(__file__).parents[1] / "data" / "answers"
+CASES = sorted(path.name for path in ANSWERS.iterdir() if path.is_dir())
+
+
+def read_records(case: str) -> list[dict[str, Any]]:
+    """The records of an answer case, as they were delivered, repeats and all."""
+    with (ANSWERS / case / "records.csv").open(encoding="utf-8") as file:
+        return [
+            {
+                **row,
+                "ts": dt.datetime.fromisoformat(row["ts"]),
+                "bar_minutes": int(row["bar_minutes"]),
+                "volume": int(row["volume"]) if row["volume"] else None,
+                "collected_at": dt.datetime.fromisoformat(row["collected_at"]),
+                **{price: float(row[price]) if row[price] else None for price in record.PRICES},
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_lake(lake: Path, records: Iterable[dict[str, Any]]) -> Path:
+    """Writes `records` one file a session, every repeat included, as Firehose would deliver them."""
+    frame = pd.DataFrame(records)
+    for column in ("ts", "collected_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
+    frame["dt"] = bars.session_dates(frame["ts"])
+    frame["volume"] = frame["volume"].astype("Int64")
+    for partition, inside in bars.as_bars(frame).groupby("dt"):
+        naive = inside.assign(**{name: inside[name].dt.tz_localize(None) for name in ("ts", "collected_at")})
+        folder = lake / "bars" / f"dt={partition}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            pa.Table.from_pandas(naive, schema=SCHEMA, preserve_index=False),
+            folder / f"{len(list(folder.iterdir()))}.parquet",
+        )
+    return lake

@@ -1,0 +1,144 @@
+"""The SQL files keep to what Trino and DuckDB read alike, and their headers tell the truth."""
+
+import re
+from collections import Counter
+
+import pytest
+import sqlglot
+import trino_sql_validator
+from sqlglot.optimizer.qualify import qualify
+
+from tickerlake import record
+from tickerlake.errors import ConfigError
+from tickerlake.query import load, names
+
+TRINO_TYPES = {"string": "varchar", "timestamp": "timestamp", "int": "integer", "bigint": "bigint", "double": "double"}
+PARAMETERS = {"first": "'2026-11-20'", "last": "'2026-11-20'", "tickers": "('META', 'AMZN')", "calendar": "'x'"}
+
+# What one engine reads and the other does not, or reads otherwise, each with what to write instead.
+NOT_PORTABLE = {
+    r"::": "CAST(x AS type)",
+    r"\bILIKE\b": "lower(x) LIKE",
+    r"\bQUALIFY\b": "a subquery",
+    r"\bGROUP BY ALL\b": "the columns",
+    r"\bDISTINCT ON\b": "row_number()",
+    r"`": "no quotes",
+    r'"': "single quotes for text, none for names",
+    r"\bLIMIT \d+ OFFSET\b": "OFFSET first",
+    r"\bat_timezone\(": "AT TIME ZONE",
+    r"\bfrom_unixtime\(": "timestamp arithmetic",
+    r"\bdate_add\(": "+ INTERVAL",
+    r"\bdate_parse\(": "CAST(x AS timestamp)",
+    r"\bformat_datetime\(": "substr(CAST(x AS varchar), …)",
+    r"\bapprox_\w+\(": "the exact aggregate",
+    r"\belement_at\(": "x[i]",
+    r"\bcurrent_timestamp\b|\bnow\(": "a parameter: the clock is passed in",
+    r"[^/]/ (?!\(.*1e0\))": "/ (x * 1e0): whole numbers divide differently",
+    r"%(?!\(\w+\)s)": "no per cent sign but a parameter's",
+}
+
+
+def rendered(name):
+    sql = load(name).sql
+    for parameter, literal in PARAMETERS.items():
+        sql = sql.replace(f"%({parameter})s", literal)
+    return sql
+
+
+def code(name):
+    return re.sub(r"--.*", "", load(name).sql)
+
+
+@pytest.mark.parametrize("name", names())
+def test_trino_accepts_the_syntax_the_words_and_the_functions(name):
+    result = trino_sql_validator.validate(rendered(name))
+
+    assert result.valid, result
+    assert not result.unknown_functions, result.unknown_functions
+    assert not result.unknown_types, result.unknown_types
+    assert not result.function_argument_warnings, result.function_argument_warnings
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_column_is_one_the_table_has(name):
+    schema = {"bars": {column.name: TRINO_TYPES[column.type] for column in (*record.COLUMNS, record.PARTITION)}}
+
+    qualify(
+        sqlglot.parse_one(rendered(name), read="athena"),
+        schema=schema,
+        dialect="athena",
+        validate_qualify_columns=True,
+    )
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("pattern", NOT_PORTABLE)
+def test_nothing_is_written_that_one_engine_alone_understands(name, pattern):
+    found = re.search(pattern, code(name), re.IGNORECASE)
+
+    assert not found, f"{found[0]!r} in {name}.sql; write {NOT_PORTABLE[pattern]}"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_header_declares_the_parameters_and_columns_that_the_text_has(name):
+    query = load(name)
+
+    assert {field.name for field in query.parameters} == set(re.findall(r"%\((\w+)\)s", query.sql))
+    selected = sqlglot.parse_one(rendered(name), read="athena").expressions
+    assert [field.name for field in query.columns] == [column.alias_or_name for column in selected]
+    assert all(field.comment for field in (*query.parameters, *query.columns))
+    assert query.purpose.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_read_of_the_table_is_bounded_by_the_partition(name):
+    # A read without it would scan, and on Athena bill, the whole lake.
+    tree = sqlglot.parse_one(rendered(name), read="athena")
+    for select in tree.find_all(sqlglot.exp.Select):
+        reads = [t for t in (select.args["from_"], *select.args.get("joins", [])) if t.this.name == "bars"]
+        if reads:
+            assert re.search(r"dt BETWEEN '", select.sql(dialect="athena").replace("b.dt", "dt")), select.sql()
+
+
+def reads(sql):
+    """How often `sql` reads the table on an engine that works a CTE out anew wherever it is named, as Trino does."""
+    tree = sqlglot.parse_one(sql, read="athena")
+    times = {"bars": 1}
+    ctes = tree.args.get("with_")
+    for cte in ctes.expressions if ctes else []:
+        times[cte.alias] = sum(times.get(table.name, 0) for table in cte.this.find_all(sqlglot.exp.Table))
+    if ctes:
+        ctes.pop()
+    return sum(times.get(table.name, 0) for table in tree.find_all(sqlglot.exp.Table))
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_table_is_read_no_more_often_than_it_is_worth(name):
+    # Athena bills every read. Six are what it takes to look for the latest records in few hours only.
+    assert reads(rendered(name)) <= {"hourly_high": 6}.get(name, 2)
+
+
+@pytest.mark.parametrize("name", names())
+def test_rows_come_in_an_order_that_leaves_nothing_to_chance(name):
+    assert re.search(r"\nORDER BY [^\n]+\n$", load(name).sql)
+
+
+def test_the_validator_would_catch_what_it_is_there_for():
+    broken = "SELECT elemnt_at(ticker, 1) FROM bars GROUP BY"
+
+    assert not trino_sql_validator.validate(broken).valid
+    with pytest.raises(sqlglot.errors.OptimizeError):
+        qualify(
+            sqlglot.parse_one("SELECT hihg FROM bars", read="athena"),
+            schema={"bars": {"high": "double"}},
+            dialect="athena",
+        )
+
+
+def test_an_unknown_query_is_told_with_those_there_are():
+    with pytest.raises(ConfigError, match="bars, coverage, daily, hourly_high"):
+        load("hourly_low")
+
+
+def test_query_names_are_unique_and_stable():
+    assert Counter(names()) == Counter(sorted(set(names())))

@@ -1,0 +1,507 @@
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yfinance
+from curl_cffi import requests
+from yfinance import _http, cache
+from yfinance.data import SingletonMeta, YfData
+from yfinance.exceptions import YFRateLimitError
+
+from tests.fakes import yahoo as fake
+from tests.fakes.sinks import MemorySink
+from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
+from tickerlake import watchlist
+from tickerlake.collect import collect
+from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable, WrongInstrument
+from tickerlake.exchange import Session, sessions_between
+from tickerlake.record import BAR_MINUTES
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.sources.yahoo import YahooSource
+
+
+def utc(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+FRIDAY = Session(dt.date(2026, 3, 13), utc("2026-03-13 13:30"), utc("2026-03-13 20:00"))
+EARLY_CLOSE = Session(dt.date(2025, 11, 28), utc("2025-11-28 14:30"), utc("2025-11-28 18:00"))
+NOW = utc("2026-03-13 22:00")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def yahoo(yahoo):
+    yahoo.now = lambda: NOW
+    return yahoo
+
+
+@pytest.fixture
+def pauses():
+    return []
+
+
+@pytest.fixture
+def source(yahoo, pauses):
+    return YahooSource(LoopbackSession(yahoo.origin), pause=pauses.append)
+
+
+def simulated(symbol, sessions, bar_minutes=5):
+    frame = SimulatedSource().bars(symbol, sessions, bar_minutes)
+    return frame.astype({"ts": "datetime64[us, UTC]", "volume": "Int64"})
+
+
+def collected(source, tickers, sessions=(FRIDAY,), clock=NOW, bar_minutes=5):
+    sink = MemorySink()
+    reports = collect(source, sink, list(sessions), tickers, bar_minutes, lambda: clock)
+    return sink, reports
+
+
+# What comes through
+
+
+def test_bars_come_as_the_simulation_behind_the_server_made_them(source):
+    pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
+
+
+def test_prices_widened_from_32_bits_are_rounded_back_to_four_decimals(source, yahoo):
+    frame = simulated("META", [FRIDAY]).assign(open=116.5888, high=612.3456, low=0.0123, close=116.5888)
+    yahoo.answers("META", Bars(frame))
+    bars = source.bars("META", [FRIDAY], 5)
+    assert bars[["open", "high", "low", "close"]].drop_duplicates().to_numpy().tolist() == [
+        [116.5888, 612.3456, 0.0123, 116.5888]
+    ]
+
+
+@pytest.mark.parametrize("bar_minutes", BAR_MINUTES)
+def test_every_bar_size_fills_the_grid_of_a_whole_week(source, bar_minutes):
+    week = sessions_between(dt.date(2026, 3, 9), dt.date(2026, 3, 13))
+    expected = [ts for session in week for ts in session.bar_starts(bar_minutes)]
+    assert source.bars("META", week, bar_minutes)["ts"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "opens"),
+    [
+        (dt.date(2026, 3, 6), dt.date(2026, 3, 9), {"2026-03-06": "14:30", "2026-03-09": "13:30"}),
+        (dt.date(2025, 10, 31), dt.date(2025, 11, 3), {"2025-10-31": "13:30", "2025-11-03": "14:30"}),
+    ],
+)
+def test_a_window_across_a_clock_change_keeps_each_sides_offset(source, yahoo, first, last, opens):
+    sessions = sessions_between(first, last)
+    yahoo.now = lambda: sessions[-1].close + dt.timedelta(hours=1)
+    sink, reports = collected(source, ["META"], sessions, yahoo.now())
+    assert [(report.bars, report.rejected.total(), report.failures) for report in reports] == [(78, 0, [])] * 2
+    assert {frame["dt"].iloc[0]: f"{frame['ts'].min():%H:%M}" for frame in sink.frames} == opens
+
+
+def test_eleven_tickers_cost_eleven_requests_with_four_at_most_in_flight(source, yahoo):
+    yahoo.latency = 0.02
+    sink, _ = collected(source, watchlist.DEFAULT)
+    assert sink.tickers() == dict.fromkeys(watchlist.DEFAULT, 78)
+    assert sorted(yahoo.charts) == sorted(watchlist.DEFAULT)
+    assert len(yahoo.requests) == 11
+    assert 1 < yahoo.most_in_flight <= 4
+
+
+def test_it_asks_from_the_first_open_to_the_last_close_without_what_it_does_not_need(source, yahoo):
+    sessions = sessions_between(dt.date(2026, 3, 12), dt.date(2026, 3, 13))
+    source.bars("META", sessions, 5)
+    [request] = yahoo.requests
+    assert {name: request.query[name] for name in ("period1", "period2", "interval", "includePrePost")} == {
+        "period1": f"{sessions[0].open.timestamp():.0f}",
+        "period2": f"{sessions[-1].close.timestamp():.0f}",
+        "interval": "5m",
+        "includePrePost": "false",
+    }
+    assert "crumb" not in request.query
+
+
+# Odd rows
+
+
+def test_a_volume_that_yahoo_did_not_give_stays_null_beside_a_real_zero(source, yahoo):
+    frame = simulated("META", [FRIDAY])
+    frame.loc[4, "volume"] = 0
+    yahoo.answers("META", Bars(frame, null_volumes=[frame["ts"][3]]))
+    volume = source.bars("META", [FRIDAY], 5)["volume"]
+    assert volume[volume.isna()].index.tolist() == [3]
+    assert volume[4] == 0
+    sink, _ = collected(source, ["META"])
+    assert sink.tickers() == {"META": 78}
+
+
+def test_a_chart_without_any_volume_keeps_its_prices(source, yahoo):
+    yahoo.answers("META", Bars(null_volumes=simulated("META", [FRIDAY])["ts"].tolist()))
+    bars = source.bars("META", [FRIDAY], 5)
+    assert bars["volume"].isna().all()
+    assert bars["high"].tolist() == simulated("META", [FRIDAY])["high"].tolist()
+
+
+def test_a_row_without_prices_is_rejected_and_told(source, yahoo):
+    ts = simulated("META", [FRIDAY])["ts"][10]
+    yahoo.answers("META", Bars(null_prices=[ts]))
+    sink, [report] = collected(source, ["META"])
+    assert (report.bars, report.rejected) == (77, {"missing-price": 1})
+    assert [(rejected.rule, rejected.ts) for rejected in sink.rejected] == [("missing-price", ts.isoformat())]
+
+
+def test_half_hours_put_together_over_a_weekend_make_no_rows_of_their_own(source, yahoo):
+    sessions = sessions_between(dt.date(2026, 3, 6), dt.date(2026, 3, 10))
+    first = simulated("META", sessions, 15)["ts"][:2].tolist()
+    yahoo.answers("META", Bars(null_prices=first))
+    sink, reports = collected(source, ["META"], sessions, bar_minutes=30)
+    assert [report.bars for report in reports] == [12, 13, 13]
+    assert [rejected.rule for rejected in sink.rejected] == ["missing-price"]
+
+
+@pytest.mark.parametrize(
+    ("given_until", "rule"), [("16:00", "unfinished"), ("15:55", "off-grid")], ids=["merged", "of its own"]
+)
+def test_the_last_trade_as_a_row_off_the_grid_is_never_stored(source, yahoo, given_until, rule):
+    noon = pd.Timestamp("2026-03-13 16:00:04", tz="UTC")
+    yahoo.now = noon.to_pydatetime
+    frame = simulated("META", [FRIDAY])
+    yahoo.answers("META", Bars(frame[frame["ts"] <= pd.Timestamp(f"2026-03-13 {given_until}", tz="UTC")], live=noon))
+    sink, [report] = collected(source, ["META"], clock=noon.to_pydatetime())
+    assert (report.bars, report.rejected) == (30, {rule: 1})
+    assert sink.frames[0]["ts"].max() == pd.Timestamp("2026-03-13 15:55", tz="UTC")
+
+
+def test_rows_after_an_early_close_are_rejected(source, yahoo):
+    yahoo.now = lambda: EARLY_CLOSE.close + dt.timedelta(hours=4)
+    yahoo.answers("META", Bars(rows_after_close=3))
+    _, [report] = collected(source, ["META"], [EARLY_CLOSE], yahoo.now())
+    # yfinance leaves out the last of them itself: a row at or after the end of the window.
+    assert (report.bars, report.rejected) == (42, {"outside-session": 2})
+
+
+def test_an_early_close_that_yahoo_knows_of_leaves_nothing_to_reject(source, yahoo):
+    yahoo.now = lambda: EARLY_CLOSE.close + dt.timedelta(hours=4)
+    _, [report] = collected(source, ["META"], [EARLY_CLOSE], yahoo.now())
+    assert (report.bars, report.rejected, report.failures) == (42, {}, [])
+
+
+# Faults
+
+
+def test_an_abandoned_symbol_that_names_a_fund_is_refused_by_what_it_is(source, yahoo):
+    yahoo.answers("FB", Bars(instrument="ETF", long_name="ProShares S&P 500 Dynamic Buffer ETF"))
+    with pytest.raises(WrongInstrument, match=r"^FB is no equity .* ETF \(ProShares .*ask for the symbol"):
+        source.bars("FB", [FRIDAY], 5)
+    assert yahoo.charts == ["FB"]
+
+
+def test_an_unknown_symbol_is_no_data_with_yahoos_reason_and_not_asked_for_again(source, yahoo, pauses):
+    yahoo.answers("SQ", fake.NOT_FOUND)
+    with pytest.raises(NoData, match=r"^SQ: .*No data found, symbol may be delisted.*check the symbol"):
+        source.bars("SQ", [FRIDAY], 5)
+    assert (yahoo.charts, pauses) == (["SQ"], [])
+
+
+def test_an_answer_without_rows_is_no_data(source, yahoo):
+    yahoo.answers("META", Bars(without_rows=True))
+    with pytest.raises(NoData, match=r"^META: "):
+        source.bars("META", [FRIDAY], 5)
+
+
+def test_an_answer_without_timestamps_is_no_data(source, yahoo):
+    body = fake.chart("META", {"interval": "5m", "period1": "0", "period2": "0", "range": "1d"}, Bars(), NOW).body
+    yahoo.answers("META", fake.Answer(200, body.replace('"timestamp"', '"another"')))
+    with pytest.raises(NoData, match=r"^META: "):
+        source.bars("META", [FRIDAY], 5)
+
+
+def test_a_reason_that_comes_with_status_200_is_told(source, yahoo):
+    reason = "Data doesn't exist for startDate = 1, endDate = 2"
+    yahoo.answers("META", fake.Answer(200, fake.refused(400, "Bad Request", reason).body))
+    with pytest.raises(NoData, match=rf"^META: .*{reason}"):
+        source.bars("META", [FRIDAY], 5)
+
+
+def test_any_other_refusal_is_told_with_its_status_and_not_asked_for_again(source, yahoo, pauses):
+    yahoo.answers("META", fake.Answer(403, "<html>Forbidden</html>", fake.HTML))
+    with pytest.raises(Unavailable, match=r"^META: Yahoo answered HTTP 403"):
+        source.bars("META", [FRIDAY], 5)
+    assert (yahoo.charts, pauses) == (["META"], [])
+
+
+def test_a_form_that_yfinance_cannot_read_is_unavailable_in_one_line(source, yahoo):
+    yahoo.answers("META", Bars(without_meta=["instrumentType"]))
+    with pytest.raises(Unavailable, match=r"^META: yfinance [\d.]+ cannot read .*'instrumentType'[^\n]*$"):
+        source.bars("META", [FRIDAY], 5)
+
+
+def test_the_first_429_ends_the_run_and_what_had_come_is_kept(source, yahoo, pauses):
+    yahoo.latency = 0.03
+    yahoo.rate_limited_from = 6
+    sink, [report] = collected(source, watchlist.DEFAULT)
+    # The others in flight at that moment, three at most, can no longer be called back.
+    assert 6 <= len(yahoo.requests) <= 9
+    assert sink.tickers() == dict.fromkeys(yahoo.charts[:5], 78)
+    assert {failure.reason for failure in report.failures} == {"rate-limited", "not-asked"}
+    assert len(report.failures) == 6
+    assert pauses == []
+
+
+def test_a_429_is_asked_for_once_and_says_what_to_do(source, yahoo, pauses):
+    yahoo.answers("META", fake.TOO_MANY)
+    with pytest.raises(RateLimited, match=r"^META: .*HTTP 429.*wait some minutes, then collect again$"):
+        source.bars("META", [FRIDAY], 5)
+    assert (yahoo.charts, pauses) == (["META"], [])
+
+
+def test_a_ticker_that_waits_to_be_asked_for_again_gives_up_once_another_was_refused(yahoo):
+    yahoo.answers("META", fake.UNAVAILABLE)
+    yahoo.answers("SNAP", fake.TOO_MANY)
+
+    def meanwhile(_seconds):
+        with pytest.raises(RateLimited):
+            source.bars("SNAP", [FRIDAY], 5)
+
+    source = YahooSource(LoopbackSession(yahoo.origin), pause=meanwhile)
+    with pytest.raises(RateLimited, match="not asked again"):
+        source.bars("META", [FRIDAY], 5)
+    assert yahoo.charts == ["META", "SNAP"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [fake.UNAVAILABLE, fake.A_PAGE, fake.RIGHT_BACK, fake.CUT_JSON, fake.CUT_OFF, fake.RESET],
+    ids=["5xx", "a page", "right back", "cut JSON", "cut off", "reset"],
+)
+class TestAPassingFault:
+    def test_heals_at_the_second_attempt(self, source, yahoo, pauses, fault):
+        yahoo.answers("META", fault, Bars())
+        pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
+        assert len(pauses) == 1
+
+    def test_is_unavailable_after_three_attempts_while_the_others_are_stored(self, source, yahoo, pauses, fault):
+        yahoo.answers("META", fault)
+        sink, [report] = collected(source, ["META", "SNAP", "AMZN"])
+        assert sink.tickers() == {"SNAP": 78, "AMZN": 78}
+        [failure] = report.failures
+        assert (failure.ticker, failure.reason) == ("META", "unavailable")
+        assert "3 attempts" in failure.message
+        assert "\n" not in failure.message
+        assert Counter(yahoo.charts) == {"META": 3, "SNAP": 1, "AMZN": 1}
+        assert 0 < pauses[0] <= 2 < pauses[1] <= 3
+
+    def test_is_forgotten_by_a_process_that_stays_warm(self, source, yahoo, fault):
+        yahoo.answers("META", fault, fault, fault, Bars())
+        with pytest.raises(Unavailable):
+            source.bars("META", [FRIDAY], 5)
+        assert len(source.bars("META", [FRIDAY], 5)) == 78
+
+
+def test_the_same_window_asked_for_again_is_asked_of_yahoo_again(source, yahoo):
+    # A restatement would otherwise stay unseen for as long as the process lives.
+    restated = simulated("META", [FRIDAY]).assign(volume=1)
+    yahoo.answers("META", Bars(), Bars(restated))
+    source.bars("META", [FRIDAY], 5)
+    assert source.bars("META", [FRIDAY], 5)["volume"].unique().tolist() == [1]
+
+
+def test_a_time_out_is_unavailable_after_three_attempts(yahoo, pauses):
+    yahoo.answers("META", fake.HELD)
+    source = YahooSource(LoopbackSession(yahoo.origin), timeout=(0.05, 0.05), pause=pauses.append)
+    with pytest.raises(Unavailable, match=r"^Yahoo did not answer within 0.1 seconds \(3 attempts\)"):
+        source.bars("META", [FRIDAY], 5)
+    assert len(pauses) == 2
+
+
+# How far back, and how much at once
+
+
+def test_the_oldest_bars_are_those_of_59_29_and_729_days_ago(source):
+    now = pd.Timestamp(NOW)
+    back = {minutes: (now - source.oldest(minutes, now)).days for minutes in BAR_MINUTES}
+    assert back == {1: 29, 2: 59, 5: 59, 15: 59, 30: 59, 60: 729, 90: 59}
+
+
+@pytest.mark.parametrize("bar_minutes", BAR_MINUTES)
+def test_every_session_since_the_oldest_is_served_and_one_a_week_older_is_not(source, yahoo, bar_minutes):
+    oldest = source.oldest(bar_minutes, pd.Timestamp(NOW))
+    week = sessions_between((oldest - pd.Timedelta(days=9)).date(), oldest.date())
+    served = sessions_between((oldest + pd.Timedelta(days=1)).date(), NOW.date())
+    assert not source.bars("META", served[:2], bar_minutes).empty
+    with pytest.raises(NoData, match=rf"must be within the last {30 if bar_minutes == 1 else '.*'}.* days"):
+        source.bars("META", week[:1], bar_minutes)
+    assert len(served) <= source.sessions_per_request(bar_minutes) or bar_minutes == 1
+    assert len(yahoo.requests) == 2
+
+
+def test_five_sessions_of_minutes_never_span_more_than_yahoo_gives_at_once(source):
+    days = sessions_between(dt.date(2013, 1, 2), dt.date(2026, 12, 31))
+    length = source.sessions_per_request(1)
+    spans = [last.close - first.open for first, last in zip(days, days[length - 1 :], strict=False)]
+    assert max(spans) < dt.timedelta(days=8)
+
+
+def test_minutes_over_more_days_than_yahoo_gives_at_once_are_asked_for_in_pieces(source, yahoo):
+    days = sessions_between(dt.date(2026, 2, 23), dt.date(2026, 3, 13))
+    assert len(source.bars("META", days, 1)) == 15 * 390
+    assert len(yahoo.requests) == 3
+
+
+# Reaching it
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_proxy_and_certificate_authority_come_from_the_environment(yahoo, monkeypatch, variable):
+    environment = yahoo.environment()
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTPS_PROXY", "https_proxy", variable):
+        monkeypatch.setenv(name, environment[name])
+    assert len(YahooSource().bars("META", [FRIDAY], 5)) == 78
+    assert [request.host for request in yahoo.requests] == ["query2.finance.yahoo.com"]
+
+
+def test_an_unchanged_program_gets_its_bars_and_writes_nothing_anywhere(yahoo, tmp_path):
+    program = (
+        "import datetime as dt\n"
+        "from tickerlake.exchange import session_on\n"
+        "from tickerlake.sources.yahoo import YahooSource\n"
+        "print(len(YahooSource().bars('META', [session_on(dt.date(2026, 3, 13))], 5)))\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment | yahoo.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.stdout, run.stderr) == ("78\n", "")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_certificate_that_nobody_vouches_for_reads_as_not_reached(yahoo, monkeypatch, tmp_path, pauses):
+    with running_yahoo() as other:
+        trusted = tmp_path / "another.pem"
+        trusted.write_text(other.authority.read_text())
+    fake._certificates.cache_clear()
+    with running_yahoo() as stranger:
+        monkeypatch.setenv("HTTPS_PROXY", stranger.origin)
+        monkeypatch.setenv("https_proxy", stranger.origin)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+        with pytest.raises(Unavailable, match=r"^Yahoo cannot be reached: [^\n]*certificate[^\n]*REQUESTS_CA_BUNDLE$"):
+            YahooSource(pause=pauses.append).bars("META", [FRIDAY], 5)
+    assert (yahoo.requests, stranger.requests, pauses) == ([], [], [])
+
+
+def test_a_proxy_where_nobody_listens_reads_as_not_reached(pauses):
+    with pytest.raises(Unavailable, match=r"^Yahoo cannot be reached: [^\n]*HTTPS_PROXY[^\n]*$"):
+        YahooSource(pause=pauses.append).bars("META", [FRIDAY], 5)
+    assert pauses == []
+
+
+def test_a_proxy_that_never_answers_reads_as_not_reached(yahoo, monkeypatch, pauses):
+    yahoo.silent_proxy = True
+    for name, value in yahoo.environment().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Unavailable, match=r"^Yahoo cannot be reached: [^\n]*HTTPS_PROXY[^\n]*$"):
+        YahooSource(timeout=(0.05, 5), pause=pauses.append).bars("META", [FRIDAY], 5)
+    assert pauses == []
+
+
+def test_the_way_through_the_proxy_ends_at_yahoo(yahoo, monkeypatch):
+    for name, value in yahoo.environment().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(requests.exceptions.RequestException, match="CONNECT tunnel failed, response 403"):
+        requests.get("https://example.com", timeout=5)
+
+
+def test_without_curl_cffi_it_refuses_to_start(monkeypatch):
+    monkeypatch.setattr(_http, "HAS_CURL_CFFI", False)
+    with pytest.raises(ConfigError, match=r"curl_cffi.*YF_DISABLE_CURL_CFFI"):
+        YahooSource()
+
+
+def test_nothing_that_yfinance_has_to_say_reaches_the_terminal(source, yahoo, capfd):
+    yahoo.answers("SQ", fake.NOT_FOUND)
+    collected(source, ["SQ", "META"])
+    logging.getLogger("yfinance").error("possibly delisted")
+    assert capfd.readouterr() == ("", "")
+
+
+# Canaries: private names of yfinance that are leant on, and what it does when left to itself
+
+
+@pytest.fixture
+def untouched(yahoo, monkeypatch):
+    monkeypatch.setattr(SingletonMeta, "_instances", {})
+    monkeypatch.setattr(cache._TzCacheManager, "_tz_cache", cache._TzCacheDummy())
+    monkeypatch.setattr(cache._CookieCacheManager, "_Cookie_cache", cache._CookieCacheDummy())
+    return yfinance.Ticker("META", session=session_without_errors(yahoo.origin))
+
+
+def session_without_errors(origin):
+    session = LoopbackSession(origin)
+    session.raise_for_status = False
+    return session
+
+
+def test_canary_a_ticker_keeps_its_time_zone_and_its_requests_where_they_are_replaced(untouched):
+    assert untouched._tz is None
+    assert type(untouched._data) is YfData
+
+
+def test_canary_yfinance_says_whether_it_has_curl_cffi():
+    assert _http.HAS_CURL_CFFI is True
+
+
+def test_canary_the_requests_of_one_ticker_can_be_had_apart_from_the_singleton(yahoo):
+    session = LoopbackSession(yahoo.origin)
+    mine, another = (type.__call__(YfData, session) for _ in range(2))
+    assert mine is not another
+    assert mine._session is session
+    assert mine._cookie_strategy == "basic"
+
+
+def test_canary_left_to_itself_yfinance_asks_for_cookie_crumb_and_time_zone(untouched, yahoo):
+    untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")
+    assert {request.path for request in yahoo.requests} == {"/", "/v1/test/getcrumb", f"{fake.CHART}META"}
+    assert yahoo.charts == ["META", "META"]
+    assert [request.query.get("range") for request in yahoo.requests if request.symbol] == ["1d", None]
+    assert yahoo.requests[-1].query["crumb"] == "A/fake.crumb"
+
+
+def test_canary_left_to_itself_yfinance_asks_again_after_a_429(untouched, yahoo):
+    yahoo.answers("META", fake.TOO_MANY)
+    untouched._tz = "America/New_York"
+    with pytest.raises(YFRateLimitError):
+        untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")
+    assert yahoo.charts == ["META", "META"]
+
+
+def test_canary_left_to_itself_yfinance_keeps_what_was_no_answer(untouched, yahoo, source):
+    assert source is not None  # it has yfinance raise its errors
+    yahoo.answers("META", fake.A_PAGE, Bars())
+    untouched._tz = "America/New_York"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"(?i)expect"):
+            untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")
+    YfData.cache_get.cache_clear()
+
+
+def test_canary_left_to_itself_yfinance_makes_a_missing_volume_zero(untouched, yahoo):
+    yahoo.answers("META", Bars(null_volumes=[pd.Timestamp(FRIDAY.open)]))
+    untouched._tz = "America/New_York"
+    assert untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")["Volume"].iloc[0] == 0
+
+
+def test_the_fake_serves_the_grid_up_to_its_own_clock(yahoo, source):
+    yahoo.now = lambda: utc("2026-03-13 16:02")
+    assert source.bars("META", [FRIDAY], 5)["ts"].iloc[-1] == utc("2026-03-13 16:00")

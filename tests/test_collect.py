@@ -1,0 +1,196 @@
+"""Collecting: every bar stored or rejected, every ticker answered for, whatever the others do."""
+
+import datetime as dt
+import json
+from threading import Event
+
+import pandas as pd
+import pytest
+
+from tests.fakes.sinks import MemorySink
+from tickerlake import exchange
+from tickerlake.collect import collect, refuse_too_old
+from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable
+from tickerlake.sources.simulated import SimulatedSource
+
+FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+SHORT = exchange.session_on(dt.date(2026, 11, 27))
+LATER = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+
+
+class ScriptedSource(SimulatedSource):
+    """Simulated bars, but an error for the tickers that are told to fail, and rows added where told."""
+
+    parallel = 1
+
+    def __init__(self, errors=None, extra=None):
+        super().__init__()
+        self.errors, self.extra, self.asked = errors or {}, extra or {}, []
+
+    def bars(self, symbol, window, bar_minutes):
+        self.asked.append(symbol)
+        if symbol in self.errors:
+            raise self.errors[symbol]
+        frame = super().bars(symbol, window, bar_minutes)
+        return pd.concat([frame, self.extra[symbol]], ignore_index=True) if symbol in self.extra else frame
+
+
+def row(ts, high=10.0, low=9.0):
+    return pd.DataFrame(
+        {"ts": [pd.Timestamp(ts)], "open": [low], "high": [high], "low": [low], "close": [low], "volume": [0]}
+    )
+
+
+def at(moment):
+    return lambda: moment
+
+
+def test_a_finished_session_is_stored_whole_and_told_in_one_line():
+    sink = MemorySink()
+
+    (report,) = collect(SimulatedSource(), sink, [FRIDAY], ["META", "AMZN"], 5, at(LATER))
+
+    assert report.line() == "2026-11-20: 156 bars of 2 tickers, 0 rejected, 0 failed"
+    assert (report.bars, report.stored, report.failures) == (156, 156, [])
+    assert sink.frame()["collected_at"].unique().tolist() == [pd.Timestamp(LATER)]
+
+
+def test_a_ticker_that_fails_takes_no_other_with_it_and_is_named_with_its_reason():
+    source = ScriptedSource({"SNAP": Unavailable("answered 503"), "BYND": NoData("delisted")})
+    sink = MemorySink()
+
+    (report,) = collect(source, sink, [FRIDAY], ["META", "SNAP", "BYND", "AMZN"], 5, at(LATER))
+
+    assert set(sink.frame()["ticker"]) == {"META", "AMZN"}
+    assert [(each.ticker, each.reason) for each in report.failures] == [("SNAP", "unavailable"), ("BYND", "no-data")]
+
+
+def test_the_first_rate_limit_ends_the_asking_and_keeps_what_had_come():
+    source = ScriptedSource({"SNAP": RateLimited("too many requests")})
+    sink = MemorySink()
+    days = [FRIDAY, SHORT] * 11  # more than one window
+
+    reports = collect(source, sink, days, ["META", "SNAP", "AMZN", "TTD"], 5, at(LATER))
+
+    assert source.asked == ["META", "SNAP"]
+    assert set(sink.frame()["ticker"]) == {"META"}
+    assert [each.reason for each in reports[0].failures] == ["rate-limited", "not-asked", "not-asked"]
+    assert {each.reason for each in reports[-1].failures} == {"not-asked"}
+    assert [each.ticker for each in reports[-1].failures] == ["META", "SNAP", "AMZN", "TTD"]
+
+
+def test_the_running_session_is_collected_up_to_its_last_finished_bar():
+    now = FRIDAY.open + dt.timedelta(minutes=62)
+    sink = MemorySink()
+
+    (report,) = collect(SimulatedSource(), sink, [FRIDAY], ["META"], 5, at(now))
+
+    assert report.bars == 12
+    assert report.rejected == {"unfinished": 66}
+    assert sink.frame()["ts"].max() == pd.Timestamp(FRIDAY.open + dt.timedelta(minutes=55))
+
+
+def test_a_bar_that_ends_while_the_answers_come_in_is_not_taken_for_finished():
+    start = FRIDAY.open + dt.timedelta(minutes=9, seconds=59)
+    moments = iter([start, start + dt.timedelta(minutes=10)])
+    sink = MemorySink()
+
+    collect(SimulatedSource(), sink, [FRIDAY], ["META"], 5, lambda: next(moments))
+
+    assert len(sink.frame()) == 1
+
+
+def test_rows_that_were_not_asked_for_are_rejected_by_rule_and_counted():
+    extra = pd.concat([row("2026-11-27T17:00:04Z"), row("2026-11-27T18:30:00Z"), row("2026-11-20T15:00:00Z")])
+    sink = MemorySink()
+
+    (report,) = collect(ScriptedSource(extra={"META": extra}), sink, [SHORT], ["META"], 5, at(LATER))
+
+    assert report.bars == 42
+    assert report.rejected == {"off-grid": 1, "outside-session": 2}
+    assert [(each.rule, each.ts) for each in sink.rejected] == [
+        ("off-grid", "2026-11-27T17:00:04+00:00"),
+        ("outside-session", "2026-11-27T18:30:00+00:00"),
+        ("outside-session", "2026-11-20T15:00:00+00:00"),
+    ]
+    assert json.loads(sink.rejected[0].record)["high"] == 10.0
+
+
+def test_nothing_is_lost_between_what_came_and_what_was_kept_or_rejected():
+    extra = pd.concat([row("2026-11-20T15:00:04Z"), row("2026-11-20T15:00:08Z", high=8.0), row("2026-11-21T15:00:00Z")])
+    sink = MemorySink()
+
+    (report,) = collect(ScriptedSource(extra={"META": extra}), sink, [FRIDAY], ["META", "AMZN"], 5, at(LATER))
+
+    assert report.bars + report.rejected.total() == 78 + 78 + 3
+    assert report.rejected.total() == len(sink.rejected)
+
+
+def test_a_ticker_without_a_single_good_bar_counts_as_failed():
+    class Empty(SimulatedSource):
+        def bars(self, symbol, window, bar_minutes):
+            return super().bars(symbol, window, bar_minutes).head(0)
+
+    (report,) = collect(Empty(), MemorySink(), [FRIDAY], ["META"], 5, at(LATER))
+
+    assert [(each.ticker, each.reason) for each in report.failures] == [("META", "no-data")]
+
+
+def test_bars_are_stored_under_the_symbol_of_their_day_and_asked_for_under_todays():
+    days = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
+    source, sink = ScriptedSource(), MemorySink()
+
+    collect(source, sink, days, ["FB", "META"], 5, at(LATER))
+
+    assert source.asked == ["META"]
+    assert sink.frame().groupby("dt")["ticker"].unique().map(list).to_dict() == {
+        "2022-06-08": ["FB"],
+        "2022-06-09": ["META"],
+    }
+
+
+def test_bars_before_since_are_left_out_and_expected_of_nobody():
+    sink = MemorySink()
+    since = FRIDAY.open + dt.timedelta(hours=6)
+
+    (report,) = collect(SimulatedSource(), sink, [FRIDAY], ["META"], 5, at(LATER), since=since)
+
+    assert (report.bars, report.failures) == (6, [])
+
+
+def test_once_stopped_nothing_more_is_asked_for_and_what_had_come_is_stored():
+    stop, source, sink = Event(), ScriptedSource(), MemorySink()
+
+    def on_answer(symbol):
+        if symbol == "AMZN":
+            stop.set()
+
+    (report,) = collect(source, sink, [FRIDAY], ["META", "AMZN"], 5, at(LATER), stop=stop, on_answer=on_answer)
+    (second,) = collect(source, sink, [FRIDAY], ["META", "AMZN"], 5, at(LATER), stop=stop)
+
+    assert report.bars == 156
+    assert second.bars == 0
+    assert len(source.asked) == 2
+
+
+def test_each_session_is_written_once_even_over_several_windows():
+    days = exchange.sessions_between(dt.date(2026, 9, 1), dt.date(2026, 11, 20))
+    sink = MemorySink()
+
+    reports = collect(SimulatedSource(), sink, days, ["META"], 30, at(LATER))
+
+    assert [report.session for report in reports] == days
+    assert [frame["dt"].iloc[0] for frame in sink.frames] == [day.dt for day in days]
+
+
+def test_a_session_that_a_source_no_longer_serves_is_refused_with_the_oldest_that_works():
+    class Forgetful(SimulatedSource):
+        name = "yahoo"
+
+        def oldest(self, bar_minutes, now):
+            return now - pd.Timedelta(days=59)
+
+    now = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+    with pytest.raises(ConfigError, match="2020-12-01; the oldest session that can be collected is 2026-09-24"):
+        refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2020, 12, 1))], 5, now)
+    refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2026, 9, 24))], 5, now)

@@ -1,0 +1,110 @@
+"""The record and its rules."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tickerlake import bars, record
+
+SESSION = "2026-11-20"
+OPEN = pd.Timestamp("2026-11-20T14:30:00Z")
+CLOSE = pd.Timestamp("2026-11-20T21:00:00Z")
+LATER = pd.Timestamp("2026-11-20T22:00:00Z")
+
+
+def one(**changes):
+    row = {
+        "ticker": "META", "ts": OPEN, "bar_minutes": 5, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5,
+        "volume": 100, "source": "yahoo", "collected_at": LATER, "dt": SESSION,
+    }  # fmt: skip
+    frame = pd.DataFrame([{**row, **changes}])
+    for name in ("ts", "collected_at"):
+        frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
+    return frame.astype({"volume": "Int64"} | dict.fromkeys(record.PRICES, float))
+
+
+def broken(**changes):
+    return bars.broken_rules(one(**changes)).iloc[0]
+
+
+def test_a_good_bar_breaks_no_rule():
+    assert broken() is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("missing-ticker", {"ticker": None}),
+        ("missing-ticker", {"ticker": ""}),
+        ("missing-time", {"ts": pd.NaT, "dt": None}),
+        ("missing-price", {"high": np.nan}),
+        ("missing-price", {"low": None}),
+        ("missing-price", {"high": np.inf}),
+        ("not-positive", {"low": 0.0}),
+        ("not-positive", {"open": -1.0}),
+        ("high-below-low", {"high": 8.0}),
+        ("price-outside-bar", {"close": 11.01}),
+        ("price-outside-bar", {"open": 8.99}),
+        ("negative-volume", {"volume": -1}),
+        ("outside-session", {"ts": OPEN - pd.Timedelta(minutes=5)}),
+        ("outside-session", {"ts": pd.Timestamp("2026-11-20T21:00:00Z")}),
+        ("outside-session", {"ts": pd.Timestamp("2026-11-21T15:00:00Z"), "dt": "2026-11-21"}),
+        ("outside-session", {"ts": pd.Timestamp("2026-11-27T18:00:00Z"), "dt": "2026-11-27"}),
+        ("off-grid", {"ts": OPEN + pd.Timedelta(seconds=4)}),
+        ("off-grid", {"ts": OPEN + pd.Timedelta(minutes=1)}),
+        ("unfinished", {"collected_at": OPEN + pd.Timedelta(minutes=4, seconds=59)}),
+    ],
+)
+def test_each_rule_names_the_record_that_breaks_it(rule, changes):
+    assert broken(**changes) == rule
+
+
+def test_every_rule_is_tested_above():
+    tested = {case[0] for case in test_each_rule_names_the_record_that_breaks_it.pytestmark[0].args[1]}
+
+    assert tested == {rule.id for rule in bars.RULES}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"volume": None},
+        {"volume": 0},
+        {"open": None, "close": None},
+        {"high": 9.0, "low": 9.0, "open": 9, "close": 9},
+        {"collected_at": OPEN + pd.Timedelta(minutes=5)},
+        {"ts": CLOSE - pd.Timedelta(minutes=5), "collected_at": CLOSE},
+        # The last hour's bar of 60 minutes ends with the session, half an hour early.
+        {"ts": CLOSE - pd.Timedelta(minutes=30), "bar_minutes": 60, "collected_at": CLOSE},
+    ],
+)
+def test_what_is_rare_but_right_is_kept(changes):
+    assert broken(**changes) is None
+
+
+def test_an_old_record_may_lie_off_the_grid_but_not_outside_the_session():
+    assert bars.broken_rules(one(ts=OPEN + pd.Timedelta(seconds=4)), collected=False).iloc[0] is None
+    assert bars.broken_rules(one(ts=OPEN - pd.Timedelta(hours=1)), collected=False).iloc[0] == "outside-session"
+
+
+def test_a_bar_belongs_to_its_date_at_the_exchange():
+    ts = pd.Series(pd.to_datetime(["2026-11-20T01:00:00Z", "2026-11-20T05:00:00Z", "2026-07-20T03:59:00Z"], utc=True))
+
+    assert bars.session_dates(ts).tolist() == ["2026-11-19", "2026-11-20", "2026-07-19"]
+
+
+def test_an_empty_frame_has_the_types_of_a_full_one():
+    assert bars.empty().dtypes.to_dict() == bars.as_bars(one()).dtypes.to_dict()
+
+
+def test_a_frame_that_lacks_a_column_is_no_frame_of_bars():
+    with pytest.raises(ValueError, match="collected_at"):
+        bars.as_bars(one().drop(columns="collected_at"))
+
+
+def test_times_are_cut_to_milliseconds_not_rounded():
+    moment = dt.datetime(2026, 11, 20, 22, 0, 0, 999_999, tzinfo=dt.UTC)
+
+    assert record.milliseconds(moment).microsecond == 999_000

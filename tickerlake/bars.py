@@ -1,0 +1,116 @@
+"""Bars in memory: a pandas frame with the columns of the record, and the rules that each row must keep.
+
+`ts` and `collected_at` are timezone-aware UTC, prices are float64, `volume` is nullable Int64.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tickerlake import exchange
+from tickerlake.record import COLUMNS, PARTITION, PRICES
+
+_PANDAS_TYPES = {
+    "string": "str",
+    "timestamp": "datetime64[us, UTC]",
+    "int": "int32",
+    "bigint": "Int64",
+    "double": "float64",
+}
+
+
+def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with exactly the columns of the record, in order and of the right types, and `dt` behind them."""
+    missing = [column.name for column in (*COLUMNS, PARTITION) if column.name not in frame]
+    if missing:
+        raise ValueError(f"not a frame of bars: {', '.join(missing)} missing")
+    return frame[[column.name for column in (*COLUMNS, PARTITION)]].astype(
+        {column.name: _PANDAS_TYPES[column.type] for column in (*COLUMNS, PARTITION)}
+    )
+
+
+def empty() -> pd.DataFrame:
+    """A frame of bars without a row."""
+    return as_bars(pd.DataFrame(columns=[column.name for column in (*COLUMNS, PARTITION)]))
+
+
+def session_dates(ts: pd.Series) -> pd.Series:
+    """The partition of each bar start: its date in exchange time, `YYYY-MM-DD`."""
+    # Few distinct hours stand behind many bars, and the offset changes only on the hour.
+    hours = ts.dt.floor("h")
+    distinct = pd.Series(hours.unique())
+    dates = distinct.dt.tz_convert(exchange.EXCHANGE_TIME).dt.strftime("%Y-%m-%d")
+    return hours.map(dict(zip(distinct, dates, strict=True))).astype("str")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition that a stored bar must keep: its id, and what a record that breaks it is."""
+
+    id: str
+    says: str
+    breaks: Callable[[pd.DataFrame], pd.Series]
+    only_collected: bool = False
+    """Whether the rule holds for fresh bars only: an import keeps old records as they are."""
+
+
+def _minutes(frame: pd.DataFrame) -> pd.Series:
+    return pd.to_timedelta(frame["bar_minutes"], unit="m")
+
+
+RULES = (
+    Rule("missing-ticker", "has no ticker", lambda f: f["ticker"].isna() | (f["ticker"] == "")),
+    Rule("missing-time", "has no time that can be read", lambda f: f["ts"].isna()),
+    Rule(
+        "missing-price",
+        "has no high or no low",
+        lambda f: ~(np.isfinite(f["high"].astype(float)) & np.isfinite(f["low"].astype(float))),
+    ),
+    Rule("not-positive", "has a price of zero or less", lambda f: (f[list(PRICES)] <= 0).any(axis=1)),
+    Rule("high-below-low", "has a high below its low", lambda f: f["high"] < f["low"]),
+    Rule(
+        "price-outside-bar",
+        "opens or closes above its high or below its low",
+        lambda f: (f[["open", "close"]].max(axis=1) > f["high"]) | (f[["open", "close"]].min(axis=1) < f["low"]),
+    ),
+    Rule("negative-volume", "has a volume below zero", lambda f: (f["volume"] < 0).fillna(False)),
+    Rule(
+        "outside-session",
+        "starts outside the session's hours",
+        lambda f: ~((f["ts"] >= f["session_open"]) & (f["ts"] < f["session_close"])),
+    ),
+    Rule(
+        "off-grid",
+        "does not start a whole number of bars after the open",
+        lambda f: ((f["ts"] - f["session_open"]) % _minutes(f)) != pd.Timedelta(0),
+        only_collected=True,
+    ),
+    Rule(
+        "unfinished",
+        "had not ended when it was collected",
+        lambda f: (f["ts"] + _minutes(f) > f["collected_at"]) & (f["session_close"] > f["collected_at"]),
+        only_collected=True,
+    ),
+)
+
+
+def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
+    """The id of the first rule that each row of `frame` breaks, None where it keeps them all.
+
+    `frame` has the columns of the record and `dt`; prices, times and tickers may be missing.
+    With `collected=False` (records of an earlier deployment) the grid and the end of the bar are not enforced.
+    """
+    broken = np.full(len(frame), None, dtype=object)
+    days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
+    bounds = exchange.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    mine = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
+    checked = frame.assign(session_open=mine["open"], session_close=mine["close"])
+    for rule in RULES:
+        if collected or not rule.only_collected:
+            broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise
+    return pd.Series(broken, index=frame.index, dtype=object)

@@ -1,0 +1,230 @@
+"""Collecting: ask a source for bars, hold them against the rules, hand them to a sink, and say what happened.
+
+Everything outside comes in as an argument: the source, the sink and the clock. A ticker that fails never
+takes the others with it; a rate limit ends the asking at once, because asking on prolongs it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import pandas as pd
+
+from tickerlake import bars, symbols
+from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError
+from tickerlake.exchange import Session, sessions_between
+from tickerlake.lake import Rejected, Sink
+from tickerlake.record import milliseconds
+from tickerlake.sources import BAR_COLUMNS, Source
+
+Answers = dict[str, pd.DataFrame | SourceError]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One ticker of which a session got no bars, and why."""
+
+    ticker: str
+    reason: str
+    """What reports count by: the `reason` of a SourceError, such as `no-data` or `rate-limited`."""
+    message: str
+
+
+@dataclass
+class SessionReport:
+    """What came of one session."""
+
+    session: Session
+    bars: int = 0
+    """Bars that kept the rules, whether the sink held them already or not."""
+    stored: int = 0
+    """Bars that were new to the sink."""
+    tickers: int = 0
+    """Tickers with at least one of these bars."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """How many records broke each rule, by rule id."""
+    failures: list[Failure] = field(default_factory=list)
+
+    def line(self) -> str:
+        """One line for a person: `2026-11-20: 858 bars of 11 tickers, 0 rejected, 0 failed`."""
+        rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
+        return (
+            f"{self.session.date}: {self.bars} bars of {self.tickers} tickers, "
+            f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
+        )
+
+
+def collect(
+    source: Source,
+    sink: Sink,
+    sessions: Sequence[Session],
+    tickers: Sequence[str],
+    bar_minutes: int,
+    clock: Callable[[], dt.datetime],
+    *,
+    since: dt.datetime | None = None,
+    on_answer: Callable[[str], None] = lambda _: None,
+    stop: Event | None = None,
+) -> list[SessionReport]:
+    """Collects the bars of `tickers` in `sessions` into `sink`; one report a session, oldest first.
+
+    Sessions are asked for in windows as long as the source allows, and each window is stored before the next is
+    asked for. With `since`, bars that start before it are left out. `on_answer` hears of each ticker of each
+    window; once `stop` is set nothing more is asked for, and what had come is stored.
+    Raises SinkError when the sink fails; what it took before stays.
+    """
+    stop = stop or Event()
+    asked = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
+    length = source.sessions_per_request(bar_minutes)
+    reports = []
+    for start in range(0, len(sessions), length):
+        window = sessions[start : start + length]
+        # Taken before the first request: a bar that ends while the answers come in may be incomplete in them.
+        now = milliseconds(clock())
+        answers = _ask(source, window, asked, bar_minutes, stop, on_answer)
+        reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
+    return reports
+
+
+def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:
+    """ConfigError, with the oldest session that works, where `source` no longer serves the first of `sessions`."""
+    oldest = source.oldest(bar_minutes, now)
+    if sessions[0].open < oldest:
+        first = next(
+            session
+            for session in sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
+            if session.open >= oldest
+        )
+        raise ConfigError(
+            f"{source.name} no longer serves {bar_minutes}-minute bars of {sessions[0].date}; "
+            f"the oldest session that can be collected is {first.date}"
+        )
+
+
+def _ask(
+    source: Source,
+    window: Sequence[Session],
+    asked: Sequence[str],
+    bar_minutes: int,
+    stop: Event,
+    on_answer: Callable[[str], None],
+) -> Answers:
+    """Each symbol's frame, or the error that stands for it."""
+
+    def ask(symbol: str) -> pd.DataFrame | SourceError:
+        if stop.is_set():
+            return NotAsked("the run had been stopped")
+        try:
+            return source.bars(symbol, window, bar_minutes)
+        except RateLimited as error:
+            stop.set()
+            return error
+        except SourceError as error:
+            return error
+
+    answers: Answers = {}
+    with ThreadPoolExecutor(max_workers=source.parallel) as pool:
+        futures = {pool.submit(ask, symbol): symbol for symbol in asked}
+        for future in as_completed(futures):
+            answers[futures[future]] = future.result()
+            on_answer(futures[future])
+    return {symbol: answers[symbol] for symbol in asked}
+
+
+def _store(
+    sink: Sink,
+    source: str,
+    window: Sequence[Session],
+    answers: Answers,
+    bar_minutes: int,
+    now: dt.datetime,
+    since: dt.datetime | None,
+) -> list[SessionReport]:
+    """Holds one window's answers against the rules and hands each session's bars to the sink."""
+    frame = _records(source, answers, bar_minutes, now)
+    if since is not None:
+        frame = frame[~(frame["ts"] < since)]
+    broken = bars.broken_rules(frame)
+    # A source may answer with more than it was asked for; that is no part of any report's session.
+    broken = broken.mask(broken.isna() & ~frame["dt"].isin([session.dt for session in window]), "outside-session")
+    good = frame[broken.isna()]
+
+    reports = []
+    for session in window:
+        report = SessionReport(session)
+        mine = good[good["dt"] == session.dt]
+        if not mine.empty:
+            report.stored = sink.write(bars.as_bars(mine))
+        report.bars, report.tickers = len(mine), mine["ticker"].nunique()
+        due = session.bar_starts(bar_minutes, until=now)
+        if since is not None:
+            due = due[due >= since]
+        if len(due):
+            report.failures = _failures(session, answers, set(mine["symbol"].unique()))
+        reports.append(report)
+
+    rejected = frame[broken.notna()].assign(rule=broken.dropna())
+    nearest = {session.dt: report for session, report in zip(window, reports, strict=True)}
+    for row in rejected.itertuples():
+        fallback = reports[0] if str(row.dt) < window[0].dt else reports[-1]
+        nearest.get(row.dt, fallback).rejected[row.rule] += 1
+    sink.reject([_rejected(row) for row in rejected.to_dict("records")])
+    return reports
+
+
+def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) -> pd.DataFrame:
+    """All answered bars as records, with the `symbol` they were asked for under."""
+    frames = [
+        frame[list(BAR_COLUMNS)].assign(symbol=symbol)
+        for symbol, frame in answers.items()
+        if isinstance(frame, pd.DataFrame) and not frame.empty
+    ]
+    if not frames:
+        return bars.empty().assign(symbol="")
+    records = pd.concat(frames, ignore_index=True)
+    records["ts"] = records["ts"].astype("datetime64[us, UTC]")
+    records["volume"] = records["volume"].astype("Int64")
+    records = records.assign(
+        dt=bars.session_dates(records["ts"]),
+        bar_minutes=bar_minutes,
+        source=source,
+        collected_at=pd.Timestamp(now).as_unit("us"),
+    )
+    pairs = records[["symbol", "dt"]].drop_duplicates()
+    pairs["ticker"] = [
+        symbols.as_traded(symbol, dt.date.fromisoformat(date))
+        for symbol, date in pairs.itertuples(index=False, name=None)
+    ]
+    return records.merge(pairs, on=["symbol", "dt"], how="left")
+
+
+def _failures(session: Session, answers: Answers, collected: set[str]) -> list[Failure]:
+    failures = []
+    for symbol, answer in answers.items():
+        if isinstance(answer, SourceError):
+            error = answer
+        elif symbol not in collected:
+            error = NoData(f"{symbol}: no bar of {session.date} that keeps the rules")
+        else:
+            continue
+        failures.append(Failure(symbols.as_traded(symbol, session.date), error.reason, str(error)))
+    return failures
+
+
+def _rejected(row: dict[str, Any]) -> Rejected:
+    values = {name: None if pd.isna(value) else value for name, value in row.items()}
+    return Rejected(
+        rule=str(row["rule"]),
+        record=json.dumps({name: values[name] for name in BAR_COLUMNS}, default=str),
+        collected_at=pd.Timestamp(row["collected_at"]).isoformat(),
+        source=str(row["source"]),
+        ticker=values["ticker"],
+        ts=pd.Timestamp(values["ts"]).isoformat() if values["ts"] is not None else None,
+    )

@@ -1,0 +1,319 @@
+"""Athena over the lake in S3, through PyAthena.
+
+The query runs on PyAthena's plain cursor. Its first page holds 999 rows, which most results of this project fit
+into: one request. A longer result is read from the file that Athena has written, whole, because further pages cost
+a request for every 1,000 rows. Where there is no such file (a workgroup whose results Athena manages), the pages are
+read after all. PyAthena's PandasCursor would ask three times for the shortest result, and reads empty text as null.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    ConnectionError,  # noqa: A004
+    CredentialRetrievalError,
+    HTTPClientError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+from pyathena import connect
+from pyathena.connection import Connection
+from pyathena.cursor import Cursor
+from pyathena.error import Error
+from pyathena.model import AthenaQueryExecution
+from pyathena.util import RetryConfig, parse_output_location
+
+from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
+from tickerlake.query.engines import Result
+from tickerlake.settings import Settings
+
+# https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows, the header among them
+ROWS_OF_FIRST_PAGE = 999
+POLL_SECONDS = 0.5
+# Athena throttles by account and second: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html.
+# A person is waiting, so within some ten seconds it works or is told.
+RETRY = RetryConfig(attempt=4, max_delay=4)
+
+_TYPES = {
+    "boolean": pa.bool_(),
+    "tinyint": pa.int32(),
+    "smallint": pa.int32(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float64(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us"),
+}
+"""The types that our queries give; what comes in another is taken as text."""
+
+_CREDENTIALS_MISSING = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+_CREDENTIALS_REFUSED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"}
+_NOT_AUTHORIZED = re.compile(
+    r"not authorized to perform:? (?P<action>\w+:\w+)(?: on resource:? \"?(?P<resource>[^\s\",]+))?"
+)
+_DENIED = re.compile(
+    r"access ?denied|not authorized|insufficient (lake formation )?permission|PERMISSION_DENIED", re.IGNORECASE
+)
+_NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database) \S+ (does not exist|not found)")
+_NO_WORKGROUP = re.compile(r"work ?group\b.* not found", re.IGNORECASE)
+
+# PyAthena logs each failure with its traceback before it raises it; where nobody set logging up that would go to the
+# terminal, beside the one line that tells it.
+logging.getLogger("pyathena").addHandler(logging.NullHandler())
+
+
+def open_engine(settings: Settings) -> AthenaEngine:
+    """The engine over the database and workgroup that `settings` name. NoAccess where AWS is not configured."""
+    return AthenaEngine(settings)
+
+
+class AthenaEngine:
+    """Runs queries in one workgroup. Safe to share between threads.
+
+    Credentials, and AWS_ENDPOINT_URL for another address, come from the AWS configuration of the environment.
+    """
+
+    name = "athena"
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        retry: RetryConfig = RETRY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lake = f"{settings.database} ({settings.workgroup})"
+        self._settings = settings
+        self._poll_seconds = poll_seconds
+        self._retry = retry
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: Connection[Cursor] | None = self._connect()
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
+        """Runs `sql`; the driver writes the parameters into the text, quoted as Athena reads them.
+
+        After the time-out of the settings, and on Ctrl-C, the query is cancelled, so that it scans no further.
+        Raises NoAccess where workgroup, table, region or credentials are not there, else QueryFailed.
+        """
+        started = self._clock()
+        cursor = None
+        try:
+            with self._lock:
+                self._connection = connection = self._connection or self._connect()
+            cursor = connection.cursor(Cursor, on_poll=self._watch(started + self._settings.timeout_seconds))
+            cursor.execute(sql, dict(parameters))
+            frame = _table(connection, cursor).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        except _TimedOut as error:
+            raise self._cancelled(cursor) from error
+        except (Error, ClientError, BotoCoreError, pa.ArrowException) as error:
+            raise self._failure(error, cursor.query_id if cursor else None) from error
+        return Result(frame, self._clock() - started, cursor.data_scanned_in_bytes, cursor.query_id)
+
+    def _connect(self) -> Connection[Cursor]:
+        try:
+            return connect(
+                region_name=self._settings.region or None,
+                schema_name=self._settings.database,
+                work_group=self._settings.workgroup,
+                # The workgroup says where results go, and so it must not be read from the environment.
+                s3_staging_dir="",
+                poll_interval=self._poll_seconds,
+                retry_config=self._retry,
+                result_reuse_enable=self._settings.reuse_minutes > 0,
+                result_reuse_minutes=self._settings.reuse_minutes,
+                # The mode that AWS recommends; AWS_MAX_ATTEMPTS stays the user's.
+                config=Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=30),
+            )
+        except BotoCoreError as error:
+            raise self._failure(error, None) from error
+
+    def _watch(self, deadline: float) -> Callable[[Any], None]:
+        def on_poll(execution: AthenaQueryExecution) -> None:
+            if self._clock() > deadline and execution.state not in AthenaQueryExecution.TERMINAL_STATES:
+                raise _TimedOut
+
+        return on_poll
+
+    def _cancelled(self, cursor: Cursor | None) -> QueryFailed:
+        """Cancels the query of `cursor`, and the error that tells it."""
+        fate = "was cancelled"
+        try:
+            if cursor is not None:
+                cursor.cancel()
+        except Error as error:
+            fate = f"could not be cancelled ({_one_line(error)})"
+        return QueryFailed(
+            f"the query took longer than {self._settings.timeout_seconds} seconds and {fate}; "
+            "ask for fewer sessions, or raise LAKE_TIMEOUT_SECONDS",
+            cursor.query_id if cursor else None,
+        )
+
+    def _failure(self, error: Exception, query_id: str | None) -> TickerlakeError:
+        """The one line that stands for what PyAthena or botocore raised."""
+        cause = error.__cause__ or error
+        if isinstance(cause, ClientError):
+            return self._refusal(cause, query_id)
+        if isinstance(cause, BotoCoreError):
+            return self._unreached(cause, query_id)
+        return self._failed(_one_line(error), query_id)
+
+    def _refusal(self, error: ClientError, query_id: str | None) -> TickerlakeError:
+        """For a request that AWS answered with an error."""
+        code, message = error.response["Error"]["Code"], _one_line(error.response["Error"].get("Message", ""))
+        if code in _CREDENTIALS_REFUSED:
+            self._connection = None  # the next run looks for credentials anew
+            return NoAccess(f"AWS does not accept the credentials ({code}); log in again, or set AWS_PROFILE")
+        if code in _THROTTLED:
+            return QueryFailed(
+                "Athena is throttled: too many queries at once in this account; try again later", query_id
+            )
+        if code.startswith("AccessDenied"):
+            service = "s3" if error.operation_name == "GetObject" else "athena"
+            return _denied(message, f"{service}:{error.operation_name}", query_id)
+        if _NO_WORKGROUP.search(message):
+            return NoAccess(
+                f"workgroup not found: {self._settings.workgroup!r} is none of {self._region}; "
+                "set LAKE_WORKGROUP and LAKE_REGION as the stack's outputs say"
+            )
+        return QueryFailed(f"Athena refused the query: {message or code}", query_id)
+
+    def _unreached(self, error: BotoCoreError, query_id: str | None) -> TickerlakeError:
+        """For a request that was not made, or got no answer."""
+        if isinstance(error, _CREDENTIALS_MISSING):
+            self._connection = None
+            return NoAccess(f"no credentials: {_one_line(error)}; log in to AWS, or set AWS_PROFILE")
+        if isinstance(error, NoRegionError | InvalidRegionError):
+            return NoAccess(f"no region: {_one_line(error)}; set LAKE_REGION to the region of the lake")
+        if isinstance(error, ProfileNotFound | ConfigParseError):
+            return NoAccess(f"the AWS configuration cannot be used: {_one_line(error)}; correct it, or AWS_PROFILE")
+        if isinstance(error, HTTPClientError | ConnectionError):
+            return QueryFailed(
+                f"Athena cannot be reached: {_one_line(error)}; check the network, LAKE_REGION and AWS_ENDPOINT_URL",
+                query_id,
+            )
+        return QueryFailed(f"Athena could not be asked: {_one_line(error)}", query_id)
+
+    def _failed(self, reason: str, query_id: str | None) -> TickerlakeError:
+        """For a query that was taken and failed; `reason` is Athena's own."""
+        if "Bytes scanned limit was exceeded" in reason:
+            return QueryFailed(
+                f"scan limit reached: a query of the workgroup {self._settings.workgroup!r} may not read more; "
+                "ask for fewer sessions, or raise the limit of the workgroup",
+                query_id,
+            )
+        if _NO_TABLE.search(reason):
+            return NoAccess(
+                f"there is no table bars in the database {self._settings.database!r} of {self._region}; "
+                "set LAKE_DATABASE and LAKE_REGION as the stack's outputs say, or deploy it with pulumi up"
+            )
+        if _DENIED.search(reason):
+            return _denied(reason, "the data of the query", query_id)
+        return QueryFailed(f"Athena could not run the query: {reason}", query_id)
+
+    @property
+    def _region(self) -> str:
+        return (
+            f"the region {self._settings.region!r}" if self._settings.region else "the region of the AWS configuration"
+        )
+
+
+class _TimedOut(Exception):
+    """A query ran into the time-out."""
+
+
+def _table(connection: Connection[Cursor], cursor: Cursor) -> pa.Table:
+    """The result of the query that `cursor` has run."""
+    schema = pa.schema([(column[0], _TYPES.get(column[1], pa.string())) for column in cursor.description or ()])
+    rows = cursor.fetchmany(ROWS_OF_FIRST_PAGE)
+    if len(rows) == ROWS_OF_FIRST_PAGE:
+        table = _read_file(connection, cursor.output_location, schema)
+        if table is not None:
+            return table
+        rows += cursor.fetchall()
+    return _from_rows(rows, schema)
+
+
+def _read_file(connection: Connection[Cursor], location: str | None, schema: pa.Schema) -> pa.Table | None:
+    """The CSV file at `location`; None where there is none."""
+    if location is None:
+        return None
+    bucket, key = parse_output_location(location)
+    try:
+        body = connection.s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
+            return None
+        raise
+    options = pyarrow.csv.ConvertOptions(
+        column_types=schema,
+        # A null is nothing between two commas, empty text a pair of quotes.
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    parsing = pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    return pyarrow.csv.read_csv(pa.BufferReader(body), parse_options=parsing, convert_options=options)
+
+
+def _from_rows(rows: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [
+        pa.array(map(_text, values) if field.type == pa.string() else values, field.type)
+        for field, values in zip(schema, columns, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _denied(message: str, otherwise: str, query_id: str | None) -> QueryFailed:
+    """Names the action and the resource, as far as `message` does."""
+    found = _NOT_AUTHORIZED.search(message)
+    if found is None:
+        what = f"{otherwise} ({message})"
+    elif found["resource"] is None:
+        what = found["action"]
+    else:
+        what = f"{found['action']} on {found['resource']}"
+    return QueryFailed(f"access denied to {what}; add it to the permissions of this AWS identity", query_id)
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split()).rstrip(".")

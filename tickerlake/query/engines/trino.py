@@ -1,0 +1,236 @@
+"""Trino over the lake in S3, or over any other that one of its catalogs can read: your own cluster.
+
+The engine needs Trino 418 or later, the first with EXECUTE IMMEDIATE: earlier ones take a prepared statement in
+an HTTP header, and the longest of the queries is longer than headers may be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import requests
+import trino
+
+from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
+from tickerlake.query.engines import Result
+from tickerlake.settings import Settings
+
+CONNECT_SECONDS = 10
+ANSWER_SECONDS = 30
+"""A coordinator answers every request within a second or so, with \"not yet\" where a query still runs."""
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_STATUS = re.compile(r"error (\d{3})\b")
+_PANDAS_TYPES = {
+    "varchar": "str",
+    "char": "str",
+    "boolean": "boolean",
+    "tinyint": "Int64",
+    "smallint": "Int64",
+    "integer": "Int64",
+    "bigint": "Int64",
+    "real": "float64",
+    "double": "float64",
+    "timestamp": "datetime64[us]",
+}
+
+
+def open_engine(settings: Settings) -> TrinoEngine:
+    """The engine on the cluster that `settings` name. Nothing is asked of the cluster before the first query."""
+    return TrinoEngine(settings)
+
+
+class TrinoEngine:
+    """Runs queries on the table `bars` of a Trino catalog. Safe to share between threads."""
+
+    name = "trino"
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        # A password is never sent over a connection that others can read.
+        self._scheme = "https" if settings.tls or settings.password else "http"
+        self._address = f"{self._scheme}://{settings.host}:{settings.port}"
+        self.lake = f"{settings.catalog}.{settings.database} at {settings.host}:{settings.port}"
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
+        """Runs `sql` and waits for all its rows, at most as long as the settings allow."""
+        started = self._clock()
+        text, values = bind(sql, parameters)
+        with contextlib.closing(self._connect()) as connection:
+            cursor = connection.cursor(stats_callback=self._watch(started + self._settings.timeout_seconds))
+            try:
+                cursor.execute(text, values)
+                rows = cursor.fetchall()
+            except BaseException as error:
+                # Whatever ended the waiting, Ctrl-C included: the cluster need not go on.
+                with contextlib.suppress(*_FAILURES):
+                    cursor.cancel()
+                if isinstance(error, (*_FAILURES, _TimedOut)):
+                    raise self._told(error, cursor.query_id) from error
+                raise
+        columns = [(column.name, column.type_code) for column in cursor.description]
+        return Result(
+            frame=_frame(rows, columns),
+            seconds=self._clock() - started,
+            bytes_scanned=cursor.stats.get("physicalInputBytes", cursor.stats.get("processedBytes")),
+            query_id=cursor.query_id,
+        )
+
+    def _watch(self, deadline: float) -> Callable[[Mapping[str, Any]], None]:
+        """What the driver calls whenever the coordinator tells how far it is; it ends the waiting when time is up."""
+
+        def watch(_stats: Mapping[str, Any]) -> None:
+            if self._clock() > deadline:
+                raise _TimedOut
+
+        return watch
+
+    def _connect(self) -> trino.dbapi.Connection:
+        settings = self._settings
+        password = trino.auth.BasicAuthentication(settings.user, settings.password) if settings.password else None
+        return trino.dbapi.connect(
+            host=settings.host,
+            port=settings.port,
+            http_scheme=self._scheme,
+            user=settings.user,
+            auth=password,
+            verify=True,
+            catalog=settings.catalog,
+            schema=settings.database,
+            source="tickerlake",
+            # Trino reads timestamps without a zone in the session's, which would be this machine's.
+            timezone="UTC",
+            request_timeout=(CONNECT_SECONDS, min(ANSWER_SECONDS, settings.timeout_seconds)),
+            # Times come as text: pandas reads a column of them at once, the driver one by one.
+            legacy_primitive_types=True,
+            legacy_prepared_statements=False,
+        )
+
+    def _told(self, error: BaseException, query_id: str | None) -> TickerlakeError:
+        """`error` of the driver as one of ours, with what to do next."""
+        settings = self._settings
+        if isinstance(error, _TimedOut):
+            return QueryFailed(
+                f"Trino needed longer than {settings.timeout_seconds} s and the query was cancelled; ask for fewer "
+                "sessions or tickers, or raise LAKE_TIMEOUT_SECONDS",
+                query_id,
+            )
+        if isinstance(error, trino.exceptions.TrinoQueryError):
+            return self._refused(error, query_id or error.query_id)
+        if isinstance(error, (trino.exceptions.HttpError, json.JSONDecodeError)):
+            return self._turned_away(error)
+        if isinstance(error.__context__, requests.exceptions.SSLError):
+            return NoAccess(
+                f"no trusted TLS connection to Trino at {self._address}: {_cause(error)}; LAKE_PORT is the port that "
+                "speaks TLS, and REQUESTS_CA_BUNDLE names the file of your own authority's certificate"
+            )
+        return QueryFailed(
+            f"cannot reach Trino at {self._address}: {_cause(error)}; start the coordinator, or set LAKE_HOST, "
+            "LAKE_PORT and LAKE_TLS"
+        )
+
+    def _turned_away(self, error: Exception) -> TickerlakeError:
+        status = int(match[1]) if (match := _STATUS.match(str(error))) else None
+        if status in (401, 403):
+            said = "a password" if self._settings.password else "no password"
+            return NoAccess(
+                f"Trino at {self._address} does not accept the user {self._settings.user!r} with {said} "
+                f"(HTTP {status}); set LAKE_USER and LAKE_PASSWORD"
+            )
+        if status in (429, 502, 503, 504):
+            return QueryFailed(f"Trino at {self._address} is not ready (HTTP {status}); try again in a minute")
+        return QueryFailed(
+            f"what answers at {self._address} is no Trino coordinator ({str(error)[:200]}); set LAKE_HOST, LAKE_PORT "
+            "and LAKE_TLS"
+        )
+
+    def _refused(self, error: trino.exceptions.TrinoQueryError, query_id: str | None) -> TickerlakeError:
+        settings, message = self._settings, " ".join(error.message.split())
+        match error.error_name:
+            case "CATALOG_NOT_FOUND":
+                return NoAccess(
+                    f"Trino at {self._address} has no catalog {settings.catalog!r}; set LAKE_CATALOG, or add the "
+                    "catalog as docs/trino.md says"
+                )
+            case "SCHEMA_NOT_FOUND":
+                return NoAccess(
+                    f"the catalog {settings.catalog!r} of Trino at {self._address} has no schema "
+                    f"{settings.database!r}; set LAKE_DATABASE, or make the schema as docs/trino.md says"
+                )
+            case "TABLE_NOT_FOUND":
+                return LakeEmpty(f"the lake {self.lake!r} has no table bars; declare it as docs/trino.md says")
+            case "PERMISSION_DENIED":
+                return NoAccess(
+                    f"Trino does not let the user {settings.user!r} read {self.lake!r}: {message}; set LAKE_USER, or "
+                    "have the cluster's administrator allow it"
+                )
+            case "SERVER_STARTING_UP":
+                return QueryFailed(f"Trino at {self._address} is still starting; try again in a minute", query_id)
+            case "EXCEEDED_TIME_LIMIT":
+                step = "ask for fewer sessions or tickers: the limit is the cluster's"
+            case "EXCEEDED_LOCAL_MEMORY_LIMIT" | "EXCEEDED_GLOBAL_MEMORY_LIMIT" | "CLUSTER_OUT_OF_MEMORY":
+                step = "ask for fewer sessions or tickers"
+            case "COLUMN_NOT_FOUND" | "TYPE_MISMATCH":
+                step = "declare the table bars as docs/trino.md says"
+            case _:
+                step = f"look it up in the cluster's own pages: {self._address}/ui"
+        return QueryFailed(
+            f"Trino could not run the query on {self.lake!r}: {error.error_name}: {message}; {step}", query_id
+        )
+
+
+def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """`sql` with a `?` for every `%(name)s`, and the values in the order of the question marks.
+
+    A list stands in parentheses, `(?, ?)`; an empty one as `(NULL)`, which nothing is in. Values never become
+    part of the text: the driver hands them over as parameters.
+    """
+    values: list[str] = []
+
+    def marks(match: re.Match[str]) -> str:
+        value = parameters[match[1]]
+        if isinstance(value, str):
+            values.append(value)
+            return "?"
+        values.extend(value)
+        return f"({', '.join('?' * len(value))})" if value else "(NULL)"
+
+    return _PLACEHOLDER.sub(marks, sql), values
+
+
+class _TimedOut(Exception):
+    """The settings' time for a query is over."""
+
+
+_FAILURES = (
+    trino.exceptions.Error,
+    trino.exceptions.HttpError,
+    requests.exceptions.RequestException,
+    json.JSONDecodeError,
+)
+"""What the driver raises: the database's errors, HTTP statuses, the network's errors, and what is no answer at all."""
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a failed connection, without the pools and retries wrapped around it."""
+    while error.__context__ is not None:
+        error = error.__context__
+    text = re.sub(r"^\[[^]]*\] ", "", str(error))
+    return text.split(" (_ssl")[0]
+
+
+def _frame(rows: list[list[Any]], columns: list[tuple[str, str]]) -> pd.DataFrame:
+    """`rows` with the types that the server declares, for no rows too."""
+    frame = pd.DataFrame(rows, columns=[name for name, _ in columns], dtype=object)
+    types = {name: _PANDAS_TYPES.get(re.split(r"\W", declared)[0], "object") for name, declared in columns}
+    for name, type_ in types.items():
+        if type_ == "datetime64[us]":
+            frame[name] = pd.to_datetime(frame[name], format="ISO8601")
+    return frame.astype(types)

@@ -1,0 +1,79 @@
+"""Ticker symbols: how they are spelled, and which one a company traded under on which day.
+
+Bars are stored under the symbol *as traded that day*; a source is asked for the symbol of today.
+The two differ where a company changed its symbol, and an abandoned symbol may have been handed to
+another instrument since, so that asking for it would silently store the wrong prices.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tickerlake.errors import ConfigError
+
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,5}([.-][A-Z]{1,2})?")
+"""A US equity symbol as Yahoo spells it: `META`, `BRK-B`."""
+
+
+@dataclass(frozen=True)
+class Rename:
+    """From session `on`, the company that traded as `old` trades as `new`."""
+
+    old: str
+    new: str
+    on: dt.date
+
+
+RENAMES = (
+    # https://investor.atmeta.com/investor-news/press-release-details/2022/Meta-Platforms-Inc.-to-Change-Ticker-Symbol-to-META-on-June-9/
+    # FB itself names a fund since 2025-06-24.
+    Rename("FB", "META", dt.date(2022, 6, 9)),
+    # https://investors.block.xyz/ (announced 2025-01-08); SQ has no instrument since.
+    Rename("SQ", "XYZ", dt.date(2025, 1, 21)),
+)
+
+
+def parse_tickers(text: str) -> tuple[str, ...]:
+    """`"fb, AMZN"` → `("FB", "AMZN")`: upper-cased, in order, once each. ConfigError for what is no symbol."""
+    tickers = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
+    wrong = [ticker for ticker in tickers if not SYMBOL.fullmatch(ticker)]
+    if wrong or not tickers:
+        raise ConfigError(
+            f"tickers: {', '.join(wrong) or repr(text)} is not a symbol; "
+            "write symbols separated by commas, such as META,AMZN or BRK-B"
+        )
+    return tickers
+
+
+def current_symbol(ticker: str) -> str:
+    """The symbol under which a source knows the company today: FB → META."""
+    for rename in RENAMES:
+        if ticker == rename.old:
+            return current_symbol(rename.new)
+    return ticker
+
+
+def as_traded(ticker: str, session: dt.date) -> str:
+    """The symbol the company traded under in `session`: META → FB before 2022-06-09."""
+    symbol = current_symbol(ticker)
+    for rename in reversed(RENAMES):
+        if symbol == rename.new and session < rename.on:
+            symbol = rename.old
+    return symbol
+
+
+def rename_notes(tickers: Iterable[str], first: dt.date, last: dt.date) -> list[str]:
+    """One line for each ticker that is stored under another symbol than the one asked for."""
+    notes = []
+    for ticker in tickers:
+        for rename in RENAMES:
+            if ticker == rename.old and last >= rename.on:
+                notes.append(f"{rename.old} trades as {rename.new} since {rename.on}: collecting {rename.new}")
+            if ticker == rename.new and first < rename.on:
+                notes.append(
+                    f"{rename.new} traded as {rename.old} before {rename.on}: stored as {rename.old} until then"
+                )
+    return notes
