@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard import cards, clock, wording
 from dashboard.cards import Figure
-from tickerlake import exchange
+from tickerlake import aws, exchange
 from tickerlake.query import Settings
 
 USD_PER_TERABYTE = 5.0
@@ -120,12 +120,10 @@ def show(settings: Settings) -> None:
 
 @st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Asking AWS …")
 def _report(settings: Settings) -> Report:
-    import boto3  # noqa: PLC0415  # only the cloud needs it
     from botocore.config import Config  # noqa: PLC0415
 
     patience = Config(connect_timeout=4, read_timeout=10, retries={"max_attempts": 2})
-    session = boto3.Session(region_name=settings.region or None)
-    return read(settings.workgroup, lambda service: session.client(service, config=patience), clock.now())
+    return read(settings.workgroup, lambda service: aws.client(service, settings.region, config=patience), clock.now())
 
 
 def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:

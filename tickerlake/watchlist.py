@@ -1,6 +1,134 @@
-"""The watchlist: which tickers are collected unless a run names others."""
+"""The tickers that are collected unless a run names others: `tickers` in the lake's tickerlake.toml."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tickerlake.errors import ConfigError, TickerlakeError
+from tickerlake.symbols import current_symbol, parse_tickers
+
 DEFAULT = ("META", "SHOP", "BYND", "NFLX", "PINS", "XYZ", "TTD", "OKTA", "SNAP", "DDOG", "AMZN")
 """The original project's ten under today's symbols, and AMZN."""
+
+_EXAMPLE = 'write tickers = ["META", "AMZN"]'
+_NEW_FILE = """\
+# Settings of this lake. `tickerlake watchlist add` and `remove` keep your comments.
+
+# The tickers to collect, under the symbols they trade as today.
+tickers = []
+"""
+
+
+def read(path: Path) -> tuple[str, ...]:
+    """The tickers in the file `path`, in order, once each; `DEFAULT` where the file or the key is missing.
+
+    Raises ConfigError, with what to write instead, for a file that cannot be used.
+    """
+    return _stored(path) or DEFAULT
+
+
+def is_set(path: Path) -> bool:
+    """Whether the file `path` has a watchlist of its own. Raises ConfigError as `read` does."""
+    return _stored(path) is not None
+
+
+def add(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
+    """Adds `tickers`, each under its current symbol (FB as META), and returns the new list.
+
+    The first addition creates the file, which then starts with the default tickers. Raises ConfigError for what is
+    not a symbol or a file that cannot be used, TickerlakeError where the file cannot be written.
+    """
+    before = read(path)
+    after = tuple(dict.fromkeys((*before, *map(current_symbol, _symbols(tickers)))))
+    if after != before:
+        _write(path, after)
+    return after
+
+
+def remove(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
+    """Removes `tickers` and returns the new list. Raises ConfigError for one that is not on it, or if none is left."""
+    before = read(path)
+    going = [ticker if ticker in before else current_symbol(ticker) for ticker in _symbols(tickers)]
+    if missing := [ticker for ticker in going if ticker not in before]:
+        raise ConfigError(f"{', '.join(missing)} is not on the watchlist; it has {', '.join(before)}")
+    after = tuple(ticker for ticker in before if ticker not in going)
+    if not after:
+        raise ConfigError("the watchlist would be empty; add another ticker first")
+    _write(path, after)
+    return after
+
+
+def _stored(path: Path) -> tuple[str, ...] | None:
+    text = _text(path)
+    if text is None:
+        return None
+    import tomllib  # noqa: PLC0415  # takes 14 ms, and most lakes have no such file
+
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; {_EXAMPLE}") from error
+    if unknown := sorted(content.keys() - {"tickers"}):
+        raise ConfigError(f"{path} has an unknown key {unknown[0]!r}; the only key is tickers: {_EXAMPLE}")
+    if "tickers" not in content:
+        return None
+    tickers = content["tickers"]
+    if not isinstance(tickers, list) or not all(isinstance(ticker, str) for ticker in tickers):
+        raise ConfigError(f"{path}: tickers must be a list of symbols; {_EXAMPLE}")
+    if not tickers:
+        raise ConfigError(f"{path}: tickers is empty; {_EXAMPLE}, or delete the line for the default watchlist")
+    return _symbols(tickers, f"{path}: ")
+
+
+def _symbols(tickers: Iterable[str], where: str = "") -> tuple[str, ...]:
+    try:
+        return parse_tickers(",".join(tickers))
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from error
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None  # a lake that is a file is for whoever opens it to report
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; make it a readable UTF-8 text file") from error
+
+
+def _write(path: Path, tickers: tuple[str, ...]) -> None:
+    """Writes the list into `path`, keeping the rest of the file. The file is replaced whole or not at all."""
+    import tomlkit  # noqa: PLC0415  # slow to import, and only writing needs it
+
+    document = tomlkit.parse(_text(path) or _NEW_FILE)
+    old = document.get("tickers")
+    if isinstance(old, list) and old:
+        for ticker in [each for each in old if str(each).strip().upper() not in tickers]:
+            old.remove(ticker)
+        held = {str(each).strip().upper() for each in old}
+        old.extend(ticker for ticker in tickers if ticker not in held)
+    else:
+        array = tomlkit.array()
+        array.extend(tickers)
+        document["tickers"] = array.multiline(multiline=True)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(tomlkit.dumps(document))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise TickerlakeError(f"cannot write {path}: {error.strerror}; name a folder you can write to") from error

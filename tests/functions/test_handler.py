@@ -328,11 +328,11 @@ def test_all_faults_of_the_settings_come_at_once():
     with pytest.raises(ConfigError) as error:
         Settings.from_environment(environment)
     assert str(error.value) == (
-        "COLLECTOR_STREAM is missing; it is the name of the Firehose stream; "
+        "COLLECTOR_STREAM is not set; it is the name of the Firehose stream; "
         "COLLECTOR_TICKERS: tickers: 7 is not a symbol; "
         "write symbols separated by commas, such as META,AMZN or BRK-B; "
-        "COLLECTOR_BAR_MINUTES is '7'; it is one of 1, 2, 5, 15, 30, 60, 90; "
-        "COLLECTOR_LOOK_BACK_MINUTES is '0'; it is a whole number from 1 to 1440"
+        "COLLECTOR_BAR_MINUTES is '7'; it must be one of 1, 2, 5, 15, 30, 60, 90; "
+        "COLLECTOR_LOOK_BACK_MINUTES is '0'; it must be a whole number from 1 to 1440"
     )
 
 
@@ -466,7 +466,7 @@ def test_a_bad_event_fails_before_anything_is_asked_and_the_heart_beats_all_the_
 @pytest.mark.usefixtures("deployed")
 def test_a_missing_setting_is_told(monkeypatch):
     monkeypatch.delenv("COLLECTOR_STREAM")
-    with pytest.raises(ConfigError, match="COLLECTOR_STREAM is missing"):
+    with pytest.raises(ConfigError, match="COLLECTOR_STREAM is not set"):
         handler(event("last_bars"), Context())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tickerlake import aws
 from tickerlake.errors import ConfigError
 from tickerlake.importers.recorded import RecordedObject, collected_at_in
 from tickerlake.record import milliseconds
@@ -18,7 +19,7 @@ _NEXT_STEPS = {
     "NoSuchBucket": "check its name",
     "InvalidBucketName": "check its name",
     "AccessDenied": "allow s3:ListBucket on the bucket and s3:GetObject on its objects",
-    "PermanentRedirect": "set AWS_REGION to the region of the bucket",
+    "PermanentRedirect": "it is in another region than AWS_REGION names",
     "InvalidObjectState": "it is archived: restore it first",
     "ExpiredToken": "log in to AWS again",
     "InvalidAccessKeyId": "check the AWS credentials",
@@ -57,10 +58,8 @@ def _parse(url: str) -> tuple[str, str]:
 
 
 def _client() -> Any:
-    import boto3  # noqa: PLC0415  # only who imports from S3 needs it
-
     try:
-        return boto3.client("s3")
+        return aws.client("s3")
     except BotoCoreError as error:
         raise ConfigError(f"S3 cannot be asked: {error}; check the AWS configuration") from error
 
@@ -84,5 +83,5 @@ def _list(client: Any, bucket: str, prefix: str, url: str) -> Iterator[tuple[str
 
 def _unusable(place: str, error: Exception) -> ConfigError:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    next_step = _NEXT_STEPS.get(code, "check the network, AWS_PROFILE and AWS_REGION")
+    next_step = _NEXT_STEPS.get(code, "check the network and your AWS profile")
     return ConfigError(f"cannot read {place}: {' '.join(str(error).split()).rstrip('.')}; {next_step}")

@@ -19,6 +19,7 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
+from tickerlake import aws
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import Rejected
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
@@ -220,7 +221,6 @@ class FirehoseSink:
 
 def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool = False) -> FirehoseSink:
     """The sink for `stream` with the AWS configuration of the environment. ConfigError where that names no region."""
-    import boto3  # noqa: PLC0415  # comes with Lambda's runtime, and is needed by nobody who collects locally
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
@@ -231,10 +231,10 @@ def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool 
         retries={"mode": "standard", "total_max_attempts": 1},
     )
     try:
-        client = boto3.client("firehose", region_name=region, config=config)
+        client = aws.client("firehose", region, config=config)
     except BotoCoreError as error:
         raise ConfigError(
-            f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or look at your AWS configuration"
+            f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or check your AWS profile"
         ) from error
     return FirehoseSink(client, stream, skip_repeats=skip_repeats)
 

@@ -41,6 +41,7 @@ from pyathena.error import Error
 from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig, parse_output_location
 
+from tickerlake import aws
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.engines import Result
 from tickerlake.settings import Settings
@@ -147,7 +148,7 @@ class AthenaEngine:
     def _connect(self) -> Connection[Cursor]:
         try:
             return connect(
-                region_name=self._settings.region or None,
+                region_name=aws.region(self._settings.region),
                 schema_name=self._settings.database,
                 work_group=self._settings.workgroup,
                 # The workgroup says where results go, and so it must not be read from the environment.
