@@ -1,0 +1,95 @@
+"""Where a lake keeps its files. No other module spells these paths.
+
+<lake>/bars/dt=YYYY-MM-DD/*.parquet    bars, one partition per session, as Firehose lays them out in S3
+<lake>/rejected/*.jsonl                rejected records, as they came
+<lake>/.incoming/                      files that are being written
+<lake>/tickerlake.toml                 the lake's watchlist
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickerlake.errors import NoAccess
+
+_PARTITION = re.compile(r"dt=(\d{4}-\d\d-\d\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of the lake in `folder`. Listing a missing lake gives nothing; one that cannot be read, NoAccess."""
+
+    folder: Path
+
+    @property
+    def bars(self) -> Path:
+        """The folder of the partitions."""
+        return self.folder / "bars"
+
+    @property
+    def config(self) -> Path:
+        """The file that holds the watchlist."""
+        return self.folder / "tickerlake.toml"
+
+    @property
+    def incoming(self) -> Path:
+        """Where a file is written before it is renamed into place."""
+        return self.folder / ".incoming"
+
+    @property
+    def rejections(self) -> Path:
+        """The folder of rejected records."""
+        return self.folder / "rejected"
+
+    def partition(self, session: dt.date | str) -> Path:
+        """The folder of one session's bars."""
+        return self.bars / f"dt={session}"
+
+    def sessions(self) -> list[str]:
+        """The `dt` of every partition, oldest first. A folder whose date does not exist is a stray."""
+        return sorted(filter(None, map(_session, _entries(self.bars))))
+
+    def files(self, first: dt.date | None = None, last: dt.date | None = None) -> list[Path]:
+        """The Parquet files of the sessions from `first` to `last`, oldest session first."""
+        low, high = str(first or ""), str(last or "9999-12-31")
+        wanted = (self.partition(session) for session in self.sessions() if low <= session <= high)
+        return [Path(entry.path) for folder in wanted for entry in _entries(folder) if _is_data(entry, ".parquet")]
+
+    def rejected(self) -> list[Path]:
+        """The files of rejected records, oldest first."""
+        return [Path(entry.path) for entry in _entries(self.rejections) if _is_data(entry, ".jsonl")]
+
+    def strays(self) -> list[Path]:
+        """What lies under `bars/` and is neither a partition nor a Parquet file in one. Hidden files do not count."""
+        found = []
+        for entry in _entries(self.bars):
+            inside = [each for each in _entries(Path(entry.path)) if not _is_data(each, ".parquet")]
+            found += inside if _session(entry) else [entry]
+        return [Path(entry.path) for entry in found if not entry.name.startswith(".")]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise NoAccess(f"cannot list {folder}: {error.strerror}; allow reading it, or name another lake") from error
+
+
+def _session(entry: os.DirEntry[str]) -> str | None:
+    """The `dt` of a partition's folder; None for anything else."""
+    match = _PARTITION.fullmatch(entry.name)
+    try:
+        return str(dt.date.fromisoformat(match[1])) if match and entry.is_dir() else None
+    except ValueError:
+        return None
+
+
+def _is_data(entry: os.DirEntry[str], ending: str) -> bool:
+    return entry.name.endswith(ending) and not entry.name.startswith(".") and entry.is_file()
