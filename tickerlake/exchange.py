@@ -1,7 +1,8 @@
-"""Trading sessions of the exchange: which days there are, when they open and close.
+"""Trading sessions of the exchange: on which days it trades, and when it opens and closes.
 
-All instants are timezone-aware UTC; a session is named by its date in exchange time. Holidays, early
-closes and daylight-saving changes come from exchange_calendars (https://github.com/gerrymanoim/exchange_calendars).
+All instants are timezone-aware UTC. A session is named by its date in exchange time. Holidays, early closes and
+daylight-saving changes come from exchange_calendars (https://github.com/gerrymanoim/exchange_calendars), which is
+imported with pandas on first use: many commands need the exchange's time zone only.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
 from tickerlake.errors import ConfigError
 
 if TYPE_CHECKING:
     import exchange_calendars
+    import pandas as pd
 
 EXCHANGE = "XNYS"
 EXCHANGE_TIME = ZoneInfo("America/New_York")
 FIRST_YEAR = 1990
 FULL_SESSION = datetime.timedelta(hours=6, minutes=30)
 _OPENS, _CLOSES = datetime.time(9, 30), datetime.time(16)
-"""No session has opened earlier or closed later, in exchange time."""
+"""No session since 1990 opened earlier or closed later, in exchange time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -43,14 +43,16 @@ class Session:
 
     @property
     def early_close(self) -> bool:
-        """Whether the session is shorter than a full one, as on the day after Thanksgiving."""
+        """True if the session is shorter than usual, as on the day after Thanksgiving."""
         return self.close - self.open < FULL_SESSION
 
     def bar_starts(self, bar_minutes: int, until: datetime.datetime | None = None) -> pd.DatetimeIndex:
-        """The UTC starts of the session's bars; with `until`, only of those finished by then.
+        """UTC starts of the session's bars; with `until`, only of the bars that have finished by then.
 
-        The last bar of a size that does not divide the session ends at the close.
+        If `bar_minutes` does not divide the session, the last bar is shorter and ends at the close.
         """
+        import pandas as pd  # noqa: PLC0415
+
         starts = pd.date_range(self.open, self.close, freq=f"{bar_minutes}min", inclusive="left")
         if until is None or until >= self.close:
             return starts
@@ -58,7 +60,7 @@ class Session:
 
 
 def session_on(date: datetime.date) -> Session:
-    """The session of `date`. ConfigError, naming the nearest sessions, where the exchange is closed all day."""
+    """The session of `date`. Raises ConfigError, with the nearest sessions, if the exchange is closed that day."""
     sessions = sessions_between(date, date)
     if not sessions:
         calendar = _calendar()
@@ -71,7 +73,9 @@ def session_on(date: datetime.date) -> Session:
 
 
 def sessions_between(first: datetime.date, last: datetime.date) -> list[Session]:
-    """The sessions from `first` to `last`, both included, oldest first; empty where there is none."""
+    """The sessions from `first` to `last`, both included, oldest first; an empty list if there are none."""
+    import pandas as pd  # noqa: PLC0415
+
     if first > last:
         raise ConfigError(f"first session {first} is after last session {last}; swap them")
     bounds = _bounds()
@@ -93,13 +97,15 @@ def last_finished(now: datetime.datetime) -> Session:
 def running(now: datetime.datetime) -> Session | None:
     """The session that is open at `now`, or None."""
     if not _OPENS <= now.astimezone(EXCHANGE_TIME).time() < _CLOSES:
-        return None  # known without the calendar, which takes a moment to load
+        return None  # No need to load the calendar.
     latest = next(session for session in _backwards(now) if session.open <= now)
     return latest if now < latest.close else None
 
 
 def bounds_by_dt(first: datetime.date, last: datetime.date) -> pd.DataFrame:
-    """Opens and closes (UTC) of the sessions from `first` to `last`, indexed by `dt` text."""
+    """Columns `open` and `close` (UTC) of the sessions from `first` to `last`, indexed by `dt` text."""
+    import pandas as pd  # noqa: PLC0415
+
     schedule = _calendar().schedule[["open", "close"]]
     inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
     return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
@@ -112,20 +118,20 @@ def exchange_date(moment: datetime.datetime) -> datetime.date:
 
 def _backwards(now: datetime.datetime) -> Iterator[Session]:
     today = exchange_date(now)
-    # The exchange never closed for ten days on end in the calendar's span (2001: four sessions).
+    # Since 1990 the exchange has never been closed for more than a week (September 2001).
     yield from reversed(sessions_between(today - datetime.timedelta(days=14), today))
 
 
 def _bounds() -> tuple[datetime.date, datetime.date]:
     calendar = _calendar()
-    # date_to_session needs a neighbour on either side, so the outermost weeks are kept out of reach.
+    # `date_to_session` needs a session on either side, so the outermost two weeks are off limits.
     edge = datetime.timedelta(days=14)
     return calendar.first_session.date() + edge, calendar.last_session.date() - edge
 
 
 @lru_cache(maxsize=1)
 def _calendar() -> exchange_calendars.ExchangeCalendar:
-    # It loads the calendars of every exchange: a third of a second with making this one, spent when it is first asked.
+    # Importing it and building the calendar takes 0.4 s.
     import exchange_calendars  # noqa: PLC0415
 
     return exchange_calendars.get_calendar(EXCHANGE, start=f"{FIRST_YEAR}-01-01")
