@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run dashboard/app.py`, from any folder, with nothing else set up."""
+"""The dashboard: `streamlit run dashboard/app.py`, from any folder, without further setup."""
 
 from __future__ import annotations
 
@@ -12,49 +12,44 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 HERE = Path(__file__).resolve().parent
-# Streamlit puts this script's folder on the path, not the repository's root, where `queries` and `functions` are.
+# Streamlit puts this script's folder on the path; `import dashboard` needs its parent.
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
-PAGES = (
-    ("hourly_highs", "Hourly highs", ":material/show_chart:"),
-    ("session", "Session", ":material/candlestick_chart:"),
-    ("data_quality", "Data quality", ":material/fact_check:"),
-    ("pipeline", "Pipeline", ":material/conveyor_belt:"),
-)
+from dashboard.pages import PAGES  # noqa: E402
 
 
 def show() -> None:
-    """The page that the visitor is on, under the navigation and the header that all pages share."""
-    st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "icon.svg"), layout="wide")
-    st.logo(HERE / "logo.svg", size="large")
-    st.html(HERE / "page.css")
+    """Draw the current page under the navigation and the header."""
+    st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "chrome" / "icon.svg"), layout="wide")
+    st.logo(HERE / "chrome" / "logo.svg", size="large")
+    st.html(HERE / "chrome" / "page.css")
     page = st.navigation(
         [
-            st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == PAGES[0][0])
-            for name, title, icon in PAGES
+            st.Page(f"app_pages/{page.name}.py", title=page.title, icon=page.icon, default=page is PAGES[0])
+            for page in PAGES
         ],
         position="top",
     )
     loading = _load_vega()
-    from dashboard import header, problems  # noqa: PLC0415  `_warm` has begun with it
+    from dashboard.chrome import errors, header  # noqa: PLC0415  `_warm` has loaded them by now
     from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
-    lake = problems.current_lake()
+    lake = errors.current_lake()
     place = header.show(lake, page.title)
     try:
         header.warn(lake)
         page.run()
     except TickerlakeError as error:
-        problems.tell(error)
+        errors.show(error)
     header.provenance(lake, place)
     loading.empty()
 
 
 def _load_vega() -> DeltaGenerator:
-    """Has the browser load what draws charts, a quarter of a second, while the lake is still being asked.
+    """Draw an empty chart, so that the browser loads Vega (250 ms) while the lake is queried.
 
-    Streamlit's pages load it when their first chart comes, so a chart of nothing comes at once, and goes again.
+    Streamlit otherwise loads Vega when the first chart arrives.
     """
     place = st.container(key="vega").empty()
     if "vega" not in st.session_state:
@@ -65,19 +60,20 @@ def _load_vega() -> DeltaGenerator:
 
 @contextlib.asynccontextmanager
 async def warmed(_app: st.App) -> AsyncGenerator[None]:
-    """Loads what every page needs, a second's work, while the first visitor's browser still loads Streamlit."""
+    """Import what every page needs (about a second) while the first visitor's browser loads Streamlit."""
     threading.Thread(target=_warm, name="warm", daemon=True).start()
     yield
 
 
 def _warm() -> None:
-    from dashboard import header, lake  # noqa: F401, PLC0415  the header brings what draws
+    from dashboard.chrome import header  # noqa: F401, PLC0415  it imports everything that draws
+    from dashboard.data import lake  # noqa: PLC0415
 
     lake.open_early()
 
 
 app = st.App(Path(__file__).name, lifespan=warmed)
 
-# The server imports this file as a module; each run for a visitor runs it as a script.
+# The server imports this file as a module; each run for a visitor executes it as a script.
 if __name__ == "__main__":
     show()

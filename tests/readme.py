@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dashboard.pages import PAGES
 from tickerlake.cli import cli
 from tickerlake.cli.console import EXIT_CODES
 from tickerlake.query import SETTINGS, load, names
@@ -43,14 +44,8 @@ def make_targets() -> dict[str, str]:
 
 
 def pages() -> dict[str, str]:
-    """The dashboard's pages by title, with the first sentence of each module's docstring."""
-    app = (ROOT / "dashboard" / "app.py").read_text(encoding="utf-8")
-    shown = {}
-    for path, title in re.findall(r'^    \("(\w+)", "([^"]+)", ":material', app, re.MULTILINE):
-        source = (ROOT / "dashboard" / "app_pages" / f"{path}.py").read_text(encoding="utf-8")
-        docstring = " ".join(re.match(r'"""(.+?)"""', source, re.DOTALL)[1].split())
-        shown[title] = docstring.split(". ")[0].removeprefix(f"{title}: ").rstrip(".")
-    return shown
+    """What each page of the dashboard shows, by its title."""
+    return {page.title: page.shows for page in PAGES}
 
 
 def rendered(text: str) -> str:

@@ -7,8 +7,11 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, charts, clock, header, problems, rejected, wording
-from dashboard.lake import Lake
+from dashboard import clock, labels
+from dashboard.charts.coverage import CELL, coverage_map, states
+from dashboard.chrome import cards, errors, header
+from dashboard.data import rejected
+from dashboard.data.lake import Lake
 from tickerlake import exchange
 
 WINDOWS = (5, 10, 20, 60)
@@ -17,7 +20,7 @@ ROWS_SHOWN = 40
 
 def page() -> None:
     """The whole page."""
-    lake = problems.current_lake()
+    lake = errors.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
     simulated = header.is_simulated(held)
@@ -31,7 +34,7 @@ def page() -> None:
         bind="query-params",
     )
     span = _window(dates, window)
-    problems.live(_coverage, header.refresh_interval([span[1]]))(lake, span, simulated=simulated)
+    errors.live(_coverage, header.refresh_interval([span[1]]))(lake, span, simulated=simulated)
     left, right = st.columns(2, gap="large")
     with left:
         _restatements(lake, span)
@@ -52,7 +55,7 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     early = {session.dt for session in exchange.sessions_between(first, last) if session.early_close}
     coverage = lake.ask("coverage", first, last, now=lake.counted_until(last, now)).frame
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
-    coverage = coverage.assign(state=charts.states(coverage))
+    coverage = coverage.assign(state=states(coverage))
     faulty = coverage[coverage["missing"] > 0]
     complete = len(coverage) - len(faulty)
     expected, present = int(coverage["expected"].sum()), int(coverage["present"].sum())
@@ -69,18 +72,18 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")
     shown = sorted(worst.index[:ROWS_SHOWN])
     click = st.altair_chart(
-        charts.coverage_map(
+        coverage_map(
             cells[cells["ticker"].isin(shown)].sort_values(["ticker", "session"]), header.palette(), simulated=simulated
         ),
         width="stretch",
         key="coverage",
         on_select="rerun",
-        selection_mode=charts.CELL,
+        selection_mode=CELL,
         alt=f"Coverage by ticker and session: {complete} complete, {len(faulty)} incomplete",
     )
     if not faulty.empty:
         st.caption("Click a cell to see which bars it lacks.")
-    for picked in click["selection"].get(charts.CELL, []):
+    for picked in click["selection"].get(CELL, []):
         _gaps_of(coverage[(coverage["ticker"] == picked["ticker"]) & (coverage["session"] == picked["session"])])
     if len(worst) > ROWS_SHOWN:
         st.caption(
@@ -89,9 +92,7 @@ def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> 
     if faulty.empty:
         st.success("No bar is missing in these sessions.", icon=":material/check_circle:")
         return
-    with st.expander(
-        f"The gaps of {wording.count(len(faulty), 'incomplete ticker session')}", icon=":material/search:"
-    ):
+    with st.expander(f"The gaps of {labels.count(len(faulty), 'incomplete ticker session')}", icon=":material/search:"):
         st.dataframe(
             faulty.drop(columns=["early_close"]).sort_values(["session", "ticker"], ascending=[False, True]),
             hide_index=True,
@@ -114,8 +115,8 @@ def _gaps_of(rows: pd.DataFrame) -> None:
     """What is there of one ticker's session, and the bars that are missing; a row for each bar size."""
     for row in rows.to_dict("records"):
         told = (
-            f"**{row['ticker']}, {wording.day(dt.date.fromisoformat(row['session']))}**: "
-            f"{row['present']} of {wording.count(row['expected'], 'bar')} of {row['bar_minutes']} minutes"
+            f"**{row['ticker']}, {labels.day(dt.date.fromisoformat(row['session']))}**: "
+            f"{row['present']} of {labels.count(row['expected'], 'bar')} of {row['bar_minutes']} minutes"
         )
         if row["missing"]:
             st.warning(f"{told}. Missing, by their start in exchange time: {row['gaps']}", icon=":material/search:")
@@ -137,7 +138,7 @@ def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
     )
     largest = shown["high_change"].abs().max()
     st.markdown(
-        f"**{wording.count(len(changed), 'bar')}** of {wording.listing(sorted(changed['ticker'].unique()))} changed; "
+        f"**{labels.count(len(changed), 'bar')}** of {labels.listing(sorted(changed['ticker'].unique()))} changed; "
         f"the largest change of a high is {largest:.2f} %."
     )
     pairs = {
@@ -206,8 +207,8 @@ def _sources(held: pd.DataFrame) -> None:
             "First": group["session"].min(),
             "Last": group["session"].max(),
             "Records": int(group["records"].sum()),
-            "Newest bar": wording.instant(group["last_ts"].max()),
-            "Age": wording.age(group["last_ts"].max(), now),
+            "Newest bar": labels.instant(group["last_ts"].max()),
+            "Age": labels.age(group["last_ts"].max(), now),
         }
         for sources, group in held.groupby("sources")
     ]

@@ -7,8 +7,14 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, charts, clock, header, market, picking, problems, wording
-from dashboard.lake import Lake
+from dashboard import clock, labels
+from dashboard.charts.axes import Scale, shared_bounds
+from dashboard.charts.heat_map import heat_map
+from dashboard.charts.lines import LABELS_FIT, hourly_lines, small_multiple
+from dashboard.charts.theme import Palette, colours
+from dashboard.chrome import cards, controls, errors, header, url
+from dashboard.data import figures
+from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.errors import QueryFailed
 from tickerlake.query.formats import to_csv
@@ -23,7 +29,7 @@ VIEWS = ("Lines", "Heat map", "Small multiples", "Table")
 
 def page() -> None:
     """The whole page."""
-    lake = problems.current_lake()
+    lake = errors.current_lake()
     held_frame = lake.sessions()
     held = [dt.date.fromisoformat(session) for session in held_frame["session"]]
     simulated = header.is_simulated(held_frame)
@@ -31,50 +37,50 @@ def page() -> None:
     st.space("xsmall")
     left, right = st.columns([1, 3.2], gap="medium")
     with left:
-        span = picking.span(held)
+        span = controls.span(held)
         inside = [date for date in held if span.first <= date <= span.last]
         if not inside:
-            picking.write_url()
+            url.write_url()
             with right:
-                problems.tell_no_session(span.last, held, clock.now())
+                errors.no_session(span.last, held, clock.now())
             return
         tickers = _tickers(lake, span)
-        scale = picking.scale()
-    picking.write_url()
+        scale = controls.scale()
+    url.write_url()
     every = header.refresh_interval([span.last])
     # The chart first, into its place below: the browser takes longest to draw it.
     with right:
         if tickers.unknown:
             st.warning(
-                f"The lake holds no bars of {wording.listing(tickers.unknown)} in these sessions.",
+                f"The lake holds no bars of {labels.listing(tickers.unknown)} in these sessions.",
                 icon=":material/search_off:",
             )
         if tickers.chosen:
-            problems.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
+            errors.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
         else:
             st.info("Choose a ticker to see its hourly highs.", icon=":material/touch_app:")
     with top:
         if span.is_one_session:
-            problems.live(_summary, every)(lake, span, tickers.chosen)
+            errors.live(_summary, every)(lake, span, tickers.chosen)
         else:
-            problems.live(_summary_of_span, every)(lake, span, sorted(inside), tickers.chosen)
+            errors.live(_summary_of_span, every)(lake, span, sorted(inside), tickers.chosen)
 
 
-def _tickers(lake: Lake, span: picking.Span) -> picking.Tickers:
+def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
     if span.is_one_session:
         daily = _daily(lake, span)
-        return picking.tickers(daily["ticker"].tolist(), market.first_choice(daily))
+        return controls.tickers(daily["ticker"].tolist(), figures.first_choice(daily))
     there = lake.ask("tickers", span.first, span.last).frame["ticker"].tolist()
-    watched = sorted(set(market.WATCHLIST).intersection(there))
-    return picking.tickers(there, watched or there[: market.SHOWN_AT_FIRST])
+    watched = sorted(set(figures.WATCHLIST).intersection(there))
+    return controls.tickers(there, watched or there[: figures.SHOWN_AT_FIRST])
 
 
-def _daily(lake: Lake, span: picking.Span, tickers: tuple[str, ...] = (EVERY_TICKER,)) -> pd.DataFrame:
+def _daily(lake: Lake, span: controls.Span, tickers: tuple[str, ...] = (EVERY_TICKER,)) -> pd.DataFrame:
     """The answer of `daily` with `change`."""
-    return market.with_change(lake.ask("daily", span.first, span.last, tickers).frame)
+    return figures.with_change(lake.ask("daily", span.first, span.last, tickers).frame)
 
 
-def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
+def _summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
     """What happened, in a sentence and four cards."""
     now = clock.now()
     session = exchange.session_on(span.first)
@@ -82,31 +88,31 @@ def _summary(lake: Lake, span: picking.Span, chosen: list[str]) -> None:
     mine = daily[daily["ticker"].isin(chosen)]
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
-    st.markdown(f"## {wording.day(session.date)}, {state}")
+    st.markdown(f"## {labels.day(session.date)}, {state}")
     if mine.empty:
         return
     try:
         highs = lake.ask("hourly_high", span.first, span.last, tuple(sorted(chosen))).frame
     except QueryFailed:
         return  # told below, where the chart would stand
-    found = market.movers(mine, highs)
-    st.markdown(market.headline(found, running=is_running))
+    found = figures.movers(mine, highs)
+    st.markdown(figures.headline(found, running=is_running))
     _notes(daily, mine, session, now, is_running=is_running)
     if not found:
         return
     cards.show(found, cards.hours())
 
 
-def _summary_of_span(lake: Lake, span: picking.Span, held: list[dt.date], chosen: list[str]) -> None:
+def _summary_of_span(lake: Lake, span: controls.Span, held: list[dt.date], chosen: list[str]) -> None:
     """The same of the sessions `held`, oldest first, as if they were one."""
     first, last = held[0], held[-1]
-    st.markdown(f"## {wording.day(first)} to {wording.day(last)}: {wording.count(len(held), 'session')}")
+    st.markdown(f"## {labels.day(first)} to {labels.day(last)}: {labels.count(len(held), 'session')}")
     if not chosen:
         return
     daily = _daily(lake, span, tuple(sorted(chosen)))
-    found = market.movers(market.over_span(daily), daily, by="session")
+    found = figures.movers(figures.over_span(daily), daily, by="session")
     running = exchange.running(clock.now())
-    st.markdown(market.headline(found, running=running is not None and running.date == last, since=first))
+    st.markdown(figures.headline(found, running=running is not None and running.date == last, since=first))
     if found:
         cards.show(found, cards.sessions([dt.date.fromisoformat(each) for each in sorted(daily["session"].unique())]))
 
@@ -118,20 +124,20 @@ def _notes(
     if is_running:
         newest = (mine["last_ts"] + pd.to_timedelta(mine["bar_minutes"], unit="m")).max()
         st.caption(
-            f"The session runs until {wording.clock_time(session.close)}. Bars up to {wording.clock_time(newest)} are "
+            f"The session runs until {labels.clock_time(session.close)}. Bars up to {labels.clock_time(newest)} are "
             "in; the running hour is provisional, drawn dashed and hollow."
         )
-    holes = market.incomplete(mine, session, now)
+    holes = figures.incomplete(mine, session, now)
     if holes:
         st.caption(
-            f":material/warning: Partial: {wording.listing(holes)} "
+            f":material/warning: Partial: {labels.listing(holes)} "
             f"{'has' if len(holes) == 1 else 'have'} fewer bars than the session; **Data quality** shows the gaps."
         )
     if len(daily) > len(mine):
-        st.caption(f"Showing {len(mine)} of {wording.count(len(daily), 'ticker')} that the lake holds of this session.")
+        st.caption(f"Showing {len(mine)} of {labels.count(len(daily), 'ticker')} that the lake holds of this session.")
 
 
-def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scale, *, simulated: bool) -> None:
+def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, simulated: bool) -> None:
     """The charts and the table."""
     now = clock.now()
     tickers = tuple(sorted(chosen))
@@ -140,19 +146,19 @@ def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scal
     daily = _daily(lake, span) if span.is_one_session else _daily(lake, span, tickers)
     daily = daily[daily["ticker"].isin(tickers)]
     highs = lake.ask("hourly_high", span.first, span.last, tickers).frame
-    hours = market.hourly(highs, daily, now)
+    hours = figures.hourly(highs, daily, now)
     by_hour = daily["session"].nunique() <= HOURS_SHOWN
-    drawn = hours if by_hour else market.per_session(daily)
-    lines, heat, multiples, table = picking.views(VIEWS)
+    drawn = hours if by_hour else figures.per_session(daily)
+    lines, heat, multiples, table = controls.views(VIEWS)
     if lines.open:
         with lines:
             st.altair_chart(
-                charts.hourly_lines(drawn, scale, palette, tickers=tickers, simulated=simulated),
+                hourly_lines(drawn, scale, palette, tickers=tickers, simulated=simulated),
                 width="stretch",
                 key="lines",
                 alt=_in_words(daily),
             )
-            if len(tickers) > charts.LABELS_FIT:
+            if len(tickers) > LABELS_FIT:
                 st.caption("Too many lines to name: point at one to read its ticker, or choose fewer.")
     if heat.open:
         with heat:
@@ -165,7 +171,7 @@ def _board(lake: Lake, span: picking.Span, chosen: list[str], scale: charts.Scal
             _table(highs, span)
 
 
-def _heat_maps(hours: pd.DataFrame, daily: pd.DataFrame, palette: charts.Palette, *, simulated: bool) -> None:
+def _heat_maps(hours: pd.DataFrame, daily: pd.DataFrame, palette: Palette, *, simulated: bool) -> None:
     """The heat map of the last session on the page: more hours than one session's leave no room for prices."""
     session = daily["session"].max()
     last = daily[daily["session"] == session]
@@ -176,7 +182,7 @@ def _heat_maps(hours: pd.DataFrame, daily: pd.DataFrame, palette: charts.Palette
     mine = hours[(hours["session"] == session) & hours["ticker"].isin(order)]
     opens = last.set_index("ticker")["open"]
     st.altair_chart(
-        charts.heat_map(
+        heat_map(
             mine.assign(change=mine["high"] / mine["ticker"].map(opens) - 1), palette, order=order, simulated=simulated
         ),
         width="stretch",
@@ -184,21 +190,19 @@ def _heat_maps(hours: pd.DataFrame, daily: pd.DataFrame, palette: charts.Palette
         alt=_in_words(last),
     )
     st.caption(
-        f"{wording.day(dt.date.fromisoformat(session))}; best ticker first. {wording.TIMES}2 means that two bars "
+        f"{labels.day(dt.date.fromisoformat(session))}; best ticker first. {labels.TIMES}2 means that two bars "
         "reached the high, … that the hour is still running."
         + (f" {left_out} tickers between the best and the worst are left out." if left_out else "")
     )
 
 
-def _small_multiples(
-    drawn: pd.DataFrame, tickers: tuple[str, ...], palette: charts.Palette, *, simulated: bool
-) -> None:
-    colour = charts.colours(tickers, palette)
-    bounds = charts.shared_bounds(drawn)
+def _small_multiples(drawn: pd.DataFrame, tickers: tuple[str, ...], palette: Palette, *, simulated: bool) -> None:
+    colour = colours(tickers, palette)
+    bounds = shared_bounds(drawn)
     with st.grid(min_column_width=165):
         for ticker in tickers[:MULTIPLES_SHOWN]:
             st.altair_chart(
-                charts.small_multiple(
+                small_multiple(
                     drawn, palette, ticker=ticker, colour=colour[ticker], bounds=bounds, simulated=simulated
                 ),
                 width="stretch",
@@ -209,10 +213,10 @@ def _small_multiples(
         st.caption(f"The first {MULTIPLES_SHOWN} of {len(tickers)} tickers; choose fewer to see others.")
 
 
-def _table(highs: pd.DataFrame, span: picking.Span) -> None:
+def _table(highs: pd.DataFrame, span: controls.Span) -> None:
     """The rows of the query, and the same as CSV."""
     st.dataframe(
-        highs.assign(hour=highs["hour"].map(wording.hour_span), ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z")),
+        highs.assign(hour=highs["hour"].map(labels.hour_span), ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z")),
         hide_index=True,
         height=min(36 * (len(highs) + 1), 440),
         column_config={
@@ -239,8 +243,8 @@ def _table(highs: pd.DataFrame, span: picking.Span) -> None:
 def _in_words(daily: pd.DataFrame) -> str:
     """What the chart shows, for people who cannot see it."""
     last = daily[daily["session"] == daily["session"].max()]
-    told = [f"{ticker} {wording.change(change)}" for ticker, change in zip(last["ticker"], last["change"], strict=True)]
-    return f"Hourly highs; from the open to the last price: {wording.listing(told, 30)}"
+    told = [f"{ticker} {labels.change(change)}" for ticker, change in zip(last["ticker"], last["change"], strict=True)]
+    return f"Hourly highs; from the open to the last price: {labels.listing(told, 30)}"
 
 
 page()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, charts, clock, cloud, header, holdings, problems, wording
-from dashboard.lake import Lake
+from dashboard import clock, labels
+from dashboard.charts.records import bars_per_session
+from dashboard.chrome import cards, errors, header
+from dashboard.data import cloud, lake_files
+from dashboard.data.lake import Lake
 from tickerlake.query import SETTINGS
 
 RUNS_SHOWN = 50
@@ -14,40 +17,40 @@ RUNS_SHOWN = 50
 
 def page() -> None:
     """The whole page."""
-    lake = problems.current_lake()
+    lake = errors.current_lake()
     held = lake.sessions()
     if lake.is_local:
         _local(lake, held)
     else:
         cloud.show(lake.settings)
     st.altair_chart(
-        charts.bars_per_session(held.head(120), header.palette(), simulated=header.is_simulated(held)),
+        bars_per_session(held.head(120), header.palette(), simulated=header.is_simulated(held)),
         width="stretch",
         key="records",
         alt="Records per session",
     )
     _settings(lake)
-    st.caption(f"Read {wording.instant(clock.now())}.")
+    st.caption(f"Read {labels.instant(clock.now())}.")
 
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
     """Figures of the folder and the runs that filled it."""
-    files = holdings.read(lake.files())
+    files = lake_files.read(lake.files())
     tickers = lake.ask("tickers").frame
     records = int(files["records"].sum())
     cards.figures(
         (
             cards.Figure("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
-            cards.Figure("Tickers", f"{len(tickers):,}", wording.listing(tickers["ticker"].tolist(), 3)),
+            cards.Figure("Tickers", f"{len(tickers):,}", labels.listing(tickers["ticker"].tolist(), 3)),
             cards.Figure("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
-            cards.Figure("Size", wording.size(int(files["bytes"].sum())), f"in {wording.count(len(files), 'file')}"),
+            cards.Figure("Size", labels.size(int(files["bytes"].sum())), f"in {labels.count(len(files), 'file')}"),
         )
     )
     st.header("Last runs", anchor=False)
     st.caption(
         "Each run leaves its time in the names of the files that it wrote. Runs that found nothing new leave none."
     )
-    runs = holdings.runs(files, lake.files("rejected"))
+    runs = lake_files.runs(files, lake.files("rejected"))
     st.dataframe(
         runs.head(RUNS_SHOWN),
         hide_index=True,

@@ -7,31 +7,34 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, clock, header, market, picking, problems, wording
-from dashboard.lake import Lake
+from dashboard import clock, labels
+from dashboard.charts.candles import candles, volumes
+from dashboard.chrome import controls, errors, header, url
+from dashboard.data import figures
+from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.query.formats import to_csv
 
 
 def page() -> None:
     """The whole page."""
-    lake = problems.current_lake()
+    lake = errors.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
     left, right = st.columns([1, 3.2], gap="medium")
     with left:
-        date = picking.session(dates)
+        date = controls.session(dates)
         if date not in dates:
-            picking.write_url()
+            url.write_url()
             with right:
-                problems.tell_no_session(date, dates, clock.now())
+                errors.no_session(date, dates, clock.now())
             return
-        daily = market.with_change(lake.ask("daily", date, date).frame)
+        daily = figures.with_change(lake.ask("daily", date, date).frame)
         there = daily["ticker"].tolist()
-        ticker = picking.ticker(there, market.first_choice(daily)[0])
-    picking.write_url()
+        ticker = controls.ticker(there, figures.first_choice(daily)[0])
+    url.write_url()
     with right:
-        problems.live(_board, header.refresh_interval([date]))(
+        errors.live(_board, header.refresh_interval([date]))(
             lake, exchange.session_on(date), ticker, simulated=header.is_simulated(held)
         )
 
@@ -41,20 +44,20 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
     now = clock.now()
     palette = header.palette()
     # Of every ticker, as the page has asked already to know which there are.
-    daily = market.with_change(lake.ask("daily", session.date, session.date).frame)
+    daily = figures.with_change(lake.ask("daily", session.date, session.date).frame)
     daily = daily[daily["ticker"] == ticker]
     highs = lake.ask("hourly_high", session.date, session.date, (ticker,)).frame
     all_bars = lake.ask("bars", session.date, session.date, (ticker,)).frame
-    hours = market.hourly(highs, daily, now)
+    hours = figures.hourly(highs, daily, now)
     row = daily.iloc[0]
     # Stored at several sizes, the finest is drawn, as `daily` counts it.
     bars = all_bars[all_bars["bar_minutes"] == row["bar_minutes"]]
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
-    st.markdown(f"## {ticker}, {wording.day(session.date)}, {state}")
+    st.markdown(f"## {ticker}, {labels.day(session.date)}, {state}")
     _figures(row, hours)
     notes = [
-        f"A line marks each hour's high, a triangle each bar that reached it ({wording.count(len(highs), 'touch')})."
+        f"A line marks each hour's high, a triangle each bar that reached it ({labels.count(len(highs), 'touch')})."
         .replace("touchs", "touches"),
         "Hollow bars rose, filled bars fell.",
     ]  # fmt: skip
@@ -62,31 +65,31 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
         notes.append("The running hour's high is provisional: dashed.")
     marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
     st.altair_chart(
-        charts.candles(bars, marked, palette, session=session, simulated=simulated),
+        candles(bars, marked, palette, session=session, simulated=simulated),
         width="stretch",
         key="candles",
         alt=f"Candles of {ticker}: open {row['open']}, high {row['high']}, low {row['low']}, last {row['close']}",
     )
     if bars["volume"].notna().any():
         st.altair_chart(
-            charts.volumes(bars, palette, session=session),
+            volumes(bars, palette, session=session),
             width="stretch",
             key="volumes",
             alt=f"Volume of {ticker}: {row['volume']} shares in the session",
         )
     st.caption(" ".join(notes))
     _gaps(lake, session, ticker, now)
-    with st.expander(f"The {wording.count(len(bars), 'bar')} as a table", icon=":material/table:"):
+    with st.expander(f"The {labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
         _table(bars, ticker, session)
 
 
 def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
     peak = hours.loc[hours["high"].idxmax()]
     figures = (
-        ("Last", wording.price(row["close"]), wording.delta(row["change"]), "from its open"),
-        ("Open", wording.price(row["open"]), None, None),
-        ("Day's high", wording.price(row["high"]), None, f"at {peak['reached']}, hour {peak['span']}"),
-        ("Day's low", wording.price(row["low"]), None, None),
+        ("Last", labels.price(row["close"]), labels.delta(row["change"]), "from its open"),
+        ("Open", labels.price(row["open"]), None, None),
+        ("Day's high", labels.price(row["high"]), None, f"at {peak['reached']}, hour {peak['span']}"),
+        ("Day's low", labels.price(row["low"]), None, None),
         ("Volume", "none given" if pd.isna(row["volume"]) else f"{row['volume']:,}", None, "shares"),
     )
     with st.container(horizontal=True, gap="medium"):

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from dashboard.header import NOTICE
+from dashboard.chrome.header import NOTICE
 from infra.settings import environment
 from tests.cloud.emulator import until
 from tests.cloud.stack import Stack, running_stack

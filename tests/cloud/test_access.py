@@ -9,7 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from dashboard import clock, cloud
+from dashboard import clock
+from dashboard.data import cloud
 from tests.cloud.stack import RunFailed
 from tickerlake import exchange
 from tickerlake.query import names, open_engine, run

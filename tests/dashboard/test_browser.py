@@ -13,7 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
-from dashboard import charts, header
+from dashboard.charts.theme import LIGHT
+from dashboard.chrome import header
 from tests.dashboard import lakes
 from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled
 from tests.fakes.yahoo import running_yahoo
@@ -176,7 +177,7 @@ def test_a_click_on_a_cell_of_the_coverage_tells_its_gaps(visit, address):
     chart = page.get_by_test_id("stVegaLiteChart").first
     chart.scroll_into_view_if_needed()
     picture = Image.open(io.BytesIO(chart.screenshot(animations="disabled"))).convert("RGB")
-    partial = ImageColor.getrgb(charts.LIGHT.warn)
+    partial = ImageColor.getrgb(LIGHT.warn)
     x, y = next(
         (x, y) for y in range(picture.height) for x in range(picture.width) if picture.getpixel((x, y)) == partial
     )

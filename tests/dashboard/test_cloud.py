@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from dashboard import cloud
+from dashboard.data import cloud
 
 NOW = dt.datetime(2026, 11, 20, 18, 23, tzinfo=dt.UTC)
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 import streamlit as st
 
-from dashboard import collecting
+from dashboard.data import collection
 from tests.dashboard import lakes
 from tests.dashboard.conftest import told
 from tickerlake import exchange
@@ -35,7 +35,7 @@ class Held(lakes.Invented):
 @pytest.fixture(autouse=True)
 def _no_job_from_before():
     yield
-    job = collecting._desk().job
+    job = collection.desk().job
     if job is not None and job.thread is not None:
         job.stop.set()
         job.thread.join(5)
@@ -45,12 +45,12 @@ def _no_job_from_before():
 @pytest.fixture
 def source(monkeypatch):
     given = lakes.Invented("yahoo")
-    monkeypatch.setattr(collecting, "open_source", lambda: given)
+    monkeypatch.setattr(collection, "open_source", lambda: given)
     return given
 
 
 def start(lake, source, tickers=("META", "AMZN")):
-    return collecting.start(lake, FRIDAY, tickers, source, lambda: lakes.EVENING)
+    return collection.start(lake, FRIDAY, tickers, source, lambda: lakes.EVENING)
 
 
 def open_control(at):
@@ -64,12 +64,12 @@ def press(at, label):
 
 
 def wait():
-    collecting._desk().job.thread.join(10)
+    collection.desk().job.thread.join(10)
 
 
 @pytest.mark.parametrize("page", ["hourly_highs", "session", "data_quality", "pipeline"])
 def test_a_page_never_asks_while_it_renders(app, real, page, monkeypatch):
-    monkeypatch.setattr(collecting, "open_source", lambda: pytest.fail("a page asked for a source"))
+    monkeypatch.setattr(collection, "open_source", lambda: pytest.fail("a page asked for a source"))
     open_control(app(real, page))
 
 
@@ -107,7 +107,7 @@ def test_a_ticker_that_is_no_symbol_is_told_in_the_control(app, real, source):
     at.text_input[0].set_value("META, ???").run()
     press(at, "Start")
     assert "??? is not a symbol" in told(at)
-    assert collecting._desk().job is None
+    assert collection.desk().job is None
 
 
 def test_the_tickers_offered_are_those_of_the_lake(app, tmp_path, source):
@@ -139,13 +139,13 @@ def test_there_is_one_collection_at_a_time(tmp_path):
 def test_progress_is_told_and_a_person_can_stop_it(app, tmp_path, monkeypatch):
     source = Held()
     source.parallel = 1
-    monkeypatch.setattr(collecting, "open_source", lambda: source)
+    monkeypatch.setattr(collection, "open_source", lambda: source)
     at = open_control(app(tmp_path / "lake"))
     at.text_input[0].set_value("META, AMZN, SNAP").run()
     press(at, "Start")
     assert source.asked.wait(5)
     at.run()
-    assert collecting._desk().job.is_running
+    assert collection.desk().job.is_running
     press(at, "Stop")
     source.let.set()
     wait()
@@ -162,7 +162,7 @@ def test_failures_are_told_by_reason_with_their_words(app, real, monkeypatch, tm
         def bars(self, symbol, sessions, bar_minutes):
             raise RateLimited(f"{symbol}: Yahoo answers no more for now (HTTP 429)")
 
-    monkeypatch.setattr(collecting, "open_source", lambda: Refusing("yahoo"))
+    monkeypatch.setattr(collection, "open_source", lambda: Refusing("yahoo"))
     at = open_control(app(tmp_path / "lake"))
     press(at, "Start")
     wait()
@@ -175,7 +175,7 @@ def test_a_lake_that_cannot_be_written_is_told(app, tmp_path, monkeypatch, sourc
     def write(*_):
         raise SinkError("cannot write: no space left on device; nothing of this file was stored")
 
-    monkeypatch.setattr(collecting.ParquetSink, "write", write)
+    monkeypatch.setattr(collection.ParquetSink, "write", write)
     at = open_control(app(tmp_path / "lake"))
     press(at, "Start")
     wait()

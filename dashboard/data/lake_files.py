@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
-from dashboard import wording
+from dashboard import labels
 from tickerlake.errors import QueryFailed
 
 _COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
@@ -31,11 +31,11 @@ def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
             counts[moment] += _lines(str(path), path.stat().st_mtime_ns)
     rows = [
         {
-            "collected": wording.instant(moment),
+            "collected": labels.instant(moment),
             "sessions": group["session"].nunique(),
             "span": " to ".join(sorted({*group["session"].iloc[:1], *group["session"].iloc[-1:]})),
             "records": int(group["records"].sum()),
-            "size": wording.size(int(group["bytes"].sum())),
+            "size": labels.size(int(group["bytes"].sum())),
             "rejected": counts[moment],
         }
         for moment in sorted(set(files["collected"].dropna()) | set(counts))

@@ -1,31 +1,18 @@
-"""The visitor's choices: kept in the URL, so that a link or a reload shows the same, and across pages.
-
-    session=2026-11-20        one session; left away, the newest
-    to=2026-11-24             with `session`: a span
-    tickers=META,AMZN         the tickers drawn together
-    ticker=META               the ticker of the page Session
-    scale=usd                 prices instead of percent from the open
-    view=Table                the tab of the page Hourly highs; left away, the first
-
-A value that means nothing is told on the page, not passed over.
-"""
+"""The controls: which session or range, which tickers, which scale and view."""
 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
-from dashboard import wording
+from dashboard import labels
+from dashboard.chrome.url import choose, recall, write_url
 from tickerlake.errors import ConfigError
 from tickerlake.symbols import parse_tickers
-
-_URL_ARRIVES_WITHIN = 3.0
-PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view")
 
 
 class Span(NamedTuple):
@@ -47,40 +34,6 @@ class Tickers(NamedTuple):
     unknown: list[str]
 
 
-def recall() -> dict[str, str]:
-    """The choices, from the URL where somebody changed it, else from this visit."""
-    inside: dict[str, str] = st.session_state.setdefault("choices", {})
-    outside = {name: st.query_params[name] for name in PARAMETERS if name in st.query_params}
-    # A change of page clears the URL; the choices then go with the visitor.
-    if outside and outside != st.session_state.get("choices in the URL") and not _on_its_way(outside):
-        inside.clear()
-        inside.update(outside)
-    return inside
-
-
-def write_url() -> None:
-    """Puts the choices into the URL."""
-    choices: dict[str, str] = st.session_state["choices"]
-    for name in PARAMETERS:
-        if name in choices:
-            if st.query_params.get(name) != choices[name]:
-                st.query_params[name] = choices[name]
-        elif name in st.query_params:
-            del st.query_params[name]
-    before = st.session_state.get("choices in the URL")
-    if before != choices:
-        st.session_state["choices before"] = (before, time.monotonic())
-        st.session_state["choices in the URL"] = dict(choices)
-
-
-def forget() -> None:
-    """Gives up every choice, in the URL too."""
-    st.session_state["choices"] = {}
-    for name in PARAMETERS:
-        if name in st.query_params:
-            del st.query_params[name]
-
-
 def session(held: Sequence[dt.date]) -> dt.date:
     """One session of `held` (newest first), or the date that the URL asks for."""
     asked = _date(recall().get("session"), "session") or held[0]
@@ -90,9 +43,9 @@ def session(held: Sequence[dt.date]) -> dt.date:
     st.selectbox(
         "Session",
         options,
-        format_func=lambda date: wording.day(date) + ("" if date in held else " (not held)"),
+        format_func=lambda date: labels.day(date) + ("" if date in held else " (not held)"),
         key="pick session",
-        on_change=lambda: _choose(session=st.session_state["pick session"].isoformat(), to=None),
+        on_change=lambda: choose(session=st.session_state["pick session"].isoformat(), to=None),
     )
     earlier, later = st.columns(2, gap="small", wrap=False)
     for column, step, label, icon, side in (
@@ -107,7 +60,7 @@ def session(held: Sequence[dt.date]) -> dt.date:
             key=f"step {step}",
             disabled=not there,
             width="stretch",
-            on_click=_choose,
+            on_click=choose,
             kwargs={"session": options[at + step].isoformat(), "to": None} if there else {},
         )
     return asked
@@ -141,16 +94,16 @@ def span(held: Sequence[dt.date]) -> Span:
     left.selectbox(
         "From",
         [day for day in days if day <= last],
-        format_func=lambda date: wording.day(date, weekday=False),
+        format_func=lambda date: labels.day(date, weekday=False),
         key="pick first",
-        on_change=lambda: _choose(session=st.session_state["pick first"].isoformat()),
+        on_change=lambda: choose(session=st.session_state["pick first"].isoformat()),
     )
     right.selectbox(
         "To",
         [day for day in days if day >= first],
-        format_func=lambda date: wording.day(date, weekday=False),
+        format_func=lambda date: labels.day(date, weekday=False),
         key="pick last",
-        on_change=lambda: _choose(to=st.session_state["pick last"].isoformat()),
+        on_change=lambda: choose(to=st.session_state["pick last"].isoformat()),
     )
     return Span(first, last)
 
@@ -167,7 +120,7 @@ def tickers(there: Sequence[str], first_choice: Sequence[str]) -> Tickers:
         key="pick tickers",
         placeholder="Search a ticker",
         wrap=True,
-        on_change=lambda: _choose(tickers=",".join(st.session_state["pick tickers"])),
+        on_change=lambda: choose(tickers=",".join(st.session_state["pick tickers"])),
     )
     return Tickers(known, [ticker for ticker in asked if ticker not in set(there)])
 
@@ -176,13 +129,13 @@ def ticker(there: Sequence[str], first_choice: str) -> str:
     """One of the tickers `there`. ConfigError where the URL asks for another."""
     asked = (recall().get("ticker") or first_choice).upper()
     if asked not in there:
-        raise ConfigError(f"the session has no bars of {asked}; it has {wording.listing(list(there), 20)}")
+        raise ConfigError(f"the session has no bars of {asked}; it has {labels.listing(list(there), 20)}")
     _show("pick ticker", asked)
     st.selectbox(
         "Ticker",
         list(there),
         key="pick ticker",
-        on_change=lambda: _choose(ticker=st.session_state["pick ticker"]),
+        on_change=lambda: choose(ticker=st.session_state["pick ticker"]),
     )
     return asked
 
@@ -197,7 +150,7 @@ def scale() -> Literal["percent", "usd"]:
         required=True,
         format_func={"percent": "% from the open", "usd": "USD"}.__getitem__,
         width="stretch",
-        on_change=lambda: _choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
+        on_change=lambda: choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
     )
     return "usd" if picked == "usd" else "percent"
 
@@ -207,12 +160,12 @@ def views(names: Sequence[str]) -> Sequence[TabContainer]:
     _show("pick view", _one_of("view", names))
 
     # Not Streamlit's own `bind`: it and `write_url` would each write the URL as if the other had not.
-    def choose() -> None:
+    def pick() -> None:
         picked = st.session_state["pick view"]
-        _choose(view=None if picked == names[0] else picked)
+        choose(view=None if picked == names[0] else picked)
         write_url()  # the tabs may stand in a fragment, which runs again alone
 
-    return st.tabs(names, key="pick view", on_change=choose)
+    return st.tabs(names, key="pick view", on_change=pick)
 
 
 def _one_of(name: str, allowed: Sequence[str]) -> str:
@@ -223,12 +176,6 @@ def _one_of(name: str, allowed: Sequence[str]) -> str:
     return chosen
 
 
-def _on_its_way(outside: dict[str, str]) -> bool:
-    """Whether `outside` is the URL of a moment ago: a quick second click still comes with the one before."""
-    before, replaced = st.session_state.get("choices before", (None, 0.0))
-    return outside == before and time.monotonic() - replaced < _URL_ARRIVES_WITHIN
-
-
 def _show(key: str, value: object) -> None:
     """Makes a control show `value`. One that does so already is left alone: told again, it would forget a click
     that is on its way.
@@ -237,23 +184,13 @@ def _show(key: str, value: object) -> None:
         st.session_state[key] = value
 
 
-def _choose(**choices: str | None) -> None:
-    """Takes up choices; None gives one up."""
-    kept: dict[str, str] = st.session_state["choices"]
-    for name, value in choices.items():
-        if value is None:
-            kept.pop(name, None)
-        else:
-            kept[name] = value
-
-
 def _choose_kind(held: Sequence[dt.date]) -> None:
     if st.session_state["pick kind"] == "One session":
-        _choose(session=st.session_state["choices"].get("to"), to=None)
+        choose(session=st.session_state["choices"].get("to"), to=None)
     else:
         last = _date(st.session_state["choices"].get("session"), "session") or held[0]
         before = [date for date in held if date <= last] or [last]
-        _choose(session=before[min(4, len(before) - 1)].isoformat(), to=last.isoformat())
+        choose(session=before[min(4, len(before) - 1)].isoformat(), to=last.isoformat())
 
 
 def _date(text: str | None, name: str) -> dt.date | None:

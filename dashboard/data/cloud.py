@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from dashboard import cards, clock, wording
-from dashboard.cards import Figure
+from dashboard import clock, labels
+from dashboard.chrome import cards
+from dashboard.chrome.cards import Figure
 from tickerlake import aws, exchange
 from tickerlake.query import Settings
 
@@ -99,7 +100,7 @@ def show(settings: Settings) -> None:
     ringing = [alarm["Alarm"] for alarm in report.alarms if alarm["State"] == "ALARM"]
     st.header("Alarms", anchor=False)
     if ringing:
-        st.error(f"Ringing: {wording.listing(ringing)}", icon=":material/notifications_active:")
+        st.error(f"Ringing: {labels.listing(ringing)}", icon=":material/notifications_active:")
     elif report.alarms:
         waiting = sum(alarm["State"] == "INSUFFICIENT_DATA" for alarm in report.alarms)
         st.success(
@@ -115,7 +116,7 @@ def show(settings: Settings) -> None:
     if report.crawler:
         st.header("Crawler", anchor=False)
         st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last crawl")
-    st.caption(f"AWS was asked {wording.instant(report.read_at)}. Figures count from midnight in New York.")
+    st.caption(f"AWS was asked {labels.instant(report.read_at)}. Figures count from midnight in New York.")
 
 
 @st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Asking AWS …")
@@ -151,7 +152,7 @@ def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.d
     report.figures.append(
         Figure(
             "Athena scanned",
-            wording.size(scanned),
+            labels.size(scanned),
             f"{scanned / 1e12 * USD_PER_TERABYTE:.4f} USD today",
             answers.get("scanned", []),
         )
@@ -184,7 +185,7 @@ def _alarms(report: Report, stack: str, client: Callable[[str], Any], _: dt.date
                     "Alarm": alarm["AlarmName"].removeprefix(f"{stack}-"),
                     "State": alarm["StateValue"],
                     "Meaning": alarm.get("AlarmDescription", ""),
-                    "Since": wording.instant(alarm["StateUpdatedTimestamp"]),
+                    "Since": labels.instant(alarm["StateUpdatedTimestamp"]),
                 }
             )
 
@@ -196,6 +197,6 @@ def _crawler(report: Report, stack: str, client: Callable[[str], Any], _: dt.dat
         "Crawler": crawler["Name"],
         "State": crawler["State"],
         "Last crawl": last.get("Status", "never"),
-        "Started": wording.instant(last["StartTime"]) if "StartTime" in last else "",
+        "Started": labels.instant(last["StartTime"]) if "StartTime" in last else "",
         "Message": last.get("ErrorMessage", ""),
     }

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard import charts, header, wording
-from dashboard.market import Mover
+from dashboard import labels
+from dashboard.charts.sparkline import sparkline
+from dashboard.chrome import header
+from dashboard.data.figures import Mover
 
 NARROWEST = 160
 """Pixels of a card, so that a phone shows two beside each other."""
@@ -38,14 +40,14 @@ class Slots(NamedTuple):
 
 def hours() -> Slots:
     """The hours of one session."""
-    names: dict[int | str, str] = {hour: wording.hour_span(hour) for hour in wording.HOURS}
+    names: dict[int | str, str] = {hour: labels.hour_span(hour) for hour in labels.HOURS}
     return Slots(names, "Hour of the day's highs", "Day's high", "in", "Day's highs by hour, 09:30 to 16:00")
 
 
 def sessions(dates: Sequence[dt.date]) -> Slots:
     """The sessions `dates`, oldest first."""
     first, last = dates[0], dates[-1]
-    in_short = wording.short_day if first.year == last.year else partial(wording.day, weekday=False)
+    in_short = labels.short_day if first.year == last.year else partial(labels.day, weekday=False)
     names: dict[int | str, str] = {date.isoformat(): in_short(date) for date in dates}
     span = f"{in_short(first)} to {in_short(last)}"
     return Slots(names, "Session of the highs", "High", "on", f"Highs by session, {span}")
@@ -85,12 +87,12 @@ def figures(told: Iterable[Figure]) -> None:
 
 
 def _mover(label: str, mover: Mover, slots: Slots) -> None:
-    st.metric(label, f"{wording.price(mover.close)} USD", f"{wording.delta(mover.change)} from open")
+    st.metric(label, f"{labels.price(mover.close)} USD", f"{labels.delta(mover.change)} from open")
     palette = header.palette()
     _sparkline(mover.highs, palette.up if mover.change > 0 else palette.down, f"Highs of {mover.ticker}")
     st.caption(
-        f"{slots.high} **{wording.price(mover.high)}** {slots.place} {slots.names[mover.high_slot]}, "
-        f"low **{wording.price(mover.low)}**"
+        f"{slots.high} **{labels.price(mover.high)}** {slots.place} {slots.names[mover.high_slot]}, "
+        f"low **{labels.price(mover.low)}**"
     )
 
 
@@ -100,7 +102,7 @@ def _breadth(found: Sequence[Mover]) -> None:
     st.metric(
         "Above their open",
         f"{sum(change > 0 for change in changes)} of {len(found)}",
-        f"{wording.delta(sum(changes) / len(found))} on average",
+        f"{labels.delta(sum(changes) / len(found))} on average",
     )
     _sparkline(changes, header.palette().faint, "Change of each ticker from its open, best first", bars=True)
     st.caption(f"From {found[0].ticker} (best) to {found[-1].ticker} (worst)")
@@ -122,4 +124,4 @@ def _highs(found: Sequence[Mover], slots: Slots) -> None:
 
 
 def _sparkline(values: Sequence[float], colour: str, meaning: str, *, bars: bool = False) -> None:
-    st.image(charts.sparkline(values, colour, bars=bars), width="stretch", alt=meaning)
+    st.image(sparkline(values, colour, bars=bars), width="stretch", alt=meaning)

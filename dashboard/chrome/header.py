@@ -9,8 +9,11 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import charts, clock, collecting, market, problems, wording
-from dashboard.lake import Lake
+from dashboard import clock, labels
+from dashboard.charts.theme import DARK, LIGHT, Palette
+from dashboard.chrome import collect_control, errors
+from dashboard.data import figures
+from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.errors import LakeEmpty, TickerlakeError
 
@@ -29,11 +32,11 @@ def show(lake: Lake, title: str) -> DeltaGenerator:
     with left:
         st.title(title, anchor=False)
     with right.container(horizontal=True, horizontal_alignment="right"):
-        collecting.control(lake)
+        collect_control.control(lake)
     place = st.container()
     if notice := os.environ.get(NOTICE):
         st.warning(notice, icon=":material/science:")
-    collecting.progress(lake)
+    collect_control.progress(lake)
     return place
 
 
@@ -53,7 +56,7 @@ def provenance(lake: Lake, place: DeltaGenerator) -> None:
     past needs it.
     """
     with place:
-        problems.live(_provenance, REFRESH if exchange.running(clock.now()) else AGING)(lake)
+        errors.live(_provenance, REFRESH if exchange.running(clock.now()) else AGING)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
@@ -61,9 +64,9 @@ def is_simulated(held: pd.DataFrame) -> bool:
     return bool(held["sources"].str.contains("simulated").any())
 
 
-def palette() -> charts.Palette:
+def palette() -> Palette:
     """The colours that go with the theme the visitor looks at."""
-    return charts.DARK if st.context.theme.type == "dark" else charts.LIGHT
+    return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def refresh_interval(dates: list[dt.date]) -> dt.timedelta | None:
@@ -94,16 +97,16 @@ def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
         color="orange" if "simulated" in sources else "blue",
         help=f"Bars in the lake {lake.name}: {', '.join(sources)}",
     )
-    late = market.behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
+    late = figures.behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
     st.badge(
-        f"Newest bar {wording.age(newest, now)}: {wording.brief_instant(newest)}",
+        f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest)}",
         icon=":material/schedule:",
         color="orange" if late else "gray",
-        help=f"The bar that starts {wording.instant(newest)}; collected {wording.instant(held['collected_at'].max())}",
+        help=f"The bar that starts {labels.instant(newest)}; collected {labels.instant(held['collected_at'].max())}",
     )
     if late:
         st.badge(
-            f"Stale: {wording.count(late, 'session')} closed since",
+            f"Stale: {labels.count(late, 'session')} closed since",
             icon=":material/history_toggle_off:",
             color="orange",
         )
@@ -112,7 +115,7 @@ def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
 def _market_badge() -> None:
     now = clock.now()
     st.badge(
-        wording.market(now),
+        labels.market(now),
         icon=":material/storefront:",
         color="green" if exchange.running(now) else "gray",
         help="XNYS, the New York Stock Exchange",

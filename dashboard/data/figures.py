@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dashboard import wording
+from dashboard import labels
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE_TIME, Session
 from tickerlake.watchlist import DEFAULT as WATCHLIST
@@ -63,7 +63,7 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
         change=frame["high"] / frame["ticker"].map(opens) - 1,
         slot=frame["session"] + " " + frame["hour"].map("{:02}".format),
         reached=frame["ts"].dt.strftime("%H:%M %Z"),
-        span=frame["hour"].map(wording.hour_span),
+        span=frame["hour"].map(labels.hour_span),
         provisional=_provisional(frame, daily, now),
     )
     return frame.sort_values(["ticker", "slot"], ignore_index=True)
@@ -111,17 +111,17 @@ def headline(found: Sequence[Mover], *, running: bool, since: dt.date | None = N
     """One sentence or two on the session: how many rose, who led, who trailed; with `since`, on the span from there."""
     if not found:
         return f"No ticker has an open and a last price in {'these sessions' if since else 'this session'}."
-    opened = f"first open since {wording.day(since, weekday=False)}" if since else "open"
+    opened = f"first open since {labels.day(since, weekday=False)}" if since else "open"
     risen = sum(mover.change > 0 for mover in found)
     best, worst = found[0], found[-1]
     verb = "stand" if running else "closed"
     if len(found) == 1:
         singular = "stands" if running else "closed"
-        return f"{best.ticker} {singular} {wording.change(best.change)} from its {opened}."
+        return f"{best.ticker} {singular} {labels.change(best.change)} from its {opened}."
     return (
         f"{risen} of {len(found)} tickers {verb} above their {opened}. "
-        f"{best.ticker} {'leads' if running else 'led'} with {wording.change(best.change)}, "
-        f"{worst.ticker} {'trails' if running else 'trailed'} with {wording.change(worst.change)}."
+        f"{best.ticker} {'leads' if running else 'led'} with {labels.change(best.change)}, "
+        f"{worst.ticker} {'trails' if running else 'trailed'} with {labels.change(worst.change)}."
     )
 
 

@@ -1,76 +1,23 @@
-"""The collect control: asks Yahoo for bars when a person says so, beside the page and never while it renders.
-
-One collection at a time, in a thread of the server; every visitor sees its progress and may stop it. Where the lake
-on the page is simulated, real bars go into a lake of their own, which the visitor can then turn to.
-"""
+"""The collect control: asks Yahoo for bars when a visitor presses a button, never while a page renders."""
 
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from dashboard import clock, wording
-from dashboard.lake import Lake, current
+from dashboard import clock, labels
+from dashboard.data import collection
+from dashboard.data.collection import Job
+from dashboard.data.lake import Lake, current
 from tickerlake import exchange, symbols, watchlist
-from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NotAsked, TickerlakeError
 from tickerlake.exchange import Session
-from tickerlake.lake.parquet import ParquetSink, sources_held
-from tickerlake.sources import Source
 
-BAR_MINUTES = 5
-REAL_LAKE = Path("lake")
-"""Where real bars go when the lake on the page is a simulated one."""
 _LOOK_AGAIN = dt.timedelta(seconds=0.7)
-
-
-@dataclass
-class Job:
-    """One collection: what was asked, how far it is, what came of it. Written by its thread, read by pages."""
-
-    target: Path
-    wanted: list[Session]
-    tickers: tuple[str, ...]
-    started: dt.datetime
-    windows: int = 1
-    answered: int = 0
-    latest: str = ""
-    reports: list[SessionReport] = field(default_factory=list)
-    error: str | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    stopped_by_person: bool = False
-    thread: threading.Thread | None = None
-
-    @property
-    def asked(self) -> int:
-        """How many answers there will be."""
-        return len({symbols.current_symbol(ticker) for ticker in self.tickers}) * self.windows
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its thread still works."""
-        return self.thread is not None and self.thread.is_alive()
-
-
-@dataclass
-class Desk:
-    """Where the one job of this server lies, until the next takes its place."""
-
-    job: Job | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def open_source() -> Source:
-    """The source to collect from. Imported when it is asked: yfinance takes a second to load."""
-    from tickerlake.sources.yahoo import YahooSource  # noqa: PLC0415
-
-    return YahooSource()
 
 
 def offered() -> bool:
@@ -86,7 +33,7 @@ def control(lake: Lake) -> None:
     if not opened.open:
         return
     with opened:
-        job = _desk().job
+        job = collection.desk().job
         if job is not None and job.is_running:
             st.markdown("A collection is running; its progress is on the page.")
             return
@@ -108,7 +55,7 @@ def control(lake: Lake) -> None:
                 return
             first, last = picked
         text = st.text_input("Tickers", ", ".join(_known(lake)), key="collect tickers", help="Separated by commas")
-        target = destination(lake)
+        target = collection.destination(lake)
         if target != lake.settings.lake:
             st.warning(
                 f"This lake is simulated, and real bars are never mixed in: they go into `{target}/`.",
@@ -131,7 +78,7 @@ def control(lake: Lake) -> None:
 
 def progress(lake: Lake) -> None:
     """How far a collection is, or what came of the last one; nothing where there was none."""
-    job = _desk().job
+    job = collection.desk().job
     if job is None or not lake.is_local:
         return
     if job.is_running:
@@ -140,65 +87,20 @@ def progress(lake: Lake) -> None:
         _report(job, lake)
 
 
-def destination(lake: Lake) -> Path:
-    """The folder that real bars go into: the lake on the page, unless its bars are simulated."""
-    return REAL_LAKE if "simulated" in sources_held(lake.settings.lake) else lake.settings.lake
-
-
-def start(
-    target: Path, wanted: list[Session], tickers: tuple[str, ...], source: Source, now: Callable[[], dt.datetime]
-) -> Job:
-    """Starts a collection in a thread of its own. ConfigError where one runs, or the bars cannot be had or stored."""
-    refuse_too_old(source, wanted, BAR_MINUTES, now())
-    if "simulated" in sources_held(target) and source.name != "simulated":
-        raise ConfigError(f"{target}/ holds simulated bars; real ones are never mixed in")
-    desk = _desk()
-    with desk.lock:
-        if desk.job is not None and desk.job.is_running:
-            raise ConfigError("a collection is running already; wait for it or stop it")
-        job = Job(target, wanted, tickers, now())
-        length = source.sessions_per_request(BAR_MINUTES)
-        job.windows = -(-len(wanted) // length)
-        job.thread = threading.Thread(target=_work, args=(job, source, now), name="collect", daemon=True)
-        desk.job = job
-        job.thread.start()
-    return job
-
-
 def _begin(target: Path, what: str, first: dt.date, last: dt.date, text: str) -> None:
     """Starts what the control asks for, and closes it; or leaves it open with the reason why not."""
     try:
-        start(
+        collection.start(
             target,
             _wanted(what, first, last, clock.now()),
             symbols.parse_tickers(text),
-            open_source(),
+            collection.open_source(),
             clock.now,
         )
     except TickerlakeError as error:
         st.session_state["collect refusal"] = str(error)
     else:
         st.session_state["collect"] = False
-
-
-def _work(job: Job, source: Source, now: Callable[[], dt.datetime]) -> None:
-    def on_answer(symbol: str) -> None:
-        job.latest = symbol
-        job.answered += 1
-
-    try:
-        job.reports = collect(
-            source,
-            ParquetSink(job.target),
-            job.wanted,
-            job.tickers,
-            BAR_MINUTES,
-            now,
-            on_answer=on_answer,
-            stop=job.stop,
-        )
-    except TickerlakeError as error:
-        job.error = str(error)
 
 
 def _running(job: Job) -> None:
@@ -223,11 +125,11 @@ def _report(job: Job, lake: Lake) -> None:
     unasked = sorted({failure.ticker for failure in failed if failure.reason == NotAsked.reason})
     was_stopped = job.stopped_by_person and bool(unasked)
     rejected = sum(report.rejected.total() for report in job.reports)
-    parts = [f"{wording.count(stored, 'new bar')} of {wording.count(tickers, 'ticker')}, {_days(job.wanted)}"]
+    parts = [f"{labels.count(stored, 'new bar')} of {labels.count(tickers, 'ticker')}, {_days(job.wanted)}"]
     if rejected:
-        parts.append(f"{wording.count(rejected, 'record')} rejected")
+        parts.append(f"{labels.count(rejected, 'record')} rejected")
     if was_stopped:
-        parts.append(f"stopped before {wording.listing(unasked)} had been asked; what had come is stored")
+        parts.append(f"stopped before {labels.listing(unasked)} had been asked; what had come is stored")
     elif failures:
         parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in failures.most_common()))
     with st.container(border=True):
@@ -284,9 +186,4 @@ def _known(lake: Lake) -> Sequence[str]:
 
 def _days(wanted: list[Session]) -> str:
     first, last = wanted[0].date, wanted[-1].date
-    return wording.day(first) if first == last else f"{wording.day(first)} to {wording.day(last)}"
-
-
-@st.cache_resource(show_spinner=False)
-def _desk() -> Desk:
-    return Desk()
+    return labels.day(first) if first == last else f"{labels.day(first)} to {labels.day(last)}"

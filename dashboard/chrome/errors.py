@@ -9,7 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import collecting, lake, picking, wording
+from dashboard import labels
+from dashboard.chrome import collect_control, url
+from dashboard.data import lake
 from tickerlake import exchange
 from tickerlake.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 
@@ -22,12 +24,12 @@ def live(part: Callable[..., None], every: dt.timedelta | None) -> Callable[...,
         try:
             part(*arguments, **named)
         except TickerlakeError as error:
-            tell(error, way_back=False)
+            show(error, way_back=False)
 
     return st.fragment(told, run_every=every)
 
 
-def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
+def show(error: TickerlakeError, *, way_back: bool = True) -> None:
     """Puts `error` on the page, by its type; with a `way_back` to the choices that everybody starts with."""
     match error:
         case LakeEmpty():
@@ -36,7 +38,7 @@ def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
             st.markdown(
                 "Collect the last session with the button **Collect** above, or in a terminal with "
                 "`tickerlake collect`. To look around first, `--source simulated` invents one."
-                if collecting.offered()
+                if collect_control.offered()
                 else "The collector has delivered nothing yet: look at **Pipeline** for its last runs."
             )
         case QueryFailed():
@@ -57,38 +59,38 @@ def tell(error: TickerlakeError, *, way_back: bool = True) -> None:
             st.warning(str(error), icon=":material/tune:")
             st.markdown("Choose another session or other tickers, or check the address and the settings.")
             if way_back:
-                st.button("Start over", icon=":material/restart_alt:", on_click=picking.forget)
+                st.button("Start over", icon=":material/restart_alt:", on_click=url.forget)
         case _:
             st.header("That did not work", anchor=False)
             st.error(str(error), icon=":material/error:")
 
 
-def tell_no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
+def no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
     """Why there is nothing of `date`: no session, not opened yet, or not collected. And what there is."""
     nearest = [
         max((d for d in held if d < date), default=None),
         min((d for d in held if d > date), default=None),
     ]
-    there = wording.listing([wording.day(d) for d in nearest if d])
+    there = labels.listing([labels.day(d) for d in nearest if d])
     session = next(iter(exchange.sessions_between(date, date)), None)
     if session is None:
         why = "a weekend" if date.weekday() >= 5 else "a holiday of the exchange"
-        st.info(f"No session on {date:%A}, {wording.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")
+        st.info(f"No session on {date:%A}, {labels.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")
     elif session.open > now:
         st.info(
-            f"The session of {wording.day(date)} has not opened yet. It opens at {wording.clock_time(session.open)} "
-            f"({wording.offset(session.open)}).",
+            f"The session of {labels.day(date)} has not opened yet. It opens at {labels.clock_time(session.open)} "
+            f"({labels.offset(session.open)}).",
             icon=":material/schedule:",
         )
     else:
-        st.info(f"The session of {wording.day(date)} has not been collected.", icon=":material/cloud_download:")
-        if collecting.offered():
+        st.info(f"The session of {labels.day(date)} has not been collected.", icon=":material/cloud_download:")
+        if collect_control.offered():
             st.markdown("The button **Collect** above brings it, as far back as Yahoo still serves it.")
     if there:
         st.markdown(f"The nearest sessions that the lake holds: {there}.")
 
 
-def tell_settings(error: ConfigError) -> None:
+def _settings(error: ConfigError) -> None:
     """The settings themselves are wrong, so there is no lake to speak of."""
     st.header("The settings cannot be used", anchor=False)
     st.error(str(error), icon=":material/settings_alert:")
@@ -102,5 +104,5 @@ def current_lake() -> lake.Lake:
     try:
         return lake.current()
     except ConfigError as error:
-        tell_settings(error)
+        _settings(error)
         st.stop()

@@ -1,0 +1,24 @@
+"""How many records each session holds."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.axes import slot_axis
+from dashboard.charts.theme import Palette, layer, title
+
+
+def bars_per_session(held: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> alt.Chart:
+    """How many records each session holds; `held` is the answer of `sessions`."""
+    frame = held.sort_values("session")
+    slots = frame["session"].tolist()
+    return (
+        layer(frame[["session", "records", "tickers", "sources"]], "bar", color=palette.up, cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("session:N", title="session", sort=None, axis=slot_axis(slots)),
+            y=alt.Y("records:Q", title="records", axis=alt.Axis(format=",d", tickCount=4, domain=False, ticks=False)),
+            tooltip=["session:N", alt.Tooltip("records:Q", format=","), "tickers:Q", "sources:N"],
+        )
+        .properties(height=220, title=title("Records per session", simulated=simulated))
+    )
