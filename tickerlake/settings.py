@@ -146,7 +146,7 @@ class Settings(EnvironmentSettings):
     )
     workgroup: str = setting("LAKE_WORKGROUP", plain_name, "athena: workgroup, whose limits apply", "tickerlake")
     reuse_minutes: int = setting(
-        "LAKE_REUSE_MINUTES", whole_number(0, 10_080), "athena: reuse results up to this old; 0 never", 1
+        "LAKE_REUSE_MINUTES", whole_number(0, 10_080), "athena: reuse results up to this age; 0 for never", 1
     )
     timeout_seconds: int = setting(
         "LAKE_TIMEOUT_SECONDS", whole_number(1, 65_535), "athena and trino: cancel a query after this long", 120

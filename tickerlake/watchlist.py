@@ -123,7 +123,7 @@ def _write(path: Path, tickers: tuple[str, ...]) -> None:
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
             temporary = Path(file.name)
-            file.write(tomlkit.dumps(document))
+            file.write(tomlkit.dumps(document).rstrip() + "\n")
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

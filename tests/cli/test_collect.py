@@ -139,7 +139,7 @@ def test_a_session_yahoo_no_longer_serves_is_refused_with_the_oldest_that_works(
     [
         (["--session", "2026-11-26"], "is not a session of XNYS; the nearest sessions are 2026-11-25 and 2026-11-27"),
         (["--session", "2026-11-21"], "is not a session of XNYS"),
-        (["--session", "yesterday"], "write one as YYYY-MM-DD"),
+        (["--session", "yesterday"], "write YYYY-MM-DD"),
         (["--session", "2026-11-23"], "has not opened yet; the last finished session is 2026-11-20"),
         (["--session", "2026-11-20", "--first", "2026-11-19"], "give one or the other"),
         (["--last", "2026-11-20"], "--last goes with --first"),
@@ -305,7 +305,7 @@ def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
         _, err = process.communicate(timeout=60)
 
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "error: interrupted; what had been stored stays"
+    assert err.splitlines()[-1] == "error: interrupted; what was stored stays"
 
 
 def test_a_librarys_warning_is_not_shown_to_the_user(capsys):

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(call, lake, tm
         (["hourly_low"], 2, "there is no query 'hourly_low'; the queries are bars, coverage, "),
         (["hourly_high", "--tickers", "MSFT,AAA"], 2, "holds no bars of MSFT; it holds AAA, BBB"),
         (["hourly_high", "--tickers", "'; DROP"], 2, "is not a symbol"),
-        (["hourly_high", "--first", "2026-13-01"], 2, "write one as YYYY-MM-DD"),
+        (["hourly_high", "--first", "2026-13-01"], 2, "write YYYY-MM-DD"),
         (["hourly_high", "--first", "2026-11-20", "--last", "2026-11-18"], 2, "swap them"),
         (["hourly_high", "--first", "2026-11-26", "--last", "2026-11-26"], 2, "nearest sessions are 2026-11-25 and"),
         (["hourly_high", "--first", "2026-11-18", "--last", "2026-11-19"], 2, "it holds sessions from 2026-11-20 to"),

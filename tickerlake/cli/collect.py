@@ -17,6 +17,7 @@ from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink, refuse_mixing
 from tickerlake.record import BAR_MINUTES
 from tickerlake.sources import Source
@@ -39,7 +40,7 @@ class SessionDate(Date):
 @click.option("--session", type=SessionDate(), help="One session: YYYY-MM-DD, or today for the running one.")
 @click.option("--first", type=Date(), help="The first of several sessions, YYYY-MM-DD.")
 @click.option("--last", type=Date(), help="The last of several sessions; by default the last finished one.")
-@click.option("--tickers", type=Tickers(), default=",".join(watchlist.DEFAULT), help="Symbols separated by commas.")
+@click.option("--tickers", type=Tickers(), help="Symbols separated by commas; by default the lake's watchlist.")
 @click.option(
     "--bar-minutes",
     type=click.Choice([str(size) for size in BAR_MINUTES]),
@@ -65,7 +66,7 @@ def collect_command(
     session: dt.date | None,
     first: dt.date | None,
     last: dt.date | None,
-    tickers: tuple[str, ...],
+    tickers: tuple[str, ...] | None,
     bar_minutes: str,
     source: str,
     lake: Path | None,
@@ -83,6 +84,8 @@ def collect_command(
             f"{wanted[0].date} opens at {wanted[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; collect it later, or leave --session out for the last finished one"
         )
+    folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
+    tickers = tickers or watchlist.read(Layout(folder).config)
     keeper, place = _open_sink(sink, source, lake, stream)
     for note in symbols.rename_notes(tickers, wanted[0].date, wanted[-1].date):
         click.echo(f"note: {note}", err=True)
