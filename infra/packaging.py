@@ -31,7 +31,7 @@ Platform = Literal["lambda", "host"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-REQUIREMENTS = Path("functions/collector/requirements-lambda.txt")
+REQUIREMENTS = Path("functions/collector/requirements.txt")
 PYTHON_VERSION = "3.13"
 MIB = 1024 * 1024
 ZIP_LIMIT = 45 * MIB

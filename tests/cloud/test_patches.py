@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-pytest.importorskip("ministack", reason="the emulator of AWS is not installed: pip install -r requirements.txt")
+pytest.importorskip("ministack", reason="the emulator of AWS is not installed: pip install -r requirements-dev.txt")
 
 from tests.cloud import patches
 

@@ -79,7 +79,7 @@ class YahooSource:
             # https://github.com/ranaroussi/yfinance/issues/2422
             raise ConfigError(
                 "yfinance found no curl_cffi, without which Yahoo refuses to answer; "
-                "unset YF_DISABLE_CURL_CFFI and install functions/collector/requirements.txt again"
+                "unset YF_DISABLE_CURL_CFFI and reinstall Tickerlake"
             )
         yfinance.config.debug.hide_exceptions = False
         # What it would log is raised as well, and told in one line. Its use of pandas is its makers' business, though
