@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "dashboard": Verb("dashboard", "dashboard_command", "Serve the dashboard on this machine."),
     "settings": Verb("settings", "settings_command", "Show every setting, its value and where the value comes from."),
+    "doctor": Verb("doctor", "doctor_command", "Check lake, settings, vendor and versions, and say what to do."),
     "completion": Verb("completion", "completion_command", "Print the completion script of your shell."),
 }
 """Every verb, in the order of the help."""
