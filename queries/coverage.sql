@@ -1,8 +1,8 @@
 -- How complete each ticker's sessions are: bars expected, present and missing, and where the gaps lie.
 --
 -- parameters
---   first        varchar        first session, YYYY-MM-DD
---   last         varchar        last session, YYYY-MM-DD
+--   first        date           first session, YYYY-MM-DD
+--   last         date           last session, YYYY-MM-DD
 --   tickers      varchar list   tickers to read; '*' among them stands for all
 --   calendar     varchar        the exchange's sessions: 'YYYY-MM-DD open close' in UTC, joined by ';'
 -- columns

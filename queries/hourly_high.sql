@@ -1,8 +1,8 @@
 -- Each ticker's highest price in every hour of the trading day: one row per bar that reached it.
 --
 -- parameters
---   first    varchar        first session, YYYY-MM-DD
---   last     varchar        last session, YYYY-MM-DD
+--   first    date           first session, YYYY-MM-DD
+--   last     date           last session, YYYY-MM-DD
 --   tickers  varchar list   tickers to read; '*' among them stands for all
 -- columns
 --   ticker   varchar        symbol as traded that day

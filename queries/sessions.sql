@@ -1,8 +1,8 @@
 -- The sessions the lake holds: how much of each, from where, and how old.
 --
 -- parameters
---   first         varchar        first session, YYYY-MM-DD
---   last          varchar        last session, YYYY-MM-DD
+--   first         date           first session, YYYY-MM-DD
+--   last          date           last session, YYYY-MM-DD
 --   tickers       varchar list   tickers to read; '*' among them stands for all
 -- columns
 --   session       varchar        session, YYYY-MM-DD in exchange time

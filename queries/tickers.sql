@@ -1,8 +1,8 @@
 -- The tickers the lake holds, and from when to when.
 --
 -- parameters
---   first          varchar        first session, YYYY-MM-DD
---   last           varchar        last session, YYYY-MM-DD
+--   first          date           first session, YYYY-MM-DD
+--   last           date           last session, YYYY-MM-DD
 --   tickers        varchar list   tickers to read; '*' among them stands for all
 -- columns
 --   ticker         varchar        symbol as traded that day

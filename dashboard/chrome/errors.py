@@ -52,7 +52,7 @@ def show(error: TickerlakeError, *, way_back: bool = True) -> None:
             st.error(str(error), icon=":material/key_off:")
             st.markdown(
                 "Put that right and load the page again; a changed setting takes a new start of the dashboard. "
-                "All settings: `tickerlake query --settings`."
+                "All settings: `tickerlake settings`."
             )
         case ConfigError():
             st.header("That cannot be shown", anchor=False)
@@ -95,7 +95,7 @@ def _settings(error: ConfigError) -> None:
     st.header("The settings cannot be used", anchor=False)
     st.error(str(error), icon=":material/settings_alert:")
     st.markdown(
-        "Change the environment variable and start the dashboard again. All settings: `tickerlake query --settings`."
+        "Change the environment variable and start the dashboard again. All settings: `tickerlake settings`."
     )
 
 

@@ -1,58 +1,94 @@
-"""The SQL files of this folder, and what the header of each declares."""
+"""The named queries: queries/*.sql, and what the header of each declares.
+
+    -- What the query answers, in one line.
+    --
+    -- parameters
+    --   first    date          first session, YYYY-MM-DD
+    --   least    double        least price, USD; default 10
+    -- columns
+    --   ticker   varchar       symbol as traded that day
+    --
+    -- Notes, as many paragraphs as it takes.
+
+Types are those of `tickerlake.query.types`: varchar, varchar list, date, integer, bigint, double, boolean and, for
+columns, timestamp. The text refers to a parameter as `%(name)s`. Each parameter is an option of `tickerlake query
+NAME` and a keyword argument in Python. `first`, `last` and `tickers` cover the whole lake unless given; any other
+parameter is required unless its comment ends in `; default VALUE`. `calendar` is filled in by the runner.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 from tickerlake.bundle import QUERIES
 from tickerlake.errors import ConfigError
 
+FILLED_IN = "calendar"
+"""The parameter that the runner fills in from the exchange's calendar."""
 _FIELD = re.compile(r"--   (?P<name>\w+) +(?P<type>varchar list|\w+) {2,}(?P<comment>.+)")
 
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter or a column of a query: its name, its SQL type, what it holds and in which unit."""
+    """A parameter or a column: its name, its SQL type, and what it holds in which unit."""
 
     name: str
     type: str
     comment: str
 
+    @property
+    def default(self) -> str | None:
+        """The text after `; default` in the comment; None if the parameter is required."""
+        _, found, value = self.comment.rpartition("; default ")
+        return value if found else None
+
 
 @dataclass(frozen=True)
 class Query:
-    """One SQL file: its name, what it is for, what it takes and what it gives."""
+    """One SQL file."""
 
     name: str
     purpose: str
     parameters: tuple[Field, ...]
     columns: tuple[Field, ...]
+    notes: str
+    """The paragraphs after the columns."""
     sql: str
+
+    @property
+    def options(self) -> tuple[Field, ...]:
+        """The parameters that a person may give."""
+        return tuple(field for field in self.parameters if field.name != FILLED_IN)
 
 
 def names() -> list[str]:
-    """The queries there are, by name."""
+    """The names of all queries, sorted."""
     return sorted(path.stem for path in QUERIES.glob("*.sql"))
 
 
 def load(name: str) -> Query:
-    """The query `name`, read from its file. ConfigError, listing the queries, for a name that is none."""
+    """The query `name`. Raises ConfigError, with the names there are, for any other name."""
     if name not in names():
         raise ConfigError(f"there is no query {name!r}; the queries are {', '.join(names())}")
     sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
-    header = [line for line in sql.splitlines() if line.startswith("--")]
+    purpose, *header = takewhile(lambda line: line.startswith("--"), sql.splitlines())
     fields: dict[str, list[Field]] = {"-- parameters": [], "-- columns": []}
+    notes: list[str] = []
     section = None
     for line in header:
         if line in fields:
             section = fields[line]
         elif section is not None and (match := _FIELD.fullmatch(line)):
             section.append(Field(**match.groupdict()))
+        elif fields["-- columns"]:
+            notes.append(line.removeprefix("--").strip())
     return Query(
         name=name,
-        purpose=header[0].removeprefix("-- "),
+        purpose=purpose.removeprefix("-- "),
         parameters=tuple(fields["-- parameters"]),
         columns=tuple(fields["-- columns"]),
+        notes="\n".join(notes).strip(),
         sql=sql,
     )

@@ -1,4 +1,4 @@
-"""Running a query: fill in its parameters, type its columns, and say plainly why there is nothing to show."""
+"""Runs a named query: checks its parameters, types its columns, and explains an empty answer."""
 
 from __future__ import annotations
 
@@ -6,111 +6,114 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from tickerlake import exchange
 from tickerlake.errors import ConfigError, LakeEmpty
-from tickerlake.query.catalog import Field, load
-from tickerlake.query.engines import Engine, Result
+from tickerlake.query import types
+from tickerlake.query.answer import Answer
+from tickerlake.query.catalog import FILLED_IN, Query, load
+from tickerlake.query.engines import Engine
 
 EVERY_TICKER = "*"
-FIRST_DAY, LAST_DAY = dt.date(exchange.FIRST_YEAR, 1, 1), dt.date(2099, 12, 31)
-_TYPES = {"varchar": "str", "integer": "int64", "bigint": "Int64", "double": "float64"}
+DEFAULTS: dict[str, Any] = {"first": f"{exchange.FIRST_YEAR}-01-01", "last": "2099-12-31", "tickers": [EVERY_TICKER]}
+"""The whole lake."""
 _SHOWN = 20
 
 
 def run(
-    engine: Engine,
-    name: str,
-    *,
-    first: dt.date | None = None,
-    last: dt.date | None = None,
-    tickers: Sequence[str] = (EVERY_TICKER,),
-    now: dt.datetime | None = None,
-) -> Result:
-    """Runs the query `name` over the sessions from `first` to `last`, by default over all that the lake holds.
+    engine: Engine, name: str, *, now: dt.datetime | None = None, limit: int | None = None, **parameters: Any
+) -> Answer:
+    """Runs the query `name` with the `parameters` that its header declares; None stands for the default.
 
-    The frame has the columns that the query declares, its timestamps in exchange time. `now` bounds what
-    `coverage` expects of a running session. Raises ConfigError for a query, a day or a ticker that is not
-    there, naming those that are; LakeEmpty; QueryFailed.
+    `first` and `last` are dates, or text; `tickers` one symbol or several. The answer has the columns that the header
+    declares, at most `limit` rows, and timestamps in exchange time. `now` bounds what `coverage` expects of a
+    running session. Raises ConfigError, with what is allowed, for an unknown query, an unknown or unusable
+    parameter, and for sessions or tickers that the lake does not hold; LakeEmpty; QueryFailed.
     """
     query = load(name)
-    if first and last and first > last:
-        raise ConfigError(f"first session {first} is after last session {last}; swap them")
-    parameters: dict[str, Any] = {
-        "first": (first or FIRST_DAY).isoformat(),
-        "last": (last or LAST_DAY).isoformat(),
-        "tickers": list(tickers),
-    }
-    if any(parameter.name == "calendar" for parameter in query.parameters):
-        parameters["calendar"] = _calendar(engine, first, last, now or dt.datetime.now(dt.UTC))
-    result = engine.run(query.sql, parameters)
-    found = set(result.frame["ticker"].unique()) if "ticker" in result.frame else set(tickers)
-    if result.frame.empty or set(tickers) - {EVERY_TICKER} - found:
-        _explain(engine, first, last, tickers)
-    return result._replace(frame=_typed(result.frame, query.columns))
+    values = bind(query, parameters)
+    if any(field.name == FILLED_IN for field in query.parameters):
+        values[FILLED_IN] = _calendar(engine, values, now or dt.datetime.now(dt.UTC))
+    found = engine.run(query.sql, values, limit).declared(query.columns)
+    asked = set(values.get("tickers", ())) - {EVERY_TICKER}
+    has_tickers = any(field.name == "ticker" for field in query.columns)
+    if not found.rows or (has_tickers and not asked.issubset(found.column("ticker"))):
+        _explain(engine, values)
+    return found
 
 
-def _typed(frame: pd.DataFrame, columns: Sequence[Field]) -> pd.DataFrame:
-    """`frame` with the declared columns and types, whichever engine gave it."""
-    typed = {}
-    for column in columns:
-        values = frame[column.name]
-        if column.type == "timestamp":
-            utc = pd.to_datetime(values).astype("datetime64[us]").dt.tz_localize("UTC")
-            typed[column.name] = utc.dt.tz_convert(exchange.EXCHANGE_TIME)
-        else:
-            typed[column.name] = values.astype(_TYPES[column.type])
-    return pd.DataFrame(typed)
+def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The values of the parameters of `query`, with their defaults. ConfigError."""
+    allowed = [field.name for field in query.options]
+    if unknown := [name for name in parameters if name not in allowed]:
+        raise ConfigError(f"the query {query.name} has no parameter {unknown[0]!r}; it has {', '.join(allowed)}")
+    values = {}
+    for field in query.options:
+        value = parameters.get(field.name)
+        if value is None:
+            value = DEFAULTS.get(field.name, field.default)
+        if value is None:
+            raise ConfigError(f"the query {query.name} needs {field.name}: {field.comment}")
+        values[field.name] = types.parse(field.name, field.type, value)
+    if "first" in values and "last" in values and values["first"] > values["last"]:
+        raise ConfigError(f"first session {values['first']} is after last session {values['last']}; swap them")
+    return values
 
 
-def _calendar(engine: Engine, first: dt.date | None, last: dt.date | None, now: dt.datetime) -> str:
-    """The sessions from `first` to `last`, as `coverage` takes them; a running one up to its last finished minute."""
-    if first is None or last is None:
-        held = run(engine, "sessions", first=first, last=last).frame["session"]
-        first = first or dt.date.fromisoformat(held.iloc[0])
-        last = last or dt.date.fromisoformat(held.iloc[-1])
+def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
+    """The sessions asked for, as `coverage` takes them; a running one up to its last full minute."""
+    first, last = values["first"], values["last"]
+    if first == DEFAULTS["first"] or last == DEFAULTS["last"]:
+        held = run(engine, "sessions", first=first, last=last).column("session")
+        first, last = max(first, held[0]), min(last, held[-1])
     until = now.astimezone(dt.UTC).replace(second=0, microsecond=0)
     entries = [
         f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {min(session.close, until):%Y-%m-%d %H:%M:%S}"
-        for session in exchange.sessions_between(first, last)
+        for session in exchange.sessions_between(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
         if session.open < until
     ]
     if not entries:
-        raise ConfigError(f"there is no session of {exchange.EXCHANGE} from {first} to {last} that has opened")
+        raise ConfigError(f"no session of {exchange.EXCHANGE} from {first} to {last} has opened yet")
     return ";".join(entries)
 
 
-def _explain(engine: Engine, first: dt.date | None, last: dt.date | None, tickers: Sequence[str]) -> None:
-    """Raises the error that says what the lake lacks of what was asked; nothing, where it lacks nothing.
+def _explain(engine: Engine, values: dict[str, Any]) -> None:
+    """Raises the error that says what the lake lacks of what was asked; returns if it lacks nothing.
 
-    A query may well have no row to give, as when no bar was restated.
+    An answer may well be empty: `restatements` has no row if no bar was restated.
     """
-    asked = [ticker for ticker in tickers if ticker != EVERY_TICKER]
-    inside = set(_held(engine, first or FIRST_DAY, last or LAST_DAY)["ticker"])
+    asked = [ticker for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER]
+    first, last = (values.get(name, DEFAULTS[name]) for name in ("first", "last"))
+    inside = set(_held(engine, first, last).column("ticker"))
     if inside and inside.issuperset(asked):
         return
     lake = f"the lake {engine.lake!r}"
-    held = _held(engine, FIRST_DAY, LAST_DAY)
-    if held.empty:
+    held = {row[0]: row for row in _held(engine, DEFAULTS["first"], DEFAULTS["last"]).rows}
+    if not held:
         raise LakeEmpty(f"{lake} holds no bars; collect some: tickerlake collect")
-    if unknown := [ticker for ticker in asked if ticker not in set(held["ticker"])]:
+    if unknown := [ticker for ticker in asked if ticker not in held]:
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
-        raise ConfigError(
-            f"{lake} holds no bars of {', '.join(unknown)}; it holds {', '.join(held['ticker'].head(_SHOWN))}{more}"
-        )
-    if first is not None and first == last:
-        exchange.session_on(first)  # says so, and names the nearest sessions, where the exchange was closed
-    when = f"on {first}" if first == last else f"from {first or 'the beginning'} to {last or 'the end'}"
-    who = ", ".join(ticker for ticker in asked if ticker not in inside)
-    mine = held[held["ticker"].isin(asked)] if asked else held
+        raise ConfigError(f"{lake} holds no bars of {', '.join(unknown)}; it holds {_some(list(held))}{more}")
+    if first == last:
+        exchange.session_on(
+            dt.date.fromisoformat(first)
+        )  # if the exchange was closed, raises with the nearest sessions
+    begin = first if first != DEFAULTS["first"] else "the beginning"
+    end = last if last != DEFAULTS["last"] else "the end"
+    when = f"on {first}" if first == last else f"from {begin} to {end}"
+    who = [ticker for ticker in asked if ticker not in inside]
+    rows = [held[ticker] for ticker in asked] if asked else list(held.values())
     raise ConfigError(
-        f"{lake} holds no bars {f'of {who} ' if who else ''}{when}; "
-        f"it holds {'theirs' if who else 'sessions'} from {mine['first_session'].min()} to {mine['last_session'].max()}"
+        f"{lake} holds no bars {f'of {_some(who)} ' if who else ''}{when}; it holds "
+        f"{'theirs' if who else 'sessions'} from {min(row[1] for row in rows)} to {max(row[2] for row in rows)}"
     )
 
 
-def _held(engine: Engine, first: dt.date, last: dt.date) -> pd.DataFrame:
-    """The tickers that the lake holds in these sessions, and from when to when."""
-    parameters = {"first": first.isoformat(), "last": last.isoformat(), "tickers": [EVERY_TICKER]}
-    return engine.run(load("tickers").sql, parameters).frame
+def _some(tickers: Sequence[str]) -> str:
+    return ", ".join(tickers[:_SHOWN])
+
+
+def _held(engine: Engine, first: str, last: str) -> Answer:
+    """One row a ticker of the lake in these sessions: its symbol, its first and last session."""
+    query = load("tickers")
+    parameters = {"first": first, "last": last, "tickers": [EVERY_TICKER]}
+    return engine.run(query.sql, parameters).declared(query.columns)

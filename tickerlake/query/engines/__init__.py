@@ -1,49 +1,44 @@
-"""Engines run a query's text on a lake: DuckDB over a folder, Athena over S3, Trino over either.
+"""Engines run SQL on a lake: DuckDB over a folder, Athena over S3, Trino over either.
 
 Each module of this folder is one engine and has `open_engine(settings)`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
-
-import pandas as pd
+from typing import Any, Protocol
 
 from tickerlake.errors import NoAccess
+from tickerlake.query.answer import Answer
 from tickerlake.settings import Settings
 
 
-class Result(NamedTuple):
-    """What a query gave, and what it took."""
-
-    frame: pd.DataFrame
-    seconds: float
-    """From asking to having the rows, seconds."""
-    bytes_scanned: int | None = None
-    """What the engine bills by, where it bills."""
-    query_id: str | None = None
-    """The engine's own id of the run, where it has one."""
-
-
 class Engine(Protocol):
-    """Anything that runs SQL on a lake that has the table `bars`."""
+    """Runs SQL on a lake. Safe to share between threads."""
 
     name: str
     lake: str
-    """The lake, as a person would name it."""
+    """The lake's name in messages."""
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
-        """Runs `sql` with `%(name)s` parameters (text or lists of text); timestamps come as naive UTC.
+    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+        """Runs the trusted text `sql` with `%(name)s` parameters: text, numbers, truth values, lists of text.
 
-        Raises LakeEmpty where there is no table to read, QueryFailed where the engine refuses.
+        Reads the table `bars` as stored. Returns at most `limit` rows. Raises LakeEmpty if there is no table,
+        NoAccess or QueryFailed if the engine refuses.
         """
+
+    def ask(self, sql: str, limit: int | None = None) -> Answer:
+        """Runs a user's SQL, one statement that only reads, over `bars` and `records`; see `tickerlake.query.ask`."""
+
+    def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
+        """True if the bars of these sessions are simulated. The lake never mixes them with real ones."""
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that `settings` name. NoAccess where its driver is not installed."""
-    # Each engine is imported when it is chosen: reading a local lake needs nothing of AWS.
+    """The engine that `settings` choose. NoAccess if its driver is not installed."""
+    # Imported when chosen: reading a local lake needs none of the AWS packages.
     try:
         module = importlib.import_module(f"tickerlake.query.engines.{settings.engine}")
     except ModuleNotFoundError as error:

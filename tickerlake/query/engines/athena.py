@@ -8,6 +8,7 @@ read after all. PyAthena's PandasCursor would ask three times for the shortest r
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import re
 import threading
@@ -15,9 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -34,6 +33,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from pyarrow import csv
 from pyathena import connect
 from pyathena.connection import Connection
 from pyathena.cursor import Cursor
@@ -43,7 +43,7 @@ from pyathena.util import RetryConfig, parse_output_location
 
 from tickerlake import aws
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
-from tickerlake.query.engines import Result
+from tickerlake.query.answer import Answer, answer
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows, the header among them
@@ -52,18 +52,6 @@ POLL_SECONDS = 0.5
 # Athena throttles by account and second: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html.
 # A person is waiting, so within some ten seconds it works or is told.
 RETRY = RetryConfig(attempt=4, max_delay=4)
-
-_TYPES = {
-    "boolean": pa.bool_(),
-    "tinyint": pa.int32(),
-    "smallint": pa.int32(),
-    "integer": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us"),
-}
-"""The types that our queries give; what comes in another is taken as text."""
 
 _CREDENTIALS_MISSING = (
     NoCredentialsError,
@@ -125,11 +113,11 @@ class AthenaEngine:
         self._lock = threading.Lock()
         self._connection: Connection[Cursor] | None = self._connect()
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
-        """Runs `sql`; the driver writes the parameters into the text, quoted as Athena reads them.
+    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+        """Runs `sql`; the driver writes the parameters into the text, quoted for Athena.
 
-        After the time-out of the settings, and on Ctrl-C, the query is cancelled, so that it scans no further.
-        Raises NoAccess where workgroup, table, region or credentials are not there, else QueryFailed.
+        The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
+        Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
         started = self._clock()
         cursor = None
@@ -137,13 +125,19 @@ class AthenaEngine:
             with self._lock:
                 self._connection = connection = self._connection or self._connect()
             cursor = connection.cursor(Cursor, on_poll=self._watch(started + self._settings.timeout_seconds))
-            cursor.execute(sql, dict(parameters))
-            frame = _table(connection, cursor).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+            # Without parameters the driver leaves a % alone.
+            cursor.execute(sql, dict(parameters) or None)
+            rows = _rows(connection, cursor, limit)
         except _TimedOut as error:
             raise self._cancelled(cursor) from error
         except (Error, ClientError, BotoCoreError, pa.ArrowException) as error:
             raise self._failure(error, cursor.query_id if cursor else None) from error
-        return Result(frame, self._clock() - started, cursor.data_scanned_in_bytes, cursor.query_id)
+        columns = [(column[0], column[1]) for column in cursor.description or ()]
+        return answer(columns, rows, self._clock() - started, cursor.data_scanned_in_bytes, cursor.query_id)
+
+    def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
+        """Simulated bars stay on the machine that made them: they are never sent to a stream."""
+        return False
 
     def _connect(self) -> Connection[Cursor]:
         try:
@@ -257,51 +251,44 @@ class _TimedOut(Exception):
     """A query ran into the time-out."""
 
 
-def _table(connection: Connection[Cursor], cursor: Cursor) -> pa.Table:
+def _rows(connection: Connection[Cursor], cursor: Cursor, limit: int | None) -> Sequence[Any]:
     """The result of the query that `cursor` has run."""
-    schema = pa.schema([(column[0], _TYPES.get(column[1], pa.string())) for column in cursor.description or ()])
+    if limit is not None and limit < ROWS_OF_FIRST_PAGE:
+        return cursor.fetchmany(limit)
     rows = cursor.fetchmany(ROWS_OF_FIRST_PAGE)
     if len(rows) == ROWS_OF_FIRST_PAGE:
-        table = _read_file(connection, cursor.output_location, schema)
-        if table is not None:
-            return table
-        rows += cursor.fetchall()
-    return _from_rows(rows, schema)
+        rows = _read_file(connection, cursor.output_location, len(cursor.description or ())) or [
+            *rows,
+            *cursor.fetchall(),
+        ]
+    return rows[:limit]
 
 
-def _read_file(connection: Connection[Cursor], location: str | None, schema: pa.Schema) -> pa.Table | None:
-    """The CSV file at `location`; None where there is none."""
+def _read_file(connection: Connection[Cursor], location: str | None, width: int) -> list[tuple[str | None, ...]]:
+    """The rows of the CSV file at `location`, `width` texts each; no rows if there is no such file."""
     if location is None:
-        return None
+        return []
     bucket, key = parse_output_location(location)
     try:
         body = connection.s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
-            return None
+            return []
         raise
-    options = pyarrow.csv.ConvertOptions(
-        column_types=schema,
-        # A null is nothing between two commas, empty text a pair of quotes.
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
+    table = csv.read_csv(
+        pa.BufferReader(body),
+        read_options=csv.ReadOptions(column_names=[str(place) for place in range(width)], skip_rows=1),
+        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        # Athena writes null as nothing between two commas and empty text as a pair of quotes. Python's csv module
+        # reads both alike.
+        convert_options=csv.ConvertOptions(
+            column_types={str(place): pa.string() for place in range(width)},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
     )
-    parsing = pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-    return pyarrow.csv.read_csv(pa.BufferReader(body), parse_options=parsing, convert_options=options)
-
-
-def _from_rows(rows: Sequence[Any], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    arrays = [
-        pa.array(map(_text, values) if field.type == pa.string() else values, field.type)
-        for field, values in zip(schema, columns, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _denied(message: str, otherwise: str, query_id: str | None) -> QueryFailed:

@@ -7,18 +7,18 @@ an HTTP header, and the longest of the queries is longer than headers may be.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
 import requests
 import trino
 
 from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
-from tickerlake.query.engines import Result
+from tickerlake.query.answer import Answer, answer
 from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
@@ -27,18 +27,6 @@ ANSWER_SECONDS = 30
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _STATUS = re.compile(r"error (\d{3})\b")
-_PANDAS_TYPES = {
-    "varchar": "str",
-    "char": "str",
-    "boolean": "boolean",
-    "tinyint": "Int64",
-    "smallint": "Int64",
-    "integer": "Int64",
-    "bigint": "Int64",
-    "real": "float64",
-    "double": "float64",
-    "timestamp": "datetime64[us]",
-}
 
 
 def open_engine(settings: Settings) -> TrinoEngine:
@@ -59,15 +47,15 @@ class TrinoEngine:
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
         self.lake = f"{settings.catalog}.{settings.database} at {settings.host}:{settings.port}"
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> Result:
-        """Runs `sql` and waits for all its rows, at most as long as the settings allow."""
+    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+        """Runs `sql` and waits for its rows, at most as long as the settings allow."""
         started = self._clock()
-        text, values = bind(sql, parameters)
+        text, values = bind(sql, parameters) if parameters else (sql, None)
         with contextlib.closing(self._connect()) as connection:
             cursor = connection.cursor(stats_callback=self._watch(started + self._settings.timeout_seconds))
             try:
                 cursor.execute(text, values)
-                rows = cursor.fetchall()
+                rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
             except BaseException as error:
                 # Whatever ended the waiting, Ctrl-C included: the cluster need not go on.
                 with contextlib.suppress(*_FAILURES):
@@ -76,12 +64,8 @@ class TrinoEngine:
                     raise self._told(error, cursor.query_id) from error
                 raise
         columns = [(column.name, column.type_code) for column in cursor.description]
-        return Result(
-            frame=_frame(rows, columns),
-            seconds=self._clock() - started,
-            bytes_scanned=cursor.stats.get("physicalInputBytes", cursor.stats.get("processedBytes")),
-            query_id=cursor.query_id,
-        )
+        scanned = cursor.stats.get("physicalInputBytes", cursor.stats.get("processedBytes"))
+        return answer(columns, rows, self._clock() - started, scanned, cursor.query_id)
 
     def _watch(self, deadline: float) -> Callable[[Mapping[str, Any]], None]:
         """What the driver calls whenever the coordinator tells how far it is; it ends the waiting when time is up."""
@@ -91,6 +75,10 @@ class TrinoEngine:
                 raise _TimedOut
 
         return watch
+
+    def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
+        """Simulated bars stay on the machine that made them: they are never sent to a stream."""
+        return False
 
     def _connect(self) -> trino.dbapi.Connection:
         settings = self._settings
@@ -108,7 +96,7 @@ class TrinoEngine:
             # Trino reads timestamps without a zone in the session's, which would be this machine's.
             timezone="UTC",
             request_timeout=(CONNECT_SECONDS, min(ANSWER_SECONDS, settings.timeout_seconds)),
-            # Times come as text: pandas reads a column of them at once, the driver one by one.
+            # Times come as text; `types.read_timestamp` reads them, with any precision.
             legacy_primitive_types=True,
             legacy_prepared_statements=False,
         )
@@ -186,17 +174,17 @@ class TrinoEngine:
         )
 
 
-def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[str]]:
+def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """`sql` with a `?` for every `%(name)s`, and the values in the order of the question marks.
 
-    A list stands in parentheses, `(?, ?)`; an empty one as `(NULL)`, which nothing is in. Values never become
-    part of the text: the driver hands them over as parameters.
+    A list becomes `(?, ?)`, an empty one `(NULL)`, which contains nothing. The driver passes values as parameters,
+    never as part of the text.
     """
-    values: list[str] = []
+    values: list[Any] = []
 
     def marks(match: re.Match[str]) -> str:
         value = parameters[match[1]]
-        if isinstance(value, str):
+        if not isinstance(value, list):
             values.append(value)
             return "?"
         values.extend(value)
@@ -224,13 +212,3 @@ def _cause(error: BaseException) -> str:
         error = error.__context__
     text = re.sub(r"^\[[^]]*\] ", "", str(error))
     return text.split(" (_ssl")[0]
-
-
-def _frame(rows: list[list[Any]], columns: list[tuple[str, str]]) -> pd.DataFrame:
-    """`rows` with the types that the server declares, for no rows too."""
-    frame = pd.DataFrame(rows, columns=[name for name, _ in columns], dtype=object)
-    types = {name: _PANDAS_TYPES.get(re.split(r"\W", declared)[0], "object") for name, declared in columns}
-    for name, type_ in types.items():
-        if type_ == "datetime64[us]":
-            frame[name] = pd.to_datetime(frame[name], format="ISO8601")
-    return frame.astype(types)

@@ -1,0 +1,183 @@
+"""The SQL types of parameters and columns: how text becomes a value, how a value becomes SQL, CSV, pandas.
+
+This is the only table of types. A header in queries/*.sql may declare any of them; what an engine calls them is
+mapped here too. Everything that is none of these (arrays, rows, intervals) is read as text.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tickerlake import symbols
+from tickerlake.errors import ConfigError
+from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.plan import parse_date
+
+_ZONED = re.compile(r"(\S+ \S+?)(?: ([A-Za-z]\S*)| ([+-]\S+))?")
+
+
+class Type(NamedTuple):
+    """One SQL type."""
+
+    parse: Callable[[Any], Any] | None
+    """Makes a parameter's value of what a person wrote; ValueError or ConfigError. None if no parameter has it."""
+    read: Callable[[Any], Any]
+    """Makes a plain Python value of what an engine returned, text included."""
+    dtype: str = "str"
+    """The pandas type of a column."""
+    expects: str = "text"
+    """What to write, for messages."""
+
+
+def read_timestamp(value: Any) -> dt.datetime:
+    """A timestamp in exchange time. Without a zone it is UTC, as the lake stores it."""
+    if not isinstance(value, dt.datetime):
+        value = _spelled(str(value))
+    aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+    try:
+        return aware.astimezone(EXCHANGE_TIME)
+    except OverflowError:  # minus infinity
+        return aware
+
+
+def _spelled(text: str) -> dt.datetime:
+    """The time that Trino or Athena wrote: `2026-11-20 14:30:00.000`, ` UTC`, ` Europe/Paris` or ` +01:00` after it."""
+    match = _ZONED.fullmatch(text)
+    moment, zone, offset = match.groups(default="") if match else (text, "", "")
+    naive_or_not = dt.datetime.fromisoformat(moment + offset)
+    return naive_or_not.replace(tzinfo=ZoneInfo(zone)) if zone else naive_or_not
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _whole(value: Any) -> int:
+    whole = int(value)
+    if isinstance(value, bool) or (isinstance(value, float) and value != whole):
+        raise ValueError
+    return whole
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(float(value)):
+        raise ValueError
+    return float(value)
+
+
+def _truth(value: Any) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    return known[str(value).lower()]
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        raise ConfigError(f"{value} has a time of day; pass a date")
+    return (value if isinstance(value, dt.date) else parse_date(value)).isoformat()
+
+
+def _list(value: Any) -> list[str]:
+    """One text with commas, or several texts."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [_text(each) for each in value]
+
+
+def _read_number(value: Any) -> float | None:
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def _read_truth(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).lower() == "true"
+
+
+TYPES = {
+    "varchar": Type(_text, str),
+    "varchar list": Type(_list, str, expects="text, several separated by commas"),
+    "date": Type(_date, str, expects="YYYY-MM-DD"),
+    "integer": Type(_whole, int, "int64", "a whole number"),
+    "bigint": Type(_whole, int, "Int64", "a whole number"),
+    "double": Type(_number, _read_number, "float64", "a number"),
+    "boolean": Type(_truth, _read_truth, "boolean", "true or false"),
+    "timestamp": Type(None, read_timestamp, f"datetime64[us, {EXCHANGE_TIME.key}]"),
+}
+
+_ENGINE_TYPES = {
+    "tinyint": "integer",
+    "smallint": "integer",
+    "integer": "integer",
+    "int": "integer",
+    "utinyint": "integer",
+    "usmallint": "integer",
+    "uinteger": "bigint",
+    "bigint": "bigint",
+    "ubigint": "bigint",
+    "hugeint": "bigint",
+    "uhugeint": "bigint",
+    "real": "double",
+    "float": "double",
+    "double": "double",
+    "decimal": "double",
+    "boolean": "boolean",
+}
+
+
+def named(engine_type: str) -> str:
+    """The name in `TYPES` of what an engine calls a type: `TIMESTAMP WITH TIME ZONE` → `timestamp`."""
+    name = engine_type.lower()
+    if name.startswith("timestamp") and "[" not in name:
+        return "timestamp"
+    # decimal(38,2) and varchar(10), but neither integer[] nor array(integer).
+    match = re.fullmatch(r"(\w+)(\([\d, ]*\))?", name)
+    return _ENGINE_TYPES.get(match[1], "varchar") if match else "varchar"
+
+
+def parse(name: str, type_: str, value: Any) -> Any:
+    """The value of the parameter `name`: text, a number, a truth value or a list of texts. ConfigError."""
+    kind = TYPES[type_]
+    if kind.parse is None:
+        raise ConfigError(f"{name}: a parameter cannot be of type {type_}")
+    if name == "tickers" and isinstance(value, str) and value.strip() != "*":
+        return list(symbols.parse_tickers(value))
+    try:
+        return kind.parse(value)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ConfigError(f"{name}: {value!r} is not {type_}; write {kind.expects}") from error
+
+
+def read_rows(types: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """`rows` with plain Python values of these types; None for null."""
+    if not rows:
+        return []
+    columns = []
+    for type_, values in zip(types, zip(*rows, strict=True), strict=True):
+        read = TYPES[type_].read
+        columns.append([None if value is None else read(value) for value in values])
+    return list(zip(*columns, strict=True))
+
+
+def as_series(type_: str, values: Sequence[Any]) -> Any:
+    """`values` as a pandas column."""
+    import pandas as pd  # noqa: PLC0415  # an answer that is printed does not need it
+
+    kind = TYPES[type_]
+    if type_ == "timestamp":
+        # Summer and winter have other offsets, which pandas reads as one column by way of UTC only.
+        return (
+            pd.Series(pd.to_datetime(list(values), utc=True)).astype("datetime64[us, UTC]").dt.tz_convert(EXCHANGE_TIME)
+        )
+    dtype = "Int64" if type_ == "integer" and None in values else kind.dtype
+    try:
+        return pd.Series(values, dtype=dtype)
+    except OverflowError:  # DuckDB's integers have up to 128 bits
+        return pd.Series(values, dtype=object)
