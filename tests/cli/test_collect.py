@@ -5,17 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-import click
 import pytest
 
 from tests.fakes.yahoo import HELD, NOT_FOUND, UNAVAILABLE, Bars, LoopbackSession, running_yahoo
 from tickerlake import exchange, watchlist
 from tickerlake.cli import cli
 from tickerlake.cli import collect as commands
-from tickerlake.cli.console import EXIT_CODES, run_command
+from tickerlake.cli.console import run_command
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.yahoo import YahooSource
@@ -306,18 +304,3 @@ def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
 
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "error: interrupted; what was stored stays"
-
-
-def test_a_librarys_warning_is_not_shown_to_the_user(capsys):
-    @click.command()
-    def warn():
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.warn("deprecated since yesterday", DeprecationWarning, stacklevel=1)
-
-    assert run_command(warn, []) == 0
-    assert capsys.readouterr() == ("", "")
-
-
-def test_every_exit_code_of_these_tests_is_documented():
-    assert set(EXIT_CODES) == {0, 1, 2, 3, 130}
