@@ -49,11 +49,19 @@ def check_settings(environment: Mapping[str, str] | None = None) -> Iterator[Fin
     except ConfigError as error:
         yield Finding("problem", str(error), "correct these variables, or unset them for the defaults")
     else:
-        changed = [f"{item.variable} from {item.origin}" for item in explained if item.origin != "default"]
+        changed = [
+            item.variable + (f" (from {item.origin})" if item.origin != item.variable else "")
+            for item in explained
+            if item.origin != "default"
+        ]
         yield Finding("ok", f"set: {', '.join(changed)}" if changed else "all settings have their defaults")
     known = [item.variable for item in SETTINGS]
     for name in sorted(environment):
-        if name.startswith("LAKE_") and name not in known and (near := get_close_matches(name, known, n=1)):
+        if (
+            name.startswith("LAKE_")
+            and name not in known
+            and (near := get_close_matches(name, known, n=1, cutoff=0.75))
+        ):
             yield Finding("note", f"{name} is not a setting and has no effect", f"if you mean {near[0]}, rename it")
 
 

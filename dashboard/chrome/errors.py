@@ -94,9 +94,7 @@ def _settings(error: ConfigError) -> None:
     """The settings themselves are wrong, so there is no lake to speak of."""
     st.header("The settings cannot be used", anchor=False)
     st.error(str(error), icon=":material/settings_alert:")
-    st.markdown(
-        "Change the environment variable and start the dashboard again. All settings: `tickerlake settings`."
-    )
+    st.markdown("Change the environment variable and start the dashboard again. All settings: `tickerlake settings`.")
 
 
 def current_lake() -> lake.Lake:

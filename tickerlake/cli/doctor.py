@@ -31,7 +31,7 @@ def doctor_command(lake: Path | None, offline: bool) -> int:
         # A person is waiting: short limits, and no pause between attempts.
         source = YahooSource(timeout=(3, 5), pause=lambda _: None)
     problems, topic = 0, None
-    for about, finding in examine(dt.datetime.now(dt.UTC), source, lake):
+    for about, finding in examine(_now(), source, lake):
         if about != topic:
             click.secho(about, bold=True)
             topic = about
@@ -41,6 +41,10 @@ def doctor_command(lake: Path | None, offline: bool) -> int:
             click.echo(_lines(finding.next_step, f"{'':<5}→ "))
     click.echo(f"{problems} problem{'s' if problems > 1 else ''} found" if problems else "Nothing needs attention.")
     return 1 if problems else 0
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _lines(text: str, mark: str) -> str:

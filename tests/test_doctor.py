@@ -1,0 +1,254 @@
+"""The doctor: each check passes on a sound lake and fails on one broken in its way."""
+
+import datetime as dt
+import os
+import shutil
+
+import pandas as pd
+import pytest
+
+from tests.fakes.yahoo import NOT_FOUND, UNAVAILABLE, LoopbackSession, running_yahoo
+from tickerlake import doctor, exchange, watchlist
+from tickerlake.collect import collect
+from tickerlake.doctor import Finding
+from tickerlake.lake.layout import Layout
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.sources.yahoo import YahooSource
+
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+DAYS = ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20"]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A week of three tickers, complete."""
+    folder = tmp_path_factory.mktemp("doctor") / "lake"
+    sessions = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
+    collect(SimulatedSource(), ParquetSink(folder), sessions, ["META", "AMZN", "SNAP"], 5, lambda: NOW)
+    watchlist.add(folder / "tickerlake.toml", ["META"])
+    (folder / "tickerlake.toml").write_text('tickers = ["META", "AMZN", "SNAP"]\n')
+    return folder
+
+
+@pytest.fixture
+def lake(sound, tmp_path, monkeypatch):
+    """A copy of the sound lake, to break; no setting is set."""
+    for name in os.environ:
+        if name.startswith(("LAKE_", "AWS_")):
+            monkeypatch.delenv(name)
+    return shutil.copytree(sound, tmp_path / "lake")
+
+
+def findings(lake, level=None, source=None):
+    return [finding for _, finding in doctor.examine(NOW, source, lake) if level in (None, finding.level)]
+
+
+def problem(lake):
+    """The one problem of `lake`."""
+    (found,) = findings(lake, "problem")
+    return found
+
+
+def partition(lake, day):
+    return Layout(lake).partition(day)
+
+
+def rewrite(lake, day, change):
+    (file,) = partition(lake, day).iterdir()
+    change(pd.read_parquet(file, partitioning=None)).to_parquet(file, index=False)
+
+
+def test_a_sound_lake_needs_nothing(lake):
+    assert {finding.level for finding in findings(lake)} == {"ok"}
+    whole = " ".join(finding.what for finding in findings(lake))
+    assert f"{lake}, 5 files, " in whole
+    assert "5 sessions, 2026-11-16 to 2026-11-20, 1,170 records, SIMULATED" in whole
+    assert "no bar of the watchlist is missing" in whole
+
+
+def test_every_problem_and_note_has_a_next_step(lake):
+    (partition(lake, DAYS[0]) / "x.parquet").write_text("damaged")
+    (lake / "bars" / "dt=2026-13-45").mkdir()
+    broken = [finding for finding in findings(lake) if finding.level != "ok"]
+    assert len(broken) == 3
+    assert all(finding.next_step for finding in broken)
+
+
+@pytest.mark.parametrize("make", [lambda lake: None, lambda lake: lake.mkdir()])
+def test_without_bars_it_says_how_to_start(tmp_path, lake, make):
+    empty = tmp_path / "empty"
+    make(empty)
+    assert problem(empty) == Finding(
+        "problem",
+        f"no bars in {empty} yet",
+        f"tickerlake collect --lake {empty}, or look around first: tickerlake demo",
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_gaps_wait(lake):
+    file = partition(lake, DAYS[1]) / "x.parquet"
+    file.write_text("damaged")
+    assert problem(lake).what.startswith(f"{file} cannot be read (")
+    assert problem(lake).next_step == f"move it away, then tickerlake collect --session 2026-11-17 --lake {lake}"
+    assert [finding.what for finding in findings(lake, "note")] == ["sessions and gaps are not checked"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame.drop(columns=["close", "source"]), "it lacks close, source"),
+        (lambda frame: frame.assign(high=frame["high"].astype(str)), "high is "),
+        (lambda frame: frame.assign(ts=frame["ts"].astype(str)), "ts is "),
+    ],
+)
+def test_a_file_of_another_program_is_named_with_what_is_wrong(lake, change, told):
+    rewrite(lake, DAYS[1], change)
+    assert "is not a file of this lake" in problem(lake).what
+    assert told in problem(lake).what
+
+
+@pytest.mark.parametrize("name", ["dt=2026-13-45", "dt=foo", "notes.txt"])
+def test_strays_under_bars_are_named(lake, name):
+    (lake / "bars" / name).mkdir()
+    assert problem(lake).what == f"{lake / 'bars' / name} is not part of the lake and is never read"
+
+
+def test_files_of_interrupted_runs_are_counted_but_not_those_being_written(lake):
+    incoming = lake / ".incoming"
+    incoming.mkdir(exist_ok=True)
+    for name, age in (("old", 7200), ("new", 10)):
+        (incoming / name).write_text("")
+        os.utime(incoming / name, (NOW.timestamp() - age,) * 2)
+    (note,) = findings(lake, "note")
+    assert note.what == f"1 unfinished file in {incoming} from interrupted runs"
+
+
+def test_a_missing_session_between_others_is_named_with_the_command_that_collects_it(lake):
+    shutil.rmtree(partition(lake, DAYS[2]))
+    assert problem(lake) == Finding(
+        "problem",
+        "session 2026-11-18 is missing",
+        f"tickerlake collect --session 2026-11-18 --source simulated --lake {lake}",
+    )
+    assert findings(lake, "note") == []
+
+
+def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
+    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in (DAYS[0], DAYS[4])]
+    forgotten = exchange.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
+    found = list(doctor.check_sessions(rows, "lake", NOW, forgotten))
+    assert [(finding.level, finding.what) for finding in found] == [
+        ("ok", "lake: 2 sessions, 2026-11-16 to 2026-11-20, 156 records, from yahoo"),
+        ("problem", "session 2026-11-19 is missing"),
+        ("note", "2 sessions missing that the vendor no longer serves: 2026-11-17, 2026-11-18"),
+    ]
+
+
+def test_many_missing_sessions_end_with_one_command_for_the_rest():
+    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-10-01", "2026-11-20")]
+    *_, rest = doctor.check_sessions(rows, "lake", NOW, dt.datetime.min.replace(tzinfo=dt.UTC))
+    assert rest.what == "30 more sessions are missing, up to 2026-11-19"
+    assert rest.next_step == "tickerlake collect --first 2026-10-09 --last 2026-11-19"
+
+
+def test_simulated_and_real_bars_in_one_lake_are_a_problem():
+    rows = [{"session": DAYS[0], "sources": "simulated, yahoo", "records": 78}]
+    _, mixed = doctor.check_sessions(rows, "lake", NOW, NOW)
+    assert (mixed.level, mixed.what) == ("problem", "simulated and real bars are in one lake")
+
+
+def test_gaps_of_the_watchlist_are_notes_and_other_tickers_do_not_matter(lake):
+    rewrite(lake, DAYS[1], lambda frame: frame[frame["ticker"] != "META"])
+    rewrite(lake, DAYS[2], lambda frame: frame.drop(frame.index[frame["ticker"] == "AMZN"][3:5]))
+    rewrite(lake, DAYS[3], lambda frame: frame[frame["ticker"] != "SNAP"])
+    (lake / "tickerlake.toml").write_text('tickers = ["META", "AMZN", "NVDA"]')
+    assert [finding.what for finding in findings(lake, "note")] == [
+        "on the watchlist, but not in the lake yet: NVDA",
+        "no bars at all: META 2026-11-17",
+        "2 single bars are missing, of AMZN",
+    ]
+    assert findings(lake, "problem") == []
+
+
+def test_a_watchlist_that_cannot_be_read_is_a_problem(lake):
+    (lake / "tickerlake.toml").write_text("tickers = [")
+    assert "is not valid TOML" in problem(lake).what
+
+
+def test_settings_that_cannot_be_used_and_misspelt_ones_are_named():
+    found = list(doctor.check_settings({"LAKE_PORT": "x", "LAKE_DRI": "data", "LAKE_FORMATION_ROLE": "ours"}))
+    assert [(finding.level, finding.what[:40]) for finding in found] == [
+        ("problem", "LAKE_PORT is 'x'; it must be a whole num"),
+        ("note", "LAKE_DRI is not a setting and has no eff"),
+    ]
+    assert found[1].next_step == "if you mean LAKE_DIR, rename it"
+    (ok,) = doctor.check_settings({"LAKE_DIR": "data", "AWS_REGION": "eu-west-1"})
+    assert ok == Finding("ok", "set: LAKE_DIR, LAKE_REGION (from AWS_REGION)")
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "told"),
+    [
+        (None, "ok", "yahoo answers: 7 hourly bars of META on 2026-11-20"),
+        (UNAVAILABLE, "problem", "yahoo does not answer: "),
+        (NOT_FOUND, "note", "yahoo answers, but: META"),
+    ],
+)
+def test_the_vendor_is_asked_for_one_ticker(answer, level, told):
+    with running_yahoo(now=lambda: NOW) as yahoo:
+        if answer is not None:
+            yahoo.answers("META", answer)
+        source = YahooSource(session=LoopbackSession(yahoo.origin), pause=lambda _: None)
+        found = doctor.check_vendor(source, "FB", NOW)
+        assert set(yahoo.charts) == {"META"}
+    assert (found.level, found.what[: len(told)]) == (level, told)
+
+
+def test_versions_that_are_missing_or_too_new_are_named():
+    installed = {"python": "3.14.0", "duckdb": "2.0.1", "yfinance": None, "pandas": "3.1.1", "streamlit": None}
+    ok, *rest = doctor.check_versions(installed)
+    assert "duckdb 2.0.1, yfinance not installed, pandas 3.1.1, streamlit not installed" in ok.what
+    assert [(finding.level, finding.what.split()[0], finding.next_step) for finding in rest] == [
+        ("note", "python", "use Python below 3.14"),
+        ("note", "duckdb", "pip install 'duckdb<2'"),
+        ("problem", "yfinance", "pip install --force-reinstall tickerlake"),
+    ]
+
+
+def test_the_versions_installed_here_are_supported():
+    assert [finding.level for finding in doctor.check_versions(doctor.installed_versions())] == ["ok"]
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def _clock(self, monkeypatch):
+        monkeypatch.setattr("tickerlake.cli.doctor._now", lambda: NOW)
+        monkeypatch.setenv("COLUMNS", "80")
+
+    def test_a_sound_lake_exits_with_0(self, lake, capsys):
+        assert command("--offline", "--lake", str(lake)) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out.splitlines()[-1] == "Nothing needs attention."
+        assert "Vendor" not in out
+
+    def test_a_problem_exits_with_1_within_80_columns(self, lake, capsys, monkeypatch):
+        monkeypatch.chdir(lake.parent)
+        shutil.rmtree(partition(lake, DAYS[2]))
+        (lake / "bars" / "dt=foo").mkdir()
+        assert command("--offline") == 1
+        out = capsys.readouterr().out
+        assert out.splitlines()[-1] == "2 problems found"
+        assert "→  tickerlake collect --session 2026-11-18 --source simulated" in out
+        assert max(map(len, out.splitlines())) <= 80
+
+    def test_it_asks_yahoo_unless_told_not_to(self, lake, capsys):
+        assert command("--lake", str(lake)) == 1  # tests have no way out
+        assert "yahoo does not answer: Yahoo cannot be reached" in " ".join(capsys.readouterr().out.split())
+
+
+def command(*arguments):
+    from tickerlake.cli import main
+
+    return main(["doctor", *arguments])
