@@ -54,6 +54,7 @@ check: lint types package test ## Lint, format, types and tests: what CI runs
 lint: $(VENV)/.dev ## Lint, and check the format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
 types: $(VENV)/.dev ## Check the types
 	@$(VENV)/bin/ty check --quiet
