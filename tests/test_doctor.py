@@ -13,6 +13,7 @@ from tickerlake.collect import collect
 from tickerlake.doctor import Finding
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.yahoo import YahooSource
 
@@ -174,6 +175,27 @@ def test_gaps_of_the_watchlist_are_notes_and_other_tickers_do_not_matter(lake):
 def test_a_watchlist_that_cannot_be_read_is_a_problem(lake):
     (lake / "tickerlake.toml").write_text("tickers = [")
     assert "is not valid TOML" in problem(lake).what
+
+
+def test_a_lake_in_the_cloud_is_asked_for_its_sessions_only(lake, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "athena")
+    monkeypatch.setattr("tickerlake.query.open_engine", lambda settings: DuckDBEngine(lake))
+    shutil.rmtree(partition(lake, DAYS[2]))
+    (lake / "bars" / "dt=foo").mkdir()
+    found = [finding for about, finding in doctor.examine(NOW, None) if about == "Lake"]
+    assert [finding.what.partition(": ")[2] or finding.what for finding in found] == [
+        "4 sessions, 2026-11-16 to 2026-11-20, 936 records, SIMULATED",
+        "session 2026-11-18 is missing",
+    ]
+
+
+def test_a_cloud_that_cannot_be_reached_is_a_problem_with_its_reason(lake, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "athena")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.chdir(lake.parent)
+    found = [finding for about, finding in doctor.examine(NOW, None) if about == "Lake"]
+    assert [finding.level for finding in found] == ["problem"]
+    assert "no region" in found[0].what
 
 
 def test_settings_that_cannot_be_used_and_misspelt_ones_are_named():

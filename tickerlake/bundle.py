@@ -1,4 +1,4 @@
-"""Where the SQL texts and the dashboard are: at the root of a clone, or inside an installed package."""
+"""Where the SQL files and the dashboard are: in the root of a clone, or inside the installed package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED = _PACKAGE / "_bundle"
-"""The wheel carries the two folders here; `pyproject.toml` puts them there."""
+"""`pyproject.toml` puts both folders here in the wheel."""
 ROOT = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 QUERIES = ROOT / "queries"
 DASHBOARD = ROOT / "dashboard"

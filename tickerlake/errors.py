@@ -1,20 +1,20 @@
-"""Every failure that Tickerlake names, as one tree.
+"""The errors of Tickerlake, as one tree.
 
     TickerlakeError
     ├── ConfigError        an argument or a setting cannot be used
-    │   └── NoAccess         nobody gets at the lake with these settings or credentials
+    │   └── NoAccess         the lake cannot be opened with these settings or credentials
     ├── SourceError        a source gave no bars
-    │   ├── RateLimited      it refuses to answer for now: the run stops
-    │   ├── Unavailable      it cannot be reached, or answers with something that is no answer
+    │   ├── RateLimited      it refuses further requests for now; the run stops
+    │   ├── Unavailable      it cannot be reached, or its answer makes no sense
     │   ├── NoData           it has no bars of this ticker in this window
     │   ├── WrongInstrument  the symbol is not an equity
-    │   └── NotAsked         the run had been stopped before its turn came
+    │   └── NotAsked         the run stopped before this ticker's turn
     ├── SinkError          bars could not be stored; `undelivered` says how many
     ├── QueryFailed        an engine could not run a query
     ├── LakeEmpty          the lake holds no bars at all
-    └── CollectFailed      (functions/collector/handler.py) tickers gave no bars; the others were delivered
+    └── CollectFailed      (functions/collector/handler.py) some tickers gave no bars; the others were delivered
 
-A message says what happened, the value, what is allowed and the next step, in one line.
+A message is one line: what happened, the value, what is allowed, the next step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class TickerlakeError(Exception):
-    """A failure that a person is told about in one line, without a traceback."""
+    """A failure that users see as one line, without a traceback."""
 
 
 class ConfigError(TickerlakeError):
@@ -31,7 +31,7 @@ class ConfigError(TickerlakeError):
 
 
 class NoAccess(ConfigError):
-    """Nobody gets at the lake with these settings or credentials, whatever is asked."""
+    """The lake cannot be opened with these settings or credentials, whichever query is asked."""
 
 
 class SourceError(TickerlakeError):
@@ -41,13 +41,13 @@ class SourceError(TickerlakeError):
 
 
 class RateLimited(SourceError):
-    """The source refuses to answer for now. Asking again only prolongs it."""
+    """The source refuses further requests for now. Asking again only prolongs it."""
 
     reason = "rate-limited"
 
 
 class Unavailable(SourceError):
-    """The source cannot be reached, or what it answered is no answer."""
+    """The source cannot be reached, or its answer makes no sense."""
 
     reason = "unavailable"
 
@@ -59,19 +59,19 @@ class NoData(SourceError):
 
 
 class WrongInstrument(SourceError):
-    """The symbol names something that is not an equity, such as a fund that took over a name."""
+    """The symbol is not an equity, such as a fund that took over an abandoned symbol."""
 
     reason = "wrong-instrument"
 
 
 class NotAsked(SourceError):
-    """The run had been stopped, by a rate limit, by hand or by its time, before this ticker's turn came."""
+    """The run stopped before this ticker's turn: a rate limit, an interrupt, or no time left."""
 
     reason = "not-asked"
 
 
 class SinkError(TickerlakeError):
-    """Bars could not be stored."""
+    """Bars could not be stored. `undelivered` is how many."""
 
     def __init__(self, message: str, undelivered: int = 0) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ class SinkError(TickerlakeError):
 
 
 class QueryFailed(TickerlakeError):
-    """An engine could not run a query. `query_id` is the engine's own id, where it gave one."""
+    """An engine could not run a query. `query_id` is the engine's id of the query, if it gave one."""
 
     def __init__(self, message: str, query_id: str | None = None) -> None:
         super().__init__(message)
