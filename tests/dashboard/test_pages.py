@@ -130,7 +130,7 @@ class TestOnEveryPage:
         class Broken:
             name, lake = "athena", "tickerlake"
 
-            def run(self, sql, parameters):
+            def run(self, sql, parameters, limit=None):
                 raise error
 
         reading._engine.clear()
@@ -150,7 +150,7 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     class Limited:
         name, lake = "duckdb", str(real)
 
-        def run(self, sql, parameters):
+        def run(self, sql, parameters, limit=None):
             if load("hourly_high").sql == sql or load("coverage").sql == sql:
                 raise QueryFailed("the query would scan too much; ask for fewer sessions")
             return good.run(sql, parameters)
