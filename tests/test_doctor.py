@@ -191,7 +191,9 @@ def test_a_lake_in_the_cloud_is_asked_for_its_sessions_only(lake, monkeypatch):
 
 def test_a_cloud_that_cannot_be_reached_is_a_problem_with_its_reason(lake, monkeypatch):
     monkeypatch.setenv("LAKE_ENGINE", "athena")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.chdir(lake.parent)
     found = [finding for about, finding in doctor.examine(NOW, None) if about == "Lake"]
     assert [finding.level for finding in found] == ["problem"]

@@ -15,10 +15,19 @@ from tickerlake.cli.console import lake_option
 from tickerlake.errors import ConfigError
 
 address_option = click.option(
-    "--address", default="localhost", show_default=True, help="Address to listen on; 0.0.0.0 opens it to your network."
+    "--address",
+    metavar="ADDRESS",
+    default="localhost",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 opens it to your network.",
 )
 port_option = click.option(
-    "--port", type=click.IntRange(1, 65_535), default=8501, show_default=True, help="Port to listen on."
+    "--port",
+    type=click.IntRange(1, 65_535),
+    metavar="PORT",
+    default=8501,
+    show_default=True,
+    help="Port to listen on.",
 )
 
 

@@ -14,6 +14,7 @@ from tickerlake.cli.dashboard import address_option, port_option, require_stream
 @click.option(
     "--sessions",
     type=click.IntRange(1, 250),
+    metavar="N",
     default=5,
     show_default=True,
     help="How many finished sessions to simulate.",
