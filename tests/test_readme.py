@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import click
 import pytest
 
 from tests.readme import README, ROOT, blocks, make_targets, rendered
@@ -30,12 +31,11 @@ def test_the_two_commands_of_the_set_up_are_the_first_ones_shown():
 
 
 def test_every_option_that_the_text_names_is_one_that_a_command_has():
-    options = {
-        name
-        for command in (cli.get_command(None, name) for name in cli.list_commands(None))
-        for parameter in command.params
-        for name in parameter.opts
-    }
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    groups = [command for command in commands if isinstance(command, click.Group)]
+    commands += [group.get_command(context, name) for group in groups for name in group.list_commands(context)]
+    options = {name for command in commands for parameter in command.params for name in parameter.opts}
 
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options
 
