@@ -1,6 +1,6 @@
-"""`pulumi stack output --json | python -m infra.settings`: the stack, as the settings of queries and dashboard.
+"""`pulumi stack output --json | python -m infra.settings` prints the settings that point Tickerlake at the stack.
 
-Prints `KEY=value` lines, ready for `env $(…)` or a file that is sourced.
+The lines are `KEY=value`, for `env $(…)` or an .env file.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from tickerlake.errors import ConfigError
 
 OUTPUT = "tickerlake"
-"""The stack output that names what was deployed."""
+"""The stack output that holds the names of what was deployed."""
 
 
 def environment(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """The `LAKE_` settings for what `outputs` names. ConfigError where it is no output of this stack."""
+    """The `LAKE_` settings for the stack's `outputs`. Raises ConfigError if they are not from this program."""
     try:
         deployed = outputs[OUTPUT]
         return {
@@ -28,20 +28,19 @@ def environment(outputs: Mapping[str, Any]) -> dict[str, str]:
         }
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"these are no outputs of a deployed stack ({error} is missing); "
-            "run `pulumi up`, then `pulumi stack output --json`"
+            f"the stack output has no {error}; run `pulumi up` first, then pipe `pulumi stack output --json` into this"
         ) from error
 
 
 def main() -> None:
-    """Reads stdin, writes stdout."""
+    """Reads standard input, writes standard output."""
     try:
         outputs = json.load(sys.stdin)
         lines = [f"{key}={value}" for key, value in environment(outputs).items()]
     except json.JSONDecodeError as error:
-        sys.exit(f"infra.settings: what came in is not JSON ({error}); pipe `pulumi stack output --json` into it")
+        sys.exit(f"error: the input is not JSON ({error}); pipe `pulumi stack output --json` into this")
     except ConfigError as error:
-        sys.exit(f"infra.settings: {error}")
+        sys.exit(f"error: {error}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

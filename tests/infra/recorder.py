@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import importlib
 import json
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -183,6 +184,8 @@ def registration(request: resource_pb2.RegisterResourceRequest) -> Registration:
 def stack_config(stack: str) -> dict[str, str]:
     """The configuration of the stack file for `stack`, in the form in which Pulumi hands it to the program."""
     values = yaml.safe_load((ROOT / STACK_FILES[stack]).read_text(encoding="utf-8"))["config"]
+    # An empty file has the default watchlist, whatever lake/tickerlake.toml holds on this machine.
+    values["tickerlake:watchlist"] = os.devnull
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 

@@ -7,7 +7,7 @@ import pytest
 from infra.analytics import console_sql
 from infra.policy.rules import POLICY_PROPERTIES
 from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
-from tickerlake import record
+from tickerlake import record, watchlist
 
 ACCOUNT = "123456789012"
 BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
@@ -282,9 +282,10 @@ def test_the_schedules_start_the_function_by_new_yorks_clock(prod):
     assert json.loads(schedules["sweep-1"]["target"]["input"])["session"] == "last"
 
 
-def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard():
-    tickers = [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(120)]
-    recording = deploy({**stack_config("dev"), "tickerlake:tickers": json.dumps(tickers)})
+def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_path):
+    file = tmp_path / "tickerlake.toml"
+    tickers = watchlist.add(file, [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(120)])
+    recording = deploy({**stack_config("dev"), "tickerlake:watchlist": str(file)})
     runs = [json.loads(item.inputs["target"]["input"]) for item in recording.all("Schedule")]
 
     assert [item.name for item in recording.all("Schedule")] == [

@@ -1,4 +1,4 @@
-"""The stack's settings: what Pulumi.yaml declares, what is refused, and how a watchlist is split."""
+"""The stack's settings: what Pulumi.yaml declares, what is refused, and how the watchlist is read and split."""
 
 import datetime as dt
 import json
@@ -9,6 +9,8 @@ import yaml
 from infra import config
 from infra.config import KEYS, parse
 from tests.infra.recorder import ROOT, STACK_FILES, TODAY, stack_config
+from tickerlake import watchlist
+from tickerlake.cli import main
 from tickerlake.errors import ConfigError
 from tickerlake.sources import yahoo
 
@@ -16,7 +18,7 @@ REGION = {"aws:region": "us-east-1"}
 
 
 def refusal(stack: str = "dev", **keys: object) -> str:
-    """What is said of a configuration with `keys`."""
+    """The message that refuses a configuration with `keys`."""
     given = {f"tickerlake:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in keys.items()}
     with pytest.raises(ConfigError) as refused:
         parse({**REGION, **given}, stack, TODAY)
@@ -25,18 +27,13 @@ def refusal(stack: str = "dev", **keys: object) -> str:
 
 def test_pulumi_yaml_declares_every_key_with_its_type_its_description_and_the_same_default():
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-    types = {bool: "boolean", int: "integer", str: "string", tuple: "array", dt.date: "string"}
+    types = {bool: "boolean", int: "integer", str: "string", dt.date: "string"}
 
     assert declared == {
         item.metadata["key"]: {
             "type": types[type(item.default)],
             "description": item.metadata["description"],
-            "default": list(item.default)
-            if isinstance(item.default, tuple)
-            else str(item.default)
-            if isinstance(item.default, dt.date)
-            else item.default,
-            **({"items": {"type": "string"}} if isinstance(item.default, tuple) else {}),
+            "default": str(item.default) if isinstance(item.default, dt.date) else item.default,
         }
         for item in KEYS
     }
@@ -59,7 +56,7 @@ def test_a_region_is_all_that_has_to_be_given():
 
 def test_every_fault_is_listed_in_one_message():
     said = refusal(
-        tickers=["META", "fb", "TOOLONGAHEAD"],
+        watchlist="nowhere/tickerlake.toml",
         barMinutes=3,
         bufferSeconds=30,
         logRetentionDays=45,
@@ -74,63 +71,87 @@ def test_every_fault_is_listed_in_one_message():
 
     assert said.count("\n  - ") == 11
     for part in (
-        "tickers: 'fb', 'TOOLONGAHEAD' is not a symbol",
+        "watchlist: ",
+        "nowhere/tickerlake.toml does not exist; create it: tickerlake watchlist add",
         "barMinutes is 3; Yahoo serves bars of 1, 2, 5, 15, 30, 60 or 90 minutes",
-        "bufferSeconds is 30; it lies between 60 and 900",
-        "logRetentionDays is 45; CloudWatch has 1, 3, 5,",
-        "alarmEmail is 'somebody', which is not one e-mail address",
-        "accountId is '12345'; an account has 12 digits",
+        "bufferSeconds is 30; it must lie between 60 and 900",
+        "logRetentionDays is 45; CloudWatch allows 1, 3, 5,",
+        "alarmEmail is 'somebody'; write one e-mail address",
+        "accountId is '12345'; an account number has 12 digits",
         "bucketName is 'My_Lake'; write 3 to 63 small letters, digits and dashes",
-        "scanLimitMb is 5; it lies between 10 and 7000000",
+        "scanLimitMb is 5; it must lie between 10 and 7000000",
         "ephemeral is 'yes'; write true or false",
-        "firstSession is 2027-01-01; it lies between 1990-01-01 and today, 2026-11-20",
-        "alarmEmial is no key; the keys are accountId, alarmEmail,",
+        "firstSession is 2027-01-01; it must lie between 1990-01-01 and today, 2026-11-20",
+        "alarmEmial is not a key; the keys are accountId, alarmEmail,",
     ):
         assert part in said
 
 
-def test_a_missing_region_is_said_and_where_to_set_it():
+def test_a_missing_region_is_refused_with_the_command_that_sets_it():
     with pytest.raises(ConfigError, match=r"aws:region is ''; name a region.*\n.*pulumi config set"):
         parse({}, "dev", TODAY)
 
 
-def test_a_budget_without_anybody_to_tell_is_half_set():
-    assert "monthlyBudgetUsd is 25, but nobody would hear of it; set alarmEmail as well" in refusal(monthlyBudgetUsd=25)
+def test_a_budget_needs_an_address_to_warn():
+    assert "monthlyBudgetUsd is 25, but alarmEmail is empty; set both" in refusal(monthlyBudgetUsd=25)
 
 
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"tickers": "META,AMZN"}, 'write a list of symbols, such as ["META", "AMZN"]'),
-        ({"tickers": []}, "tickers: an empty list is not a symbol"),
-        ({"tickers": [f"T{number}" for number in range(1000)]}, "give some of them to a second stack"),
-        ({"tickersPerShard": 100}, "one run collects 1 to 76 tickers in its 240 seconds, 4 at once at up to 10"),
+        ({"tickersPerShard": 100}, "between 1 and 76: a run has 240 seconds and sends 4 requests of 10"),
         ({"tickersPerShard": 0}, "tickersPerShard is 0"),
         ({"barMinutes": "five"}, "barMinutes is 'five'; write a whole number"),
         ({"barMinutes": True}, "barMinutes is 'true'; write a whole number"),
-        ({"firstSession": "1 Jan 2020"}, "firstSession is '1 Jan 2020'; write a day as YYYY-MM-DD"),
-        ({"lookBackMinutes": 5}, "with bars of 5 minutes, collected every 5, it lies between 10 and a session's 390"),
-        ({"barMinutes": 60}, "lookBackMinutes is 30; with bars of 60 minutes"),
-        ({"collectorZip": "build/nowhere.zip"}, "where there is no file; build it by `make package`"),
+        ({"firstSession": "1 Jan 2020"}, "firstSession is '1 Jan 2020'; write a date as YYYY-MM-DD"),
+        ({"lookBackMinutes": 5}, "for bars of 5 minutes, collected every 5, it must lie between 10 and 390"),
+        ({"barMinutes": 60}, "lookBackMinutes is 30; for bars of 60 minutes"),
+        ({"collectorZip": "build/nowhere.zip"}, "which does not exist; run `make package`"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_refused_with_what_can(keys, says):
+def test_a_bad_value_is_refused_with_what_is_allowed(keys, says):
     assert says in refusal(**keys)
 
 
-def test_a_stack_whose_name_no_resource_could_bear_is_refused():
-    assert "the stack is named 'My.Stack'" in refusal("My.Stack")
+def test_a_stack_name_that_resources_cannot_have_is_refused():
+    assert "the stack name is 'My.Stack'" in refusal("My.Stack")
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(50, [50]), (51, [26, 25]), (500, [50] * 10)])
-def test_a_long_watchlist_is_split_as_evenly_as_can_be(count, sizes):
+def test_a_long_watchlist_is_split_into_equal_shards(tmp_path, count, sizes):
     tickers = [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(count)]
-    settings = parse({**REGION, "tickerlake:tickers": json.dumps(tickers)}, "dev", TODAY)
+    file = tmp_path / "tickerlake.toml"
+    file.write_text(f"tickers = {json.dumps(tickers)}\n", encoding="utf-8")
+    settings = parse({**REGION, "tickerlake:watchlist": str(file)}, "dev", TODAY)
 
     assert [len(shard) for shard in settings.shards] == sizes
     assert sorted(ticker for shard in settings.shards for ticker in shard) == sorted(tickers)
 
 
-def test_a_shards_time_is_reckoned_by_how_the_collector_asks():
+def test_a_ticker_added_on_the_command_line_is_deployed_from_the_default_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    assert parse(REGION, "dev", TODAY).tickers == watchlist.DEFAULT
+
+    assert main(["watchlist", "add", "NVDA", "--lake", str(tmp_path / "lake")]) == 0
+
+    assert parse(REGION, "dev", TODAY).tickers == (*watchlist.DEFAULT, "NVDA")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('tickers = "META"', "tickers must be a list of symbols"),
+        ('tickers = ["TOOLONGAHEAD"]', "TOOLONGAHEAD"),
+        (f"tickers = {json.dumps([f'T{number}' for number in range(1000)])}", "move some of them to a second stack"),
+    ],
+)
+def test_a_watchlist_that_cannot_be_deployed_is_refused(tmp_path, text, says):
+    file = tmp_path / "tickerlake.toml"
+    file.write_text(text + "\n", encoding="utf-8")
+
+    assert says in refusal(watchlist=str(file))
+
+
+def test_the_time_of_a_shard_is_computed_from_the_collectors_own_limits():
     assert yahoo.YahooSource.parallel == config.REQUESTS_AT_ONCE
     assert yahoo.ANSWER_SECONDS == config.ANSWER_SECONDS

@@ -45,5 +45,5 @@ def test_the_keys_it_speaks_of_are_there():
         "reserveConcurrency",
         "crawl",
         "accountId",
-        "tickers",
+        "watchlist",
     } == keys & set(re.findall(r"\w+", section))

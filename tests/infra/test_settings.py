@@ -1,4 +1,4 @@
-"""From `pulumi stack output --json` to the settings of queries and dashboard."""
+"""From `pulumi stack output --json` to the `LAKE_` settings."""
 
 import io
 import json
@@ -27,13 +27,13 @@ def test_the_command_reads_stdin_and_writes_lines(monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[2:] == ["LAKE_DATABASE=tickerlake_dev", "LAKE_WORKGROUP=tickerlake-dev"]
 
 
-def test_a_stack_that_is_not_deployed_is_said():
-    with pytest.raises(ConfigError, match="'tickerlake' is missing.*run `pulumi up`"):
+def test_a_stack_that_is_not_deployed_is_refused():
+    with pytest.raises(ConfigError, match="the stack output has no 'tickerlake'; run `pulumi up`"):
         settings.environment({})
 
 
-@pytest.mark.parametrize(("text", "says"), [("", "is not JSON"), ("{}", "no outputs of a deployed stack")])
-def test_the_command_says_in_one_line_what_it_cannot_read(monkeypatch, text, says):
+@pytest.mark.parametrize(("text", "says"), [("", "is not JSON"), ("{}", "the stack output has no 'tickerlake'")])
+def test_the_command_reports_unreadable_input_in_one_line(monkeypatch, text, says):
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
     with pytest.raises(SystemExit, match=says):
