@@ -78,7 +78,7 @@ def test_every_fault_is_listed_in_one_message():
         "logRetentionDays is 45; CloudWatch allows 1, 3, 5,",
         "alarmEmail is 'somebody'; write one e-mail address",
         "accountId is '12345'; an account number has 12 digits",
-        "bucketName is 'My_Lake'; write 3 to 63 small letters, digits and dashes",
+        "bucketName is 'My_Lake'; use 3 to 63 lower-case letters, digits and dashes",
         "scanLimitMb is 5; it must lie between 10 and 7000000",
         "ephemeral is 'yes'; write true or false",
         "firstSession is 2027-01-01; it must lie between 1990-01-01 and today, 2026-11-20",
