@@ -34,6 +34,11 @@ COMMANDS = {
     "query": Verb(
         "query", "query_command", "Run the query NAME on the lake; without a name, list the queries there are."
     ),
+    "sql": Verb(
+        "sql",
+        "sql_command",
+        "Answer a SELECT over the lake; TEXT is the statement, or - to read it from standard input.",
+    ),
     "watchlist": Verb(
         "watchlist", "watchlist_command", "Show, add or remove the tickers that are collected by default."
     ),

@@ -34,10 +34,7 @@ class Answer:
 
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
         series = [types.as_series(field.type, values) for field, values in zip(self.columns, columns, strict=True)]
-        # By position: a free SQL question may name two columns alike.
-        frame = pd.DataFrame(dict(enumerate(series)))
-        frame.columns = [field.name for field in self.columns]
-        return frame
+        return pd.DataFrame({field.name: values for field, values in zip(self.columns, series, strict=True)})
 
     def column(self, name: str) -> list[Any]:
         """The values of one column."""
@@ -60,5 +57,20 @@ def answer(
     query_id: str | None = None,
 ) -> Answer:
     """An engine's rows as an Answer. `columns` are their names and the engine's names of their types."""
-    fields = tuple(Field(name, types.named(type_), "") for name, type_ in columns)
+    fields = tuple(
+        Field(name, types.named(type_), "")
+        for name, (_, type_) in zip(_unique([name for name, _ in columns]), columns, strict=True)
+    )
     return Answer(fields, types.read_rows([field.type for field in fields], rows), seconds, bytes_scanned, query_id)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """A free question may name two columns alike; JSON and Parquet cannot: high, high → high, high_2."""
+    taken: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in taken:
+            number += 1
+            free = f"{name}_{number}"
+        taken.append(free)
+    return taken

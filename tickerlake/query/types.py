@@ -145,10 +145,10 @@ def parse(name: str, type_: str, value: Any) -> Any:
     kind = TYPES[type_]
     if kind.parse is None:
         raise ConfigError(f"{name}: a parameter cannot be of type {type_}")
-    if name == "tickers" and isinstance(value, str) and value.strip() != "*":
-        return list(symbols.parse_tickers(value))
     try:
-        return kind.parse(value)
+        if name == "tickers" and isinstance(value, str) and value != "*":
+            return list(symbols.parse_tickers(value))
+        return [each.upper() for each in kind.parse(value)] if name == "tickers" else kind.parse(value)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:

@@ -30,7 +30,10 @@ class Engine(Protocol):
         """
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
-        """Runs a user's SQL, one statement that only reads, over `bars` and `records`; see `tickerlake.query.ask`."""
+        """Runs a user's SQL over `bars` (each bar once, the latest record wins) and `records` (all, as stored).
+
+        Raises ConfigError unless it is one statement that only reads; otherwise as `run` does.
+        """
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
         """True if the bars of these sessions are simulated. The lake never mixes them with real ones."""

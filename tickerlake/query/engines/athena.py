@@ -44,6 +44,7 @@ from pyathena.util import RetryConfig, parse_output_location
 from tickerlake import aws
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
+from tickerlake.query.statement import with_tables
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows, the header among them
@@ -134,6 +135,10 @@ class AthenaEngine:
             raise self._failure(error, cursor.query_id if cursor else None) from error
         columns = [(column[0], column[1]) for column in cursor.description or ()]
         return answer(columns, rows, self._clock() - started, cursor.data_scanned_in_bytes, cursor.query_id)
+
+    def ask(self, sql: str, limit: int | None = None) -> Answer:
+        """Runs a user's SQL over `bars` and `records`."""
+        return self.run(with_tables(sql, f'"{self._settings.database}"."bars"'), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
         """Simulated bars stay on the machine that made them: they are never sent to a stream."""

@@ -14,6 +14,7 @@ import duckdb
 from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.layout import Layout
 from tickerlake.query.answer import Answer, answer
+from tickerlake.query.statement import bars_of, records_of, refuse
 from tickerlake.record import COLUMNS
 from tickerlake.settings import Settings
 
@@ -21,9 +22,6 @@ _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # Trino's name of a function that DuckDB has under another name only.
 _ARRAY_JOIN = "CREATE OR REPLACE MACRO array_join(list, separator) AS array_to_string(list, separator)"
-
-# Partition values stay text, as Glue declares them; DuckDB would make them dates.
-_STORED = "SELECT * FROM read_parquet({files}, hive_partitioning = true, hive_types_autocast = false)"
 
 
 def open_engine(settings: Settings) -> DuckDBEngine:
@@ -50,13 +48,34 @@ class DuckDBEngine:
         # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
         text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
         try:
-            cursor.execute(f"CREATE TEMPORARY VIEW bars AS {_STORED.format(files=_array(files))}")
+            cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
             cursor.execute(text)
             return _fetch(cursor, limit, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
         finally:
             cursor.close()
+
+    def ask(self, sql: str, limit: int | None = None) -> Answer:
+        """Runs a user's SQL in a database of its own that can read the lake's files and nothing else."""
+        started = time.perf_counter()
+        files = self._files(None, None)
+        try:
+            statements = duckdb.extract_statements(sql)
+            if len(statements) != 1:
+                raise refuse("more than one statement" if statements else "")
+            if statements[0].type != duckdb.StatementType.SELECT:
+                raise refuse(statements[0].type.name)
+            with _connect() as connection:
+                connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
+                connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
+                connection.execute(f"SET allowed_paths = {_array(files)}")
+                connection.execute("SET python_enable_replacements = false")
+                connection.execute("SET enable_external_access = false")
+                connection.execute("SET lock_configuration = true")
+                return _fetch(connection.execute(sql), limit, started)
+        except duckdb.Error as error:
+            raise self._failure(error, files) from error
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
         """Reads the statistics of one file."""
@@ -80,12 +99,12 @@ class DuckDBEngine:
             try:
                 rows = self._inspect("name", "schema", file)
             except duckdb.Error as damage:
-                return QueryFailed(f"cannot read {file}: {_first_line(damage)}; move the damaged file out of the lake")
+                return QueryFailed(f"cannot read {file}: {_reason(damage)}; move the damaged file out of the lake")
             if lacking := sorted(wanted - {name for (name,) in rows}):
                 return QueryFailed(
                     f"{file} is not a file of bars: it has no column {', '.join(lacking)}; move it out of the lake"
                 )
-        return QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_first_line(error)}")
+        return QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_reason(error)}")
 
     def _inspect(self, column: str, what: str, file: str | Path) -> list[tuple[Any, ...]]:
         """One column of what DuckDB's `parquet_metadata` or `parquet_schema` says of `file`."""
@@ -106,6 +125,11 @@ def literal(value: Any) -> str:
     return str(value).lower()
 
 
+def _stored(files: list[str]) -> str:
+    # Partition values stay text, as Glue declares them; DuckDB would make them dates.
+    return f"read_parquet({_array(files)}, hive_partitioning = true, hive_types_autocast = false)"
+
+
 def _array(texts: list[str]) -> str:
     return f"[{', '.join(map(literal, texts))}]"
 
@@ -124,5 +148,6 @@ def _fetch(cursor: duckdb.DuckDBPyConnection, limit: int | None, started: float)
     return answer(columns, rows, time.perf_counter() - started)
 
 
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0]
+def _reason(error: duckdb.Error) -> str:
+    """DuckDB's message, with its suggestions and without the extract of the text."""
+    return " ".join(str(error).partition("\nLINE ")[0].split())

@@ -19,6 +19,7 @@ import trino
 
 from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
+from tickerlake.query.statement import with_tables
 from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
@@ -75,6 +76,10 @@ class TrinoEngine:
                 raise _TimedOut
 
         return watch
+
+    def ask(self, sql: str, limit: int | None = None) -> Answer:
+        """Runs a user's SQL over `bars` and `records`."""
+        return self.run(with_tables(sql, f'"{self._settings.catalog}"."{self._settings.database}"."bars"'), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
         """Simulated bars stay on the machine that made them: they are never sent to a stream."""
