@@ -6,52 +6,50 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell $(name) -c 'import sys, venv, ensurepip; assert (3, 11) <= sys.version_info[:2] <= (3, 13)' 2>/dev/null && echo yes),$(name))))
-# Where uv is not installed, pip puts it into the environment: faster than to have pip install everything.
+# Where uv is missing, pip installs it into the environment: that and uv take a third of the time that pip alone takes.
 UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 PORT ?= 8501
 export PYTHONUTF8 := 1
 
-SERVE := $(PY) -m streamlit run dashboard/app.py --server.address localhost --server.port $(PORT)
-# Ctrl-C is the normal way to stop the dashboard.
-CTRL_C_IS_OK := trap 'exit 0' INT;
+TICKERLAKE := $(VENV)/bin/tickerlake
+# In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
+JOB := set -m 2>/dev/null;
 
 .PHONY: help run setup test test-cloud test-trino cloud-demo check lint types format bench screenshots package up dashboard-aws lock clean
 
-help: ## List what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: $(VENV)/.run ## Set up, collect the last session (or simulate one when Yahoo cannot be reached), open the dashboard
+run: $(VENV)/.run ## Set up, collect the last session (or simulate one if Yahoo cannot be reached), open the dashboard
 	@lake="$${LAKE_DIR:-lake}"; code=0; \
-	$(VENV)/bin/tickerlake collect --lake "$$lake" || code=$$?; \
+	$(TICKERLAKE) collect --lake "$$lake" || code=$$?; \
 	if [ $$code -eq 1 ] && ! ls "$$lake"/bars/dt=*/*.parquet >/dev/null 2>&1; then \
-		lake=lake-simulated; \
-		echo "No bars from Yahoo (the reason is above): showing a SIMULATED session from $$lake/ instead."; \
-		$(VENV)/bin/tickerlake collect --source simulated --lake "$$lake" || exit $$?; \
-	elif [ $$code -eq 1 ]; then \
-		echo "No new bars from Yahoo (the reason is above): showing what $$lake/ holds."; \
-	elif [ $$code -ne 0 ] && [ $$code -ne 3 ]; then \
-		exit $$code; \
+		echo "Yahoo gave no bars (see above). Opening a lake with SIMULATED prices instead."; \
+		$(JOB) $(TICKERLAKE) demo --port $(PORT); exit $$?; \
 	fi; \
-	echo "The dashboard is at http://localhost:$(PORT) (Ctrl-C ends it)."; \
-	$(CTRL_C_IS_OK) LAKE_DIR="$$lake" $(SERVE)
+	case $$code in \
+		1) echo "Yahoo gave no new bars (see above). Opening the lake as it is." ;; \
+		2|130) exit $$code ;; \
+	esac; \
+	$(JOB) $(TICKERLAKE) dashboard --lake "$$lake" --port $(PORT); exit $$?
 
 setup: $(VENV)/.all ## Install everything but the test tools
 
-test: $(VENV)/.dev ## Set up and run every test that needs no cloud account
+test: $(VENV)/.dev ## Set up and run every test that needs no AWS account
 	@$(PY) -m pytest -n auto --dist loadfile
 
 test-cloud: $(VENV)/.dev ## Run the deployed pipeline in an emulator of AWS, with faults; part of `make test`
 	@$(PY) -m pytest -n auto --dist loadfile tests/cloud
 
-cloud-demo: $(VENV)/.dev ## The same, left running with the dashboard on it; no account needed
-	@$(PY) -m tests.cloud --port $(PORT)
+cloud-demo: $(VENV)/.dev ## Run the deployed pipeline in the emulator and open the dashboard on it; needs no AWS account
+	@$(JOB) $(PY) -m tests.cloud --port $(PORT); exit $$?
 
-test-trino: $(VENV)/.dev ## Run every query on a real Trino as well; needs a JDK and Maven, or TRINO_URL
+test-trino: $(VENV)/.dev ## Run every query on a real Trino; needs a JDK and Maven, or TRINO_URL
 	@TRINO_TESTS=1 $(PY) -m pytest -m trino --force-enable-socket tests/trino
 
-check: lint types package test ## Lint, format, types and tests: what CI runs
+check: lint types package test ## Run everything that CI runs
 
-lint: $(VENV)/.dev ## Lint, and check the format
+lint: $(VENV)/.dev ## Check style, format and who imports whom
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
@@ -59,34 +57,34 @@ lint: $(VENV)/.dev ## Lint, and check the format
 types: $(VENV)/.dev ## Check the types
 	@$(VENV)/bin/ty check --quiet
 
-format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
+format: $(VENV)/.dev ## Format the code and fix what the linter can fix
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(VENV)/.dev ## Measure how fast it is, as ratios to a baseline of the same run
+bench: $(VENV)/.dev ## Measure speed, as ratios to a baseline in the same run
 	@$(PY) -m tests.bench
 
-screenshots: $(VENV)/.dev ## Take the README's pictures anew, from a simulated lake
+screenshots: $(VENV)/.dev ## Take the README's screenshots of a simulated lake
 	@$(PY) -m tests.dashboard.screenshots
 
 package: $(VENV)/.all ## Build the Lambda's zip, build/collector.zip
 	@$(PY) -m infra.packaging
 
-up: package ## Deploy with Pulumi: the same as `pulumi up`
+up: package ## Deploy with `pulumi up`
 	@pulumi up
 
-dashboard-aws: $(VENV)/.all ## Open the dashboard on the deployed stack's lake
+dashboard-aws: $(VENV)/.all ## Open the dashboard on the deployed stack
 	@settings="$$(pulumi stack output --json | $(PY) -m infra.settings)" || exit $$?; \
-	$(CTRL_C_IS_OK) env $$settings $(SERVE)
+	$(JOB) env $$settings $(TICKERLAKE) dashboard --port $(PORT); exit $$?
 
 PIN = "$(UV)" pip compile --quiet --universal --generate-hashes --no-annotate --custom-compile-command "make lock"
-lock: $(VENV)/.all ## Update the pinned requirements after pyproject.toml has changed (UPGRADE=1: to the newest versions)
+lock: $(VENV)/.all ## Pin the requirements again after editing pyproject.toml; UPGRADE=1 takes the newest versions
 	$(PIN) $(if $(UPGRADE),--upgrade) --python-version 3.11 pyproject.toml --extra dev -o requirements-dev.txt
 	$(PIN) --python-version 3.11 pyproject.toml --extra aws --extra dashboard --extra deploy -c requirements-dev.txt -o requirements.txt
 	$(PIN) --python-version 3.13 functions/collector/requirements.in -c requirements-dev.txt -o functions/collector/requirements.txt
 
-clean: ## Remove what was built; the lakes stay
-	@rm -rf $(VENV) build .pytest_cache .ruff_cache
+clean: ## Remove the environment and everything built; keep the lakes
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
