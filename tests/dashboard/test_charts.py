@@ -200,7 +200,7 @@ class TestCoverage:
 class TestNumbers:
     def test_movers_are_ranked_by_their_change_from_the_open(self, finished):
         found = figures.movers(finished.daily, finished.hours)
-        assert [found[0].ticker, found[-1].ticker] == ["NFLX", "OKTA"]
+        assert [found[0].ticker, found[-1].ticker] == ["PINS", "BYND"]
         assert found[0].high == max(found[0].highs)
         assert len(found) == 11
         assert {mover.high_slot for mover in found} <= set(labels.HOURS)

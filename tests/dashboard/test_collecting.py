@@ -79,7 +79,7 @@ def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
     wait()
     at.run()
     assert "Collected 858 new bars of 11 tickers, Fri 20 Nov 2026." in told(at)
-    assert "4 of 11 tickers closed above their open." in told(at)
+    assert "7 of 11 tickers closed above their open." in told(at)
     press(at, "Close")
     assert "Collected" not in told(at)
 

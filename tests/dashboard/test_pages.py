@@ -176,12 +176,12 @@ def test_the_last_session_is_told_in_a_sentence_and_four_cards(app, real):
     at = app(real)
     assert "Fri 20 Nov 2026, closed" in told(at)
     assert (
-        "4 of 11 tickers closed above their open. NFLX led with +1.52 %, OKTA trailed with \N{MINUS SIGN}1.76 %."
+        "7 of 11 tickers closed above their open. PINS led with +3.71 %, BYND trailed with \N{MINUS SIGN}3.64 %."
         in told(at)
     )
     assert [metric.label for metric in at.metric] == [
-        "Best: NFLX",
-        "Worst: OKTA",
+        "Best: PINS",
+        "Worst: BYND",
         "Above their open",
         "Hour of the day's highs",
     ]

@@ -1,8 +1,12 @@
 """A seeded simulation of the market, for demonstrations, tests and benchmarks. None of its prices is real.
 
-Each ticker follows a level that drifts slowly from session to session; within a session its price is a
-Brownian bridge from one session's level to the next, with the U-shaped volatility and volume of a real
-trading day. The numbers depend on seed, ticker and session alone, so any window gives the same bars.
+Each price is a martingale: nothing known at a moment says whether the price rises or falls after it. The logarithm of
+the price is a sum of independent normal steps, one for each night, one for each session, and inside a session one for
+each minute, with the U-shaped volatility and volume of a real trading day. A step of variance v has the mean -v/2, so
+that the price itself, not its logarithm, has no drift.
+
+A bar depends on the seed, the ticker and the session alone: every window gives the same bars, and the bars of a longer
+size are made of the 1-minute bars.
 """
 
 from __future__ import annotations
@@ -11,18 +15,39 @@ import datetime as dt
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tickerlake.exchange import Session
 
-STEPS = 6
-"""Prices simulated inside each bar; its high and low are the greatest and the least of them."""
+LEVELS = {
+    "AMZN": 225.0,
+    "BYND": 1.5,
+    "DDOG": 155.0,
+    "META": 600.0,
+    "NFLX": 110.0,
+    "OKTA": 85.0,
+    "PINS": 28.0,
+    "SHOP": 150.0,
+    "SNAP": 8.0,
+    "TTD": 45.0,
+    "XYZ": 70.0,
+}
+"""USD, near the real price, at the start of `ANCHOR`. Other symbols start anywhere between 8 and 600."""
+ANCHOR = 2027
+TICK = 1e-4
+"""Prices have four decimals, and none is lower."""
+
+_NIGHT = 0.2  # share of a day's variance that lies between the close and the next open
+_BETWEEN = 0.1  # share of a minute's variance that lies between the last price of a bar and the first of the next
+_CLOSED = 0.25  # volatility of Saturdays and Sundays: news that Monday's open shows
 
 
 class SimulatedSource:
-    """Plausible bars for any symbol and any session, without a request to anyone."""
+    """Plausible bars for any symbol and any session, without a network."""
 
     name = "simulated"
     parallel = 1
@@ -31,72 +56,153 @@ class SimulatedSource:
         self._seed = seed
 
     def sessions_per_request(self, bar_minutes: int) -> int:  # noqa: ARG002
-        """As many as fit in memory with a large watchlist: about a month of 500 tickers is a million bars."""
+        """About a month: 500 tickers at 5 minutes are a million bars."""
         return 21
 
     def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:  # noqa: ARG002
-        """Anything can be simulated."""
+        """No limit."""
         return dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions`, in USD and shares."""
-        ticker = _Ticker(self._seed, symbol)
-        columns = [ticker.session(session, bar_minutes) for session in sessions]
-        starts = [_bar_starts(session, bar_minutes) for session in sessions]
+        company = _company(self._seed, symbol)
+        columns = [
+            _aggregate(company.minutes(list(alike), length), bar_minutes)
+            for length, alike in groupby(sessions, key=_length)
+        ]
         open_, high, low, close, volume = np.concatenate(columns, axis=1)
+        starts = np.concatenate([_bar_starts(session, bar_minutes) for session in sessions])
         return pd.DataFrame(
             {
-                "ts": pd.DatetimeIndex(np.concatenate(starts)).tz_localize("UTC"),
-                "open": open_,
-                "high": high,
-                "low": low,
-                "close": close,
+                "ts": pd.DatetimeIndex(starts).tz_localize("UTC"),
+                "open": _price(open_),
+                "high": _price(high),
+                "low": _price(low),
+                "close": _price(close),
                 "volume": volume.astype("int64"),
             }
         )
 
 
-class _Ticker:
-    """One ticker's own numbers: where its price lives, how much it moves, how much of it is traded."""
+class _Days(NamedTuple):
+    """Every calendar day of one year, and the change of the log price over the whole year."""
+
+    open: np.ndarray
+    """Log price at the open, relative to the start of the year."""
+    change: np.ndarray
+    """Change of the log price from the open to the close."""
+    variance: np.ndarray
+    """Variance of that change."""
+    volume: np.ndarray
+    """Volume relative to a usual day."""
+    total: float
+
+
+class _Company:
+    """One ticker: its level, its volatility, its volume, and its random numbers."""
 
     def __init__(self, seed: int, symbol: str) -> None:
-        self._seed = [seed, zlib.crc32(symbol.encode())]
-        base, years, phase, weeks, volatility, shares = np.random.default_rng(self._seed).random(6)
-        self._base = 8 * 75**base  # between 8 and 600 USD
-        self._waves = ((0.25, 400 + 300 * years, phase), (0.05, 23 + 20 * weeks, years))
-        self._daily = 0.012 + 0.018 * volatility
-        self._shares = 4_000 * 20**shares  # in a quiet 5 minutes
+        self.seed = (seed, zlib.crc32(symbol.encode()))
+        level, volatility, shares = np.random.default_rng(self.seed).random(3)
+        self.level = np.log(LEVELS.get(symbol, 8 * 75**level))
+        self.volatility = 0.01 + 0.014 * volatility  # of a day
+        self.shares = 800 * 20**shares  # in a quiet minute
 
-    def session(self, session: Session, bar_minutes: int) -> np.ndarray:
-        """Rows open, high, low, close and volume; a column a bar."""
-        day = session.date.toordinal()
-        random = np.random.default_rng([*self._seed, day])
-        count = len(_bar_starts(session, bar_minutes))
-        points = count * STEPS
-        bustle = _bustle(points)
-        moves = np.cumsum(random.standard_normal(points) * bustle) * self._daily / np.sqrt((bustle**2).sum())
-        through = np.linspace(0, 1, points)
-        gap = random.standard_normal() * self._daily / 4
-        start, end = self._level(day) + gap, self._level(day + 1)
-        prices = np.round(np.exp(start + (end - start) * through + moves - moves[-1] * through), 4)
-        inside = prices.reshape(count, STEPS)
-        spread = bustle.reshape(count, STEPS).mean(axis=1)
-        volume = np.round(self._shares * spread * random.lognormal(0, 0.5, count) * bar_minutes / 5)
-        return np.stack([inside[:, 0], inside.max(axis=1), inside.min(axis=1), inside[:, -1], volume])
+    def minutes(self, sessions: Sequence[Session], length: int) -> np.ndarray:
+        """Log open, high, low and close, and volume, of each minute: shape (5, sessions, `length`)."""
+        days = [self._day(session.date) for session in sessions]
+        start, change, variance, volume = (np.array(column)[:, None] for column in zip(*days, strict=True))
+        steps = np.empty((len(sessions), 2 * length))
+        extremes = np.empty((len(sessions), 2, length))
+        for row, session in enumerate(sessions):
+            random = np.random.default_rng((*self.seed, session.date.toordinal()))
+            random.standard_normal(out=steps[row])
+            random.standard_exponential(out=extremes[row])
 
-    def _level(self, day: int) -> float:
-        """The logarithm of the price around which the ticker trades on `day`: two slow waves about its base."""
-        return np.log(self._base) + sum(
-            height * np.sin(2 * np.pi * (day / length + phase)) for height, length, phase in self._waves
-        )
+        # A Brownian bridge, plus an independent normal total spread over the same clock, is Brownian motion.
+        bustle, shares = _clock(length)
+        walk = np.cumsum(steps * np.sqrt(shares), axis=1)
+        passed = np.cumsum(shares)
+        walk = start + (walk - walk[:, -1:] * passed) * np.sqrt(variance) + change * passed
+        first, last = walk[:, 0::2], walk[:, 1::2]
+
+        # The greatest value of a Brownian bridge: https://en.wikipedia.org/wiki/Brownian_bridge#General_case
+        reach = np.sqrt(((last - first) ** 2)[:, None] + 2 * (variance * shares[1::2])[:, None] * extremes)
+        middle = first + last
+        traded = np.rint(self.shares * volume * bustle * extremes.mean(axis=1))
+        return np.stack([first, (middle + reach[:, 0]) / 2, (middle - reach[:, 1]) / 2, last, traded])
+
+    def _day(self, date: dt.date) -> tuple[float, float, float, float]:
+        days = _days(self, date.year)
+        day = date.timetuple().tm_yday - 1
+        return self._start(date.year) + days.open[day], days.change[day], days.variance[day], days.volume[day]
+
+    def _start(self, year: int) -> float:
+        """Log price at the start of `year`, reached year by year from the anchor."""
+        later = sum(_days(self, each).total for each in range(ANCHOR, year))
+        return self.level + later - sum(_days(self, each).total for each in range(year, ANCHOR))
+
+
+@lru_cache(maxsize=4096)
+def _company(seed: int, symbol: str) -> _Company:
+    return _Company(seed, symbol)
+
+
+@lru_cache(maxsize=2048)  # 12 kB each
+def _days(company: _Company, year: int) -> _Days:
+    start = dt.date(year, 1, 1)
+    count = (dt.date(year + 1, 1, 1) - start).days
+    night, day, calm, trade = np.random.default_rng((*company.seed, year)).standard_normal((4, count))
+    weekend = (start.weekday() + np.arange(count)) % 7 >= 5
+    variance = (company.volatility * np.where(weekend, _CLOSED, 1) * np.exp(0.3 * calm - 0.09)) ** 2
+    gap = _step(night, _NIGHT * variance)
+    change = _step(day, (1 - _NIGHT) * variance)
+    ends = np.cumsum(gap + change)
+    return _Days(
+        open=ends - change,
+        change=change,
+        variance=(1 - _NIGHT) * variance,
+        volume=np.exp(0.3 * trade + 0.3 * calm - 0.09),
+        total=float(ends[-1]),
+    )
+
+
+def _step(normal: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Steps of the log price whose exponentials have the mean 1."""
+    return np.sqrt(variance) * normal - variance / 2
+
+
+@lru_cache(maxsize=16)
+def _clock(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """How busy each minute of a session is, and the shares of its variance that fall before and inside each minute.
+
+    The open and the close are four times as busy as noon.
+    """
+    bustle = 1 + 3 * np.linspace(-1, 1, length) ** 2
+    shares = np.outer(bustle**2 / (bustle**2).sum(), [_BETWEEN, 1 - _BETWEEN])
+    return bustle, shares.ravel()
+
+
+def _aggregate(minutes: np.ndarray, bar_minutes: int) -> np.ndarray:
+    """Minutes put together to bars of `bar_minutes`, one session after another: shape (5, bars)."""
+    open_, high, low, close, volume = minutes
+    if bar_minutes > 1:
+        length = open_.shape[1]
+        starts = np.arange(0, length, bar_minutes)
+        open_, close = open_[:, starts], close[:, np.minimum(starts + bar_minutes, length) - 1]
+        high, low = np.maximum.reduceat(high, starts, axis=1), np.minimum.reduceat(low, starts, axis=1)
+        volume = np.add.reduceat(volume, starts, axis=1)
+    return np.stack([open_, high, low, close, volume]).reshape(5, -1)
+
+
+def _price(logarithm: np.ndarray) -> np.ndarray:
+    return np.maximum(np.round(np.exp(logarithm), 4), TICK)
+
+
+def _length(session: Session) -> int:
+    return int((session.close - session.open).total_seconds()) // 60
 
 
 @lru_cache(maxsize=1024)
 def _bar_starts(session: Session, bar_minutes: int) -> np.ndarray:
     return session.bar_starts(bar_minutes).tz_localize(None).to_numpy().astype("datetime64[us]")
-
-
-@lru_cache(maxsize=16)
-def _bustle(points: int) -> np.ndarray:
-    """How busy each moment of a session is: four times as much at the open and the close as at noon."""
-    return 1 + 3 * np.linspace(-1, 1, points) ** 2
