@@ -110,5 +110,5 @@ $(VENV)/.all: pyproject.toml requirements.txt | $(VENV)/bin/python $(UV)
 
 $(VENV)/.dev: pyproject.toml requirements-dev.txt | $(VENV)/bin/python $(UV)
 	@echo "Installing everything and the test tools (once) ..."
-	@"$(UV)" pip install --quiet --python $(PY) --editable . --requirements requirements-dev.txt
+	@"$(UV)" pip install --quiet --compile-bytecode --python $(PY) --editable . --requirements requirements-dev.txt
 	@touch $@ $(VENV)/.all $(VENV)/.run

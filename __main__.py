@@ -1,4 +1,4 @@
-"""Tickerlake in one AWS account: settings → stack → exports. `pulumi up` runs this."""
+"""The Pulumi program: reads the settings, deploys the stack, exports its outputs. `pulumi up` runs this."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ try:
     settings = config.load()
     package = packaging.package(settings.collector_zip)
 except TickerlakeError as error:
-    # Pulumi tells a RunError without a traceback.
+    # Pulumi prints a RunError without a traceback.
     raise pulumi.RunError(str(error)) from error
 
 stack = Stack(settings, package, today=exchange_date(dt.datetime.now(dt.UTC)))

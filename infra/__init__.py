@@ -1,1 +1,1 @@
-"""The cloud: what `pulumi up` stands up in one AWS account."""
+"""The Pulumi components that `pulumi up` deploys to one AWS account."""

@@ -1,4 +1,4 @@
-"""Who may do what: where the stack lives, policy documents, and the roles that services take on."""
+"""Access: ARNs, policy documents, and the roles that AWS services assume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Statement = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Place:
-    """The account and the region of the stack."""
+    """The stack's partition, account and region."""
 
     partition: pulumi.Output[str]
     account: pulumi.Output[str]
@@ -22,7 +22,7 @@ class Place:
 
     @classmethod
     def of(cls, provider: aws.Provider, region: str) -> Place:
-        """Where `provider` puts things."""
+        """The place that `provider` deploys to."""
         options = pulumi.InvokeOutputOptions(provider=provider)
         return cls(
             partition=aws.get_partition_output(opts=options).partition,
@@ -58,20 +58,20 @@ def service_role(
     statements: Sequence[Statement],
     trust: Mapping[str, Any] | None = None,
 ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-    """The role `name` that `service` takes on, and the policy of what it may do.
+    """The role `name` that `service` assumes, and its policy.
 
-    `trust` is the condition under which it may be taken on, for services that say on whose behalf they come.
+    `trust` is a condition on assuming the role, for services that pass the account or the resource they act for.
 
-    What uses the role depends on the policy as well: services check on creation that the role allows what they need.
+    Resources that use the role must depend on the policy too: on creation, services check what the role allows.
     """
-    taken_on_by = {
+    trust_policy = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
     role = aws.iam.Role(
         name,
-        assume_role_policy=document({**taken_on_by, "Condition": trust} if trust else taken_on_by),
+        assume_role_policy=document({**trust_policy, "Condition": trust} if trust else trust_policy),
         opts=pulumi.ResourceOptions(parent=parent),
     )
     policy = aws.iam.RolePolicy(

@@ -1,4 +1,4 @@
-"""Analytics: the Athena workgroup, the queries as its console lists them, and who may ask them."""
+"""Analytics: the Athena workgroup, its saved queries, and the policy for readers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tickerlake.exchange import sessions_between
 
 _MEGABYTE = 1_000_000
 DAYS = 7
-"""How many days back the console's queries look, until whoever runs them writes something else."""
+"""How many days back the saved queries look."""
 
 
 @dataclass(frozen=True)
 class AnalyticsArgs:
-    """What analytics is told."""
+    """Arguments of `Analytics`."""
 
     place: Place
     bucket: s3.Bucket
@@ -35,24 +35,24 @@ class AnalyticsArgs:
 
 
 class Analytics(pulumi.ComponentResource):
-    """Where SQL is run, within limits."""
+    """The Athena workgroup and what belongs to it."""
 
     workgroup: athena.Workgroup
     reader: iam.Policy
-    """What the dashboard and the command line need: asking and reading, nothing else."""
+    """Lets the dashboard and the command line run queries and read, nothing else."""
 
     def __init__(self, name: str, args: AnalyticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:analytics:Analytics", name, None, opts)
         self.workgroup = athena.Workgroup(
             f"{name}-workgroup",
             name=args.workgroup_name,
-            description="Queries of the bars, each within the scan limit",
+            description="Queries on the bars, each within the scan limit",
             configuration=athena.WorkgroupConfigurationArgs(
                 enforce_workgroup_configuration=True,
                 publish_cloudwatch_metrics_enabled=True,
                 bytes_scanned_cutoff_per_query=args.scan_limit_mb * _MEGABYTE,
                 engine_version=athena.WorkgroupConfigurationEngineVersionArgs(
-                    # The default, AUTO, would let the dialect change under the queries.
+                    # The default, AUTO, would let AWS change the SQL dialect.
                     selected_engine_version="Athena engine version 3"
                 ),
                 result_configuration=athena.WorkgroupConfigurationResultConfigurationArgs(
@@ -63,7 +63,7 @@ class Analytics(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            # Athena keeps the history of queries in the workgroup, and deletes it only together with that.
+            # Without this, Athena refuses to delete a workgroup that has a query history.
             force_destroy=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -79,7 +79,7 @@ class Analytics(pulumi.ComponentResource):
             )
         self.reader = iam.Policy(
             f"{name}-reader",
-            description="Ask the queries of Tickerlake and see how it fares",
+            description="Run queries on the Tickerlake lake and read its health",
             policy=document(*self._reading(args)),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -88,7 +88,7 @@ class Analytics(pulumi.ComponentResource):
     def _reading(self, args: AnalyticsArgs) -> list:
         return [
             allow(
-                "Ask",
+                "RunQueries",
                 [
                     "athena:BatchGetNamedQuery",
                     "athena:BatchGetQueryExecution",
@@ -125,46 +125,46 @@ class Analytics(pulumi.ComponentResource):
             allow("ReadBars", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")]),
             allow("ListResults", ["s3:ListBucket", "s3:ListBucketMultipartUploads"], [args.results.arn]),
             allow(
-                "KeepResults",
+                "StoreResults",
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
                 [pulumi.Output.concat(args.results.arn, "/*")],
             ),
-            allow("SeeStream", ["firehose:DescribeDeliveryStream"], [args.stream_arn]),
-            allow("SeeCrawler", ["glue:GetCrawler"], [args.crawler_arn]),
-            # All alarms of the account: CloudWatch does not narrow a list of alarms by their names.
-            allow("SeeAlarms", ["cloudwatch:DescribeAlarms"], [args.place.arn("cloudwatch", "alarm:*")]),
-            # These two know no resource:
+            allow("ReadStream", ["firehose:DescribeDeliveryStream"], [args.stream_arn]),
+            allow("ReadCrawler", ["glue:GetCrawler"], [args.crawler_arn]),
+            # All alarms of the account: CloudWatch cannot restrict listing alarms by name.
+            allow("ReadAlarms", ["cloudwatch:DescribeAlarms"], [args.place.arn("cloudwatch", "alarm:*")]),
+            # These two actions cannot be restricted to a resource:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-            allow("SeeMetrics", ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
+            allow("ReadMetrics", ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
         ]
 
 
 def console_sql(name: str, today: dt.date) -> str:
-    """The query `name` as it runs in the console: the last seven days, every ticker.
+    """The query `name` for Athena's console: the last seven days, every ticker.
 
-    Its days are counted by SQL when it runs, so that a deployment does not change it. Only the exchange's calendar,
-    of which SQL knows nothing, is written out: the quarter of `today` with the one before and the one after.
+    SQL computes the days when the query runs, so the text stays the same from one deployment to the next. Only the
+    exchange's calendar is written out: the quarter of `today`, the one before and the one after.
     """
     query = tickerlake.query.catalog.load(name)
-    # The inner CAST is for DuckDB, where a day less a week is a timestamp.
+    # The inner CAST is for DuckDB, where a date minus an interval is a timestamp.
     first = f"CAST(CAST(current_date - INTERVAL '{DAYS}' DAY AS date) AS varchar)"
     last = "CAST(current_date AS varchar)"
     values = {"first": first, "last": last, "tickers": "('*')", "calendar": _calendar(first, today)}
     given = ", ".join(parameter.name for parameter in query.parameters)
     return (
-        f"-- As deployed: the last {DAYS} days, every ticker. Edit to taste what stands for {given}.\n"
+        f"-- The last {DAYS} days, every ticker. Edit the values of {given}.\n"
         f"{query.sql % {parameter.name: values[parameter.name] for parameter in query.parameters}}"
     )
 
 
 def _calendar(first: str, today: dt.date) -> str:
-    """An expression for the finished sessions from `first` on, as `coverage` takes them."""
+    """SQL for the finished sessions from `first` on, in the form that `coverage` expects."""
     quarter = today.year * 4 + (today.month - 1) // 3
     starts = [dt.date(number // 4, number % 4 * 3 + 1, 1) for number in (quarter - 1, quarter + 2)]
     entries = ";".join(
         f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {session.close:%Y-%m-%d %H:%M:%S}"
         for session in sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
     )
-    # Today's session is left out: while it runs, its bars to come would be told as missing.
+    # Without today's session: while it runs, `coverage` would report its future bars as missing.
     finished = f"substr(entry, 1, 10) >= {first} AND substr(entry, 1, 10) < CAST(current_date AS varchar)"
     return f"array_join(filter(split('{entries}', ';'), entry -> {finished}), ';')"

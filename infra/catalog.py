@@ -14,15 +14,15 @@ from infra.lake import BARS_PREFIX
 from tickerlake.record import COLUMNS, PARTITION
 
 TABLE = "bars"
-# Glue knows UTC only. 15:15 is after the open and 22:15 after the sweep in New York's summer and winter alike.
+# Glue schedules are in UTC. In summer and winter 15:15 is after the open in New York, and 22:15 after the sweep.
 CRAWL_SCHEDULE = "cron(15 15,22 ? * MON-FRI *)"
-# Crawlers share one log group in an account: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
+# All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
 _CRAWLER_LOGS = "log-group:/aws-glue/crawlers"
 
 
 @dataclass(frozen=True)
 class CatalogArgs:
-    """What the catalog is told."""
+    """Arguments of `Catalog`."""
 
     place: Place
     bucket: s3.Bucket
@@ -30,17 +30,17 @@ class CatalogArgs:
     crawler_name: str
     first_session: dt.date
     crawl: bool
-    """Whether the crawler runs by itself; started by hand it runs all the same."""
+    """Whether the crawler runs on a schedule. You can start it by hand in either case."""
 
 
 class Catalog(pulumi.ComponentResource):
-    """The table that Firehose writes by and Athena reads by."""
+    """The table whose schema Firehose writes and Athena reads."""
 
     database: glue.CatalogDatabase
     table: glue.CatalogTable
     crawler: glue.Crawler
     read_arns: list[pulumi.Output[str]]
-    """What reading the table needs in a policy: Glue asks for the catalog and the database as well."""
+    """What a policy must name to read the table: Glue also checks the catalog and the database."""
 
     def __init__(self, name: str, args: CatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:catalog:Catalog", name, None, opts)
@@ -56,7 +56,7 @@ class Catalog(pulumi.ComponentResource):
             f"{name}-table",
             name=TABLE,
             database_name=self.database.name,
-            description="One bar of one ticker; of repeated bars the one collected last counts",
+            description="One bar of one ticker; if a bar is repeated, the one collected last counts",
             table_type="EXTERNAL_TABLE",
             parameters={
                 "EXTERNAL": "TRUE",
@@ -104,7 +104,7 @@ class Catalog(pulumi.ComponentResource):
             [
                 allow("ListLake", ["s3:GetBucketLocation", "s3:ListBucket"], [args.bucket.arn]),
                 allow("ReadBars", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")]),
-                # It may add partitions. It may not change the table: the columns are declared above, and only there.
+                # It may add partitions but not change the table: the columns above are the only declaration.
                 allow(
                     "RegisterPartitions",
                     [
@@ -119,7 +119,7 @@ class Catalog(pulumi.ComponentResource):
                     ],
                     self.read_arns,
                 ),
-                allow("MakeLogGroup", ["logs:CreateLogGroup"], [args.place.arn("logs", f"{_CRAWLER_LOGS}:*")]),
+                allow("CreateLogGroup", ["logs:CreateLogGroup"], [args.place.arn("logs", f"{_CRAWLER_LOGS}:*")]),
                 allow(
                     "WriteLogs",
                     ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -130,12 +130,12 @@ class Catalog(pulumi.ComponentResource):
         self.crawler = glue.Crawler(
             f"{name}-crawler",
             name=args.crawler_name,
-            description="Registers new sessions for readers without partition projection, and logs drift",
+            description="Registers new sessions for readers that do not use partition projection",
             database_name=self.database.name,
             role=role.arn,
             catalog_targets=[glue.CrawlerCatalogTargetArgs(database_name=self.database.name, tables=[self.table.name])],
             schedule=CRAWL_SCHEDULE if args.crawl else None,
-            # A catalog target wants LOG for what was deleted; LOG for what changed keeps the declared columns.
+            # Catalog targets require LOG for deletions. LOG for updates keeps the declared columns.
             # https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html
             schema_change_policy=glue.CrawlerSchemaChangePolicyArgs(delete_behavior="LOG", update_behavior="LOG"),
             recrawl_policy=glue.CrawlerRecrawlPolicyArgs(recrawl_behavior="CRAWL_EVERYTHING"),

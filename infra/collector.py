@@ -1,4 +1,4 @@
-"""The collector: the function, its schedules, and where its failures go."""
+"""The collector: the Lambda function, its schedules, and the queue of failed events."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from tickerlake.exchange import EXCHANGE_TIME
 HANDLER = f"{HANDLER_MODULE}.handler"
 RUNTIME = "python3.13"
 METRICS_NAMESPACE = "Tickerlake"
-# A minute after each bar's end, when the vendor has it. Every day and from nine: the handler knows the exchange's
-# holidays and hours, which a cron does not, and a run with nothing to ask for returns at once. That it is started on
-# every day and swept on every day is what the heartbeat alarms listen for.
+# A minute after each bar ends, when the vendor has it. It runs every day from nine: the handler knows the exchange's
+# holidays and hours, and returns at once if there is nothing to collect. The heartbeat alarms rely on a run every day.
 COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} 9-16 * * ? *)"
-# On days without a session this takes up what the vendor has restated of the last one since.
+# On days without a session the sweep picks up restatements of the last one.
 SWEEP_SCHEDULE = "cron(45 16 * * ? *)"
 SWEEP_SESSION = "last"
-"""What the sweep asks the handler for: the last session that has finished."""
+"""The event's `session` for the sweep: the last finished session."""
 _MEMORY_MIB = 1024
 _QUEUE_DAYS = 14
 
 
 @dataclass(frozen=True)
 class CollectorArgs:
-    """What the collector is told."""
+    """Arguments of `Collector`."""
 
     place: Place
     bucket: s3.Bucket
-    """Where the function's code is put."""
+    """Holds the function's code."""
     stream: kinesis.FirehoseDeliveryStream
     package: Package
     function_name: str
@@ -48,11 +47,11 @@ class CollectorArgs:
 
 
 class Collector(pulumi.ComponentResource):
-    """The function that collects, started by the exchange's clock."""
+    """The function that collects bars, on schedules in exchange time."""
 
     function: lambda_.Function
     queue: sqs.Queue
-    """The events that could not be handled."""
+    """Events that failed."""
     logs: cloudwatch.LogGroup
 
     def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -73,8 +72,7 @@ class Collector(pulumi.ComponentResource):
         lambda_.FunctionEventInvokeConfig(
             f"{name}-failure-destination",
             function_name=self.function.name,
-            # Not twice more, which is the default: a run that met a rate limit would prolong it, and the next run
-            # looks back over what this one missed.
+            # The default is two retries. They would prolong a rate limit, and the next run looks back anyway.
             maximum_retry_attempts=0,
             maximum_event_age_in_seconds=3600,
             destination_config=lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
@@ -89,7 +87,7 @@ class Collector(pulumi.ComponentResource):
         code = s3.BucketObjectv2(
             f"{name}-code",
             bucket=args.bucket.bucket,
-            # Named by what it holds: an unchanged zip is neither uploaded nor deployed again.
+            # Named by its hash, so that an unchanged zip is not uploaded or deployed again.
             key=f"{CODE_PREFIX}{args.package.sha256}.zip",
             source=pulumi.FileAsset(str(args.package.path)),
             content_type="application/zip",
@@ -121,22 +119,22 @@ class Collector(pulumi.ComponentResource):
             architectures=["arm64"],
             memory_size=_MEMORY_MIB,
             timeout=COLLECTOR_TIMEOUT_SECONDS,
-            # One for each shard: a run that hangs cannot pile up others behind it, nor spend the account's share.
+            # One per shard: runs cannot pile up behind one that hangs, nor use up the account's executions.
             reserved_concurrent_executions=len(args.shards) if args.reserve_concurrency else None,
             environment=lambda_.FunctionEnvironmentArgs(
                 variables={
                     "COLLECTOR_STREAM": args.stream.name,
-                    # For who starts it by hand; the schedules name the tickers of their shard.
+                    # For events that name no tickers; the schedules name those of their shard.
                     "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
                     "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
                     "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
                     "POWERTOOLS_LOG_LEVEL": "INFO",
                     "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                    # The metrics' dimension: two stacks in one account must not add up.
+                    # A dimension of the metrics, which keeps two stacks in one account apart.
                     "POWERTOOLS_SERVICE_NAME": args.function_name,
                 }
             ),
-            # Text, because powertools writes each line as JSON by itself.
+            # Text, because Powertools already writes each line as JSON.
             logging_config=lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=self.logs.name),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
@@ -156,7 +154,7 @@ class Collector(pulumi.ComponentResource):
             trust={"StringEquals": {"aws:SourceAccount": args.place.account, "aws:SourceArn": group.arn}},
         )
         for number, tickers in enumerate(args.shards, start=1):
-            # A late look-back run is overtaken by the next; a late sweep is as good as one in time.
+            # The next run replaces a late look-back run; a late sweep is still useful.
             for kind, cron, what, age_seconds in (
                 ("collect", COLLECT_SCHEDULE, {}, COLLECT_EVERY_MINUTES * 60),
                 ("sweep", SWEEP_SCHEDULE, {"session": SWEEP_SESSION}, 3600),

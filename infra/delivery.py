@@ -1,4 +1,4 @@
-"""Delivery: Firehose takes bars as JSON and writes them to the lake as Parquet, by session."""
+"""Delivery: Firehose receives bars as JSON and writes them to the lake as Parquet, partitioned by session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.access import Place, allow, service_role
 from infra.lake import BARS_PREFIX, ERRORS_PREFIX
 from tickerlake.record import PARTITION
 
-# Both limits of https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
+# Limits: https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
 BUFFER_MIB = 64
 _PARTITION = f"{BARS_PREFIX}{PARTITION.name}=!{{partitionKeyFromQuery:{PARTITION.name}}}/"
 _RETRY_SECONDS = 300
@@ -20,13 +20,13 @@ _LOG_STREAM = "delivery"
 
 @dataclass(frozen=True)
 class DeliveryArgs:
-    """What the delivery is told."""
+    """Arguments of `Delivery`."""
 
     place: Place
     bucket: s3.Bucket
     table: glue.CatalogTable
     table_arns: list[pulumi.Output[str]]
-    """The table, its database and its catalog, as a policy names them."""
+    """ARNs of the table, its database and its catalog, for policies."""
     stream_name: str
     buffer_seconds: int
     log_retention_days: int
@@ -88,13 +88,13 @@ class Delivery(pulumi.ComponentResource):
             extended_s3_configuration=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationArgs(
                 role_arn=role.arn,
                 bucket_arn=args.bucket.arn,
-                # Without an expression for the time, Firehose adds folders yyyy/MM/dd/HH/ below the partition:
-                # https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html. This begins the file's name.
+                # Without a timestamp, Firehose adds folders yyyy/MM/dd/HH/ below the partition. This one starts the
+                # file's name: https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html
                 prefix=f"{_PARTITION}!{{timestamp:yyyyMMdd}}-",
                 error_output_prefix=f"{ERRORS_PREFIX}!{{firehose:error-output-type}}/!{{timestamp:yyyy-MM-dd}}/",
                 buffering_size=BUFFER_MIB,
                 buffering_interval=args.buffer_seconds,
-                # Parquet compresses itself, and Firehose refuses a second compression around it.
+                # Parquet is compressed already, and Firehose refuses to compress it again.
                 compression_format="UNCOMPRESSED",
                 s3_backup_mode="Disabled",
                 dynamic_partitioning_configuration=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDynamicPartitioningConfigurationArgs(
@@ -116,7 +116,7 @@ class Delivery(pulumi.ComponentResource):
 def _partition_by(
     field: str,
 ) -> kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorArgs:
-    """Takes the partition from `field` of each record: the bar's session, not the hour of its arrival."""
+    """Partitions records by their `field`: the bar's session, not its time of arrival."""
     parameters = {"JsonParsingEngine": "JQ-1.6", "MetadataExtractionQuery": f"{{{field}:.{field}}}"}
     return kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorArgs(
         type="MetadataExtraction",
@@ -132,12 +132,12 @@ def _partition_by(
 def _parquet(
     role_arn: pulumi.Input[str], args: DeliveryArgs
 ) -> kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDataFormatConversionConfigurationArgs:
-    """JSON in, Parquet out, by the columns of the table."""
+    """JSON in, Parquet out, with the columns of the table."""
     return kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDataFormatConversionConfigurationArgs(
         enabled=True,
         input_format_configuration=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDataFormatConversionConfigurationInputFormatConfigurationArgs(
             deserializer=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDataFormatConversionConfigurationInputFormatConfigurationDeserializerArgs(
-                # Not the Hive one: it reads no ISO 8601 without being told each form of it.
+                # The Hive deserializer reads ISO 8601 only in formats that are listed for it.
                 open_x_json_ser_de=kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationDataFormatConversionConfigurationInputFormatConfigurationDeserializerOpenXJsonSerDeArgs()
             )
         ),

@@ -1,4 +1,4 @@
-"""The lake: the bucket of the bars, and the bucket of what queries answer."""
+"""The lake: a bucket for the bars and a bucket for query results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.access import document
 
 BARS_PREFIX = "bars/"
 ERRORS_PREFIX = "errors/bars/"
-"""What Firehose could not store as bars; outside BARS_PREFIX, or queries would read it."""
+"""Records that Firehose could not convert. Outside BARS_PREFIX, so that queries do not read them."""
 CODE_PREFIX = "code/"
 _ERRORS_DAYS = 90
 _MULTIPART_DAYS = 1
@@ -19,18 +19,18 @@ _MULTIPART_DAYS = 1
 
 @dataclass(frozen=True)
 class LakeArgs:
-    """What the lake is told."""
+    """Arguments of `Lake`."""
 
     bucket_name: str
-    """Name of the data bucket; empty for one that Pulumi makes up."""
+    """Name of the data bucket; Pulumi generates one if this is empty."""
     old_version_days: int
     result_days: int
     ephemeral: bool
-    """Whether the data goes when the stack is destroyed."""
+    """Whether destroying the stack deletes the data."""
 
 
 class Lake(pulumi.ComponentResource):
-    """The bucket of the bars, which outlives the stack, and the bucket of results, which does not."""
+    """The bucket for bars, which outlives the stack, and the bucket for results, which does not."""
 
     bucket: s3.Bucket
     results: s3.Bucket
@@ -45,7 +45,7 @@ class Lake(pulumi.ComponentResource):
             force_destroy=args.ephemeral,
             opts=pulumi.ResourceOptions(parent=self, protect=kept, retain_on_delete=kept),
         )
-        # What guards a bucket stays for as long as the bucket does.
+        # A retained bucket keeps its settings.
         versioning = s3.BucketVersioning(
             f"{name}-versioning",
             bucket=self.bucket.id,
@@ -69,11 +69,11 @@ class Lake(pulumi.ComponentResource):
                 ),
                 _expire("expire-errors", ERRORS_PREFIX, _ERRORS_DAYS),
             ],
-            # S3 refuses rules about versions while versioning is still on its way.
+            # S3 refuses rules about versions before versioning is enabled.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=kept, depends_on=[versioning]),
         )
 
-        # Not Athena's managed results: PyAthena's fast cursors read the result's file, which those keep to themselves.
+        # Not Athena's managed results: PyAthena's fast cursors read the result file, which those do not expose.
         self.results = s3.Bucket(
             f"{name}-results",
             force_destroy=True,
@@ -89,8 +89,8 @@ class Lake(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket.bucket, "results": self.results.bucket})
 
     def _guard(self, name: str, bucket: s3.Bucket, *, kept: bool) -> None:
-        """Encrypts `bucket`, closes it to the public, and refuses whoever comes without TLS."""
-        # Not KMS: a key costs a dollar a month and every reader a grant, for data that Yahoo shows to anyone.
+        """Encrypts `bucket`, blocks public access, and refuses requests without TLS."""
+        # Not KMS: a key costs a dollar a month and a grant for every reader, and the data is public anyway.
         s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.id,
@@ -131,7 +131,7 @@ class Lake(pulumi.ComponentResource):
                     "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                 }
             ),
-            # S3 takes one change to a bucket's access at a time and answers 409 to a second.
+            # S3 answers 409 to two changes of a bucket's access at the same time.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=kept, depends_on=[block]),
         )
 

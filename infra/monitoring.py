@@ -1,4 +1,4 @@
-"""Monitoring: a dashboard, alarms, and who is told."""
+"""Monitoring: the CloudWatch dashboard, the alarms, and the topic they notify."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOURS = 60 * _MINUTES
 
 @dataclass(frozen=True)
 class MonitoringArgs:
-    """What monitoring is told."""
+    """Arguments of `Monitoring`."""
 
     place: Place
     stack_name: str
@@ -30,17 +30,18 @@ class MonitoringArgs:
     crawler_name: pulumi.Input[str]
     workgroup_name: pulumi.Input[str]
     alarm_email: str
-    """Who hears of alarms; empty for nobody."""
+    """Address to notify; empty for none."""
     monthly_budget_usd: int
-    """What the account may cost a month before `alarm_email` hears of it; 0 for no budget."""
+    """Monthly cost of the account that triggers a warning to `alarm_email`; 0 for no budget."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm on one metric: what it means, when it rings, and what then to do."""
+    """One alarm on one metric."""
 
     name: str
-    says: str
+    description: str
+    """What happened, and what to do."""
     namespace: str
     metric: str
     dimensions: Mapping[str, pulumi.Input[str]]
@@ -51,13 +52,13 @@ class Alarm:
     operator: str
     threshold: float
     missing: str = "notBreaching"
-    """What no data means. Markets sleep: by itself it means nothing."""
+    """How to treat missing data, which is normal while the market is closed."""
     expression: str = ""
-    """What is held against the threshold instead of the metric itself, which it knows as `metric`."""
+    """Compared with the threshold instead of the metric itself, which is called `metric` here."""
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Who watches, and whom they tell."""
+    """The dashboard, the alarms and their topic."""
 
     topic: sns.Topic
     dashboard: cloudwatch.Dashboard
@@ -65,7 +66,7 @@ class Monitoring(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:monitoring:Monitoring", name, None, opts)
-        # Not encrypted by the key that AWS manages for SNS: CloudWatch may not use it, and its alarms would be lost.
+        # Not encrypted with the AWS managed key for SNS: CloudWatch may not use that key, so alarms would be lost.
         # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
         self.topic = sns.Topic(f"{name}-alarms", opts=pulumi.ResourceOptions(parent=self))
         if args.alarm_email:
@@ -96,10 +97,10 @@ class Monitoring(pulumi.ComponentResource):
         self.register_outputs({"topic": self.topic.arn, "dashboard_url": self.dashboard_url})
 
     def _crawler_failure(self, name: str, args: MonitoringArgs) -> cloudwatch.EventRule:
-        """Tells the topic of a crawl that failed; crawlers have no metric that an alarm could watch."""
+        """Notifies the topic of a failed crawl, for which Glue has no metric."""
         rule = cloudwatch.EventRule(
             f"{name}-crawler-failed",
-            description="The crawler failed: see its log group /aws-glue/crawlers",
+            description="The crawler failed. See its log group /aws-glue/crawlers.",
             event_pattern=pulumi.Output.json_dumps(
                 {
                     "source": ["aws.glue"],
@@ -128,7 +129,7 @@ class Monitoring(pulumi.ComponentResource):
                 "Condition": condition,
             }
 
-        of_this_account = {"StringEquals": {"aws:SourceAccount": args.place.account}}
+        same_account = {"StringEquals": {"aws:SourceAccount": args.place.account}}
         sns.TopicPolicy(
             f"{name}-alarms-policy",
             arn=self.topic.arn,
@@ -136,7 +137,7 @@ class Monitoring(pulumi.ComponentResource):
                 {
                     "Version": "2012-10-17",
                     "Statement": [
-                        may_publish("Alarms", "cloudwatch", of_this_account),
+                        may_publish("Alarms", "cloudwatch", same_account),
                         may_publish("CrawlerFailures", "events", {"ArnEquals": {"aws:SourceArn": rule.arn}}),
                     ],
                 }
@@ -149,7 +150,7 @@ class Monitoring(pulumi.ComponentResource):
         cloudwatch.MetricAlarm(
             name,
             name=f"{args.stack_name}-{alarm.name}",
-            alarm_description=alarm.says,
+            alarm_description=alarm.description,
             namespace=alarm.namespace if by_metric else None,
             metric_name=alarm.metric if by_metric else None,
             dimensions=alarm.dimensions if by_metric else None,
@@ -167,7 +168,7 @@ class Monitoring(pulumi.ComponentResource):
         )
 
     def _budget(self, name: str, args: MonitoringArgs) -> None:
-        # Of the whole account: a budget by tag stays silent until somebody activates the tag for billing by hand.
+        # For the whole account: a budget by tag does nothing until the tag is activated for billing by hand.
         budgets.Budget(
             f"{name}-budget",
             budget_type="COST",
@@ -189,7 +190,7 @@ class Monitoring(pulumi.ComponentResource):
 
 
 def _queries(alarm: Alarm) -> list[cloudwatch.MetricAlarmMetricQueryArgs]:
-    """The alarm's metric, and the expression over it that the threshold is for."""
+    """The alarm's metric, and the expression that is compared with the threshold."""
     return [
         cloudwatch.MetricAlarmMetricQueryArgs(
             id="metric",
@@ -209,13 +210,12 @@ def _queries(alarm: Alarm) -> list[cloudwatch.MetricAlarmMetricQueryArgs]:
 
 
 def alarms(args: MonitoringArgs) -> list[Alarm]:
-    """What rings, and when.
+    """Every alarm.
 
-    Two of them are the heartbeat, and know no calendar: the schedule starts the function every day from nine to five
-    and sweeps every day, holidays too. `session-heartbeat` looks, in the hours that belong to the session in summer
-    and in winter (15 to 20 UTC), whether the function is started at all. `collector-silent` rings when no bar at all
-    was delivered for longer than from one sweep to the next; that is the one alarm for which no data is the very thing
-    to ring for. On a new stack it rings until the first bar arrives.
+    Two are heartbeats. They need no calendar, because the schedules run every day, on holidays too.
+    `session-heartbeat` fires if the function does not run from 15 to 20 UTC, hours that are in the session in summer
+    and winter. `collector-silent` fires if no bar arrives for longer than the time between two sweeps; it is the only
+    alarm that treats missing data as a fault. On a new stack it fires until the first bar arrives.
     """
     firehose = {"DeliveryStreamName": args.stream_name}
     function = {"FunctionName": args.function_name}
@@ -223,12 +223,12 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
     return [
         Alarm(
             "collector-failing",
-            "Three runs in a row failed. See the function's log for the tickers and the reasons.",
+            "Three runs in a row failed. The function's log names the tickers and the reasons.",
             *("AWS/Lambda", "Errors", function, "Sum", 5 * _MINUTES, 3, above, 0),
         ),
         Alarm(
             "collector-throttled",
-            "Lambda turned runs away. Reserve more concurrency, or see what holds a run up.",
+            "Lambda throttled the collector. Reserve more concurrency, or find out why runs take so long.",
             *("AWS/Lambda", "Throttles", function, "Sum", 5 * _MINUTES, 3, above, 0),
         ),
         Alarm(
@@ -238,13 +238,13 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
         ),
         Alarm(
             "session-heartbeat",
-            "For half an hour of the session the collector was not started. See whether its schedules are enabled.",
+            "The collector did not run for 30 minutes during the session. Check that its schedules are enabled.",
             *("AWS/Lambda", "Invocations", function, "Sum", 10 * _MINUTES, 3, below, 1),
             expression="IF(HOUR(FILL(metric, 0)) >= 15 AND HOUR(FILL(metric, 0)) < 20, FILL(metric, 0), 1)",
         ),
         Alarm(
             "collector-silent",
-            "No bar was delivered for 26 hours, though a sweep collects a session every day. See the function's log.",
+            "No bar was delivered for 26 hours, although a sweep runs every day. See the function's log.",
             METRICS_NAMESPACE,
             "BarsDelivered",
             {"service": args.function_name},
@@ -252,7 +252,7 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
         ),
         Alarm(
             "failures-waiting",
-            "Events that could not be handled wait in the queue. Read them, mend the cause, send them again.",
+            "The failure queue holds events that failed. Read them, fix the cause, and send them again.",
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
             {"QueueName": args.queue_name},
@@ -260,26 +260,26 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
         ),
         Alarm(
             "delivery-late",
-            f"Bars have waited more than {_LATE_SECONDS // 60} minutes for the lake. See the stream's log.",
+            f"Bars have waited for delivery for more than {_LATE_SECONDS // 60} minutes. See the stream's log.",
             *("AWS/Firehose", "DeliveryToS3.DataFreshness", firehose, "Maximum", 5 * _MINUTES, 1, above, _LATE_SECONDS),
         ),
         Alarm(
             "conversion-failing",
-            "Records did not fit the table and lie under errors/ in the bucket.",
+            "Firehose could not convert some records. They are under errors/bars/ in the bucket.",
             *("AWS/Firehose", "FailedConversion.Records", firehose, "Sum", 5 * _MINUTES, 1, above, 0),
         ),
     ]
 
 
 def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[str, Any]]:
-    """The dashboard: how bars come in, how they are delivered, how they are read; three charts a row."""
+    """The charts of the dashboard, three in a row: collecting, delivery and queries."""
     firehose = ("DeliveryStreamName", args.stream_name)
     function = ("FunctionName", args.function_name)
     collector = ("service", args.function_name)
     charts: list[tuple[str, str, list[list[Any]]]] = [
         ("Incoming records", "Sum", [["AWS/Firehose", "IncomingRecords", *firehose]]),
         ("Delivery success", "Average", [["AWS/Firehose", "DeliveryToS3.Success", *firehose]]),
-        ("Data freshness, seconds", "Maximum", [["AWS/Firehose", "DeliveryToS3.DataFreshness", *firehose]]),
+        ("Delivery delay, seconds", "Maximum", [["AWS/Firehose", "DeliveryToS3.DataFreshness", *firehose]]),
         (
             "Bars per run",
             "Sum",
@@ -290,7 +290,7 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
             ],
         ),
         (
-            "Rejected records, tickers failed",
+            "Rejected records and failed tickers",
             "Sum",
             [
                 [METRICS_NAMESPACE, "RecordsRejected", *collector],
@@ -305,7 +305,7 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
             [["AWS/Lambda", metric, *function] for metric in ("Invocations", "Errors", "Throttles")],
         ),
         (
-            "Failures waiting, crawls failed",
+            "Failed events and crawls",
             "Maximum",
             [
                 ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", args.queue_name],
@@ -334,6 +334,6 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
 
 
 def _scanned(workgroup: pulumi.Input[str]) -> pulumi.Output[str]:
-    # Athena counts by the query's type and state as well, so the workgroup alone names no metric.
+    # The metric has more dimensions, the query's type and state, so only a search finds it by workgroup.
     found = 'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup='
     return pulumi.Output.concat(f"SEARCH('{found}\"", workgroup, "\"', 'Sum')")

@@ -1,4 +1,4 @@
-"""The stack: the components, and what each is told of the others."""
+"""The stack: the components, and how they are connected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from infra.packaging import Package
 
 
 class Stack(pulumi.ComponentResource):
-    """The whole pipeline in one account. `outputs` is what the dashboard and the command line need to know of it."""
+    """The whole pipeline in one account. `outputs` is what the dashboard and the command line need."""
 
     outputs: dict[str, pulumi.Input[Any]]
 
@@ -136,7 +136,7 @@ class Stack(pulumi.ComponentResource):
         self.register_outputs(self.outputs)
 
     def readme(self) -> pulumi.Output[str]:
-        """What Pulumi Cloud shows of the stack: https://www.pulumi.com/docs/pulumi-cloud/projects-and-stacks/#stack-readme."""
+        """The page of the stack: https://www.pulumi.com/docs/pulumi-cloud/projects-and-stacks/#stack-readme."""
         return pulumi.Output.all(**self.outputs).apply(
             lambda values: _README.format(**values, invoke=_INVOKE.format(**values))
         )
@@ -151,11 +151,11 @@ where the workgroup `{workgroup}` queries the table `{database}.{table}`.
 
 | to | do |
 |---|---|
-| see how it fares | open [the dashboard]({dashboardUrl}) |
-| hear of alarms | subscribe to `{alarmTopic}` |
+| monitor the pipeline | open [the dashboard]({dashboardUrl}) |
+| get alarms | subscribe to `{alarmTopic}` |
 | query | choose workgroup `{workgroup}` in Athena and open a saved query |
 | collect a session again | `{invoke} --payload '{{"session": "last"}}' report.json` |
-| read what failed | receive messages from `{failures}` |
-| let somebody read | attach `{readerPolicy}` |
-| chart it on your machine | `pulumi stack output --json \\| python -m infra.settings > .env` |
+| read failed events | receive messages from `{failures}` |
+| give read access | attach `{readerPolicy}` |
+| open the local dashboard on this stack | `make dashboard-aws` |
 """

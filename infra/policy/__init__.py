@@ -1,1 +1,1 @@
-"""The rules of this project: what Pulumi's types and AWS's own models let pass, and what must not."""
+"""Rules for the deployed resources, beyond what Pulumi's types and AWS's own models check."""

@@ -1,6 +1,6 @@
 """The rules as a policy pack: `pip install pulumi-policy`, then `pulumi up --policy-pack infra/policy`.
 
-Pulumi runs this from the pack's own folder; pytest runs the same rules on every registration without it.
+Pulumi runs this in the pack's folder. The tests run the same rules on every registration, without Pulumi.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infra.policy import rules
 
 
 def pack(policy: Any) -> None:
-    """Declares the pack by `policy`, which is the module pulumi_policy or something like it."""
+    """Declares the pack with `policy`: the module pulumi_policy, or a stand-in for it."""
 
     def validate_resource(args: Any, report: Any) -> None:
         for violation in rules.violations(args.resource_type, args.props):
@@ -32,12 +32,12 @@ def pack(policy: Any) -> None:
         policies=[
             policy.ResourceValidationPolicy(
                 name="resource",
-                description="A resource does what it looks as if it did",
+                description="Each resource is valid and safe",
                 validate=validate_resource,
             ),
             policy.StackValidationPolicy(
                 name="stack",
-                description="Resources guard and name each other as they should",
+                description="Resources protect and refer to each other correctly",
                 validate=validate_stack,
             ),
         ],

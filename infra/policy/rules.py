@@ -1,7 +1,7 @@
-"""The rules, as plain functions over a resource's type and inputs; each yields what is wrong, in words.
+"""The rules, as plain functions of a resource's type and inputs. Each yields one message per fault.
 
-They hold what neither the types of pulumi_aws nor the service models of botocore know: what a text must say
-inside, which settings go together only in one way, and what this project asks of itself.
+They check what neither the types of pulumi_aws nor the service models of botocore cover: the contents of texts,
+settings that only work together, and this project's own requirements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Rule = Callable[[Props], Iterator[str]]
 
 SECONDS_BETWEEN_RUNS = 300
 WITHOUT_RESOURCE = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"})
-"""Actions that know no resource, so that `*` is all one can write."""
+"""Actions that cannot be restricted to a resource, and so need `*`."""
 POLICY_PROPERTIES = {
     "aws:iam/role:Role": "assumeRolePolicy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
@@ -43,7 +43,7 @@ _RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|
 
 
 def violations(resource_type: str, props: Props) -> Iterator[str]:
-    """What is wrong with one resource by itself."""
+    """The faults of a single resource."""
     if resource_type in POLICY_PROPERTIES:
         yield from policy_document(props[POLICY_PROPERTIES[resource_type]])
     for rule in RULES.get(resource_type, ()):
@@ -51,21 +51,21 @@ def violations(resource_type: str, props: Props) -> Iterator[str]:
 
 
 def stack_violations(resources: Iterable[tuple[str, Props]]) -> Iterator[str]:
-    """What is wrong with resources together."""
+    """The faults of resources in combination."""
     resources = list(resources)
-    yield from _unguarded_buckets(resources)
-    yield from _streams_beside_their_table(resources)
+    yield from _unprotected_buckets(resources)
+    yield from _streams_away_from_their_table(resources)
 
 
 # Policy documents
 
 
 def policy_document(text: str) -> Iterator[str]:
-    """A policy grants named actions on named resources to named principals."""
+    """A policy must grant named actions on named resources to named principals."""
     try:
         statements = json.loads(text)["Statement"]
     except (ValueError, KeyError, TypeError):
-        yield "a policy that is no JSON document with statements"
+        yield "the policy is not a JSON document with statements"
         return
     for statement in statements:
         if statement.get("Effect") != "Deny":
@@ -76,7 +76,7 @@ def _grant(statement: Props) -> Iterator[str]:
     actions, resources = _listed(statement.get("Action")), _listed(statement.get("Resource"))
     where = statement.get("Sid", ", ".join(actions))
     if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
-        yield f"the policy statement {where} grants all but something; name what it grants"
+        yield f"the policy statement {where} grants everything except something; name what it grants"
     for action in actions:
         if not re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action):
             yield f"the policy statement {where} grants {action!r}; name each action"
@@ -84,16 +84,16 @@ def _grant(statement: Props) -> Iterator[str]:
         yield f"the policy statement {where} grants on every resource; name them"
     for resource in resources:
         if resource != "*" and not _ARN.fullmatch(resource):
-            yield f"the policy statement {where} names {resource!r}, which is no ARN"
+            yield f"the policy statement {where} names {resource!r}, which is not an ARN"
     principal = statement.get("Principal")
     if principal is not None and (not isinstance(principal, Mapping) or "*" in _listed(principal.get("AWS"))):
-        yield f"the policy statement {where} grants to anybody"
+        yield f"the policy statement {where} grants to everyone"
     for action in actions:
         yield from _misplaced(where, action, resources)
 
 
 def _misplaced(where: str, action: str, resources: Sequence[str]) -> Iterator[str]:
-    """s3:ListBucket is asked of the bucket, s3:GetObject of what is in it; the other way round neither ever matches."""
+    """s3:ListBucket applies to the bucket, s3:GetObject to its objects; the other way round they never match."""
     for resource in resources:
         if re.fullmatch(r"s3:(Get|Put|Delete)Object", action) and re.fullmatch(r"arn:aws[a-z-]*:s3:::[^/]+", resource):
             yield f"the policy statement {where} grants {action} on a bucket, not on its objects"
@@ -109,19 +109,19 @@ def _listed(value: Any) -> list[str]:
 
 
 def cron(expression: str) -> Iterator[str]:
-    """`cron(minute hour day month weekday year)`, one of the days being `?`: EventBridge's own six fields."""
+    """EventBridge's six fields: `cron(minute hour day month weekday year)`, with `?` for one of the two days."""
     fields = expression.removeprefix("cron(").removesuffix(")").split(" ")
     if not (expression.startswith("cron(") and expression.endswith(")") and len(fields) == len(_CRON_FIELDS)):
-        yield f"the schedule {expression!r} is not cron() of six fields"
+        yield f"the schedule {expression!r} is not cron() with six fields"
         return
     for field, allowed in zip(fields, _CRON_FIELDS, strict=True):
         if not allowed.fullmatch(field):
-            yield f"the schedule {expression!r} has the field {field!r}"
+            yield f"the schedule {expression!r} has the invalid field {field!r}"
     for field, (low, high) in zip(fields, _CRON_LIMITS, strict=False):
         if any(not low <= int(number) <= high for number in re.findall(r"\d+", field)):
             yield f"the schedule {expression!r} has {field!r} outside {low} to {high}"
     if (fields[2] == "?") == (fields[4] == "?"):
-        yield f"the schedule {expression!r} needs `?` for the day of the month or for that of the week"
+        yield f"the schedule {expression!r} needs `?` for either the day of the month or the day of the week"
 
 
 def _schedule(props: Props) -> Iterator[str]:
@@ -133,15 +133,15 @@ def _schedule(props: Props) -> Iterator[str]:
         yield f"the schedule's time zone {zone!r} does not exist"
     window = props.get("flexibleTimeWindow", {})
     if (window.get("mode") == "FLEXIBLE") != bool(window.get("maximumWindowInMinutes")):
-        yield "a FLEXIBLE schedule says how many minutes, and one that is OFF says none"
+        yield "a FLEXIBLE schedule needs a window in minutes, and an OFF one must not have it"
     target = props.get("target", {})
     for key in ("arn", "roleArn"):
         if not _ARN.fullmatch(str(target.get(key))):
-            yield f"the schedule's target has {key} {target.get(key)!r}, which is no ARN"
+            yield f"the schedule's target has {key} {target.get(key)!r}, which is not an ARN"
     if not isinstance(_json(target.get("input", "{}")), dict):
-        yield f"the schedule's input {target.get('input')!r} is no JSON object"
+        yield f"the schedule's input {target.get('input')!r} is not a JSON object"
     if not target.get("deadLetterConfig"):
-        yield "the schedule loses what it cannot deliver; give its target a dead-letter queue"
+        yield "the schedule loses events it cannot deliver; give its target a dead-letter queue"
 
 
 # The function
@@ -151,24 +151,24 @@ def _function(props: Props) -> Iterator[str]:
     if props.get("packageType", "Zip") == "Zip":
         for key in ("handler", "runtime"):
             if not props.get(key):
-                yield f"a function from a zip needs a {key}"
+                yield f"a function deployed as a zip needs a {key}"
         if not (props.get("code") or (props.get("s3Bucket") and props.get("s3Key"))):
             yield "the function has no code"
     if props.get("handler") and not re.fullmatch(r"\w+(\.\w+)+", props["handler"]):
         yield f"the function's handler {props['handler']!r} is not module.function"
     if not 1 <= props.get("timeout", 3) < SECONDS_BETWEEN_RUNS:
-        yield f"the function may run for {props.get('timeout')} seconds, into the run after it"
+        yield f"the timeout of {props.get('timeout')} seconds lets a run overlap the next one"
     if props.get("reservedConcurrentExecutions") == 0:
-        yield "a function with no reserved concurrency at all never runs"
+        yield "a function with zero reserved concurrency never runs"
     if not props.get("loggingConfig", {}).get("logGroup"):
-        yield "the function logs to a group that Lambda makes up, and keeps for ever; name one"
+        yield "the function logs to a default group, which keeps logs forever; name one"
     yield from _environment(props.get("environment", {}).get("variables", {}))
 
 
 def _environment(variables: Props) -> Iterator[str]:
     for key, value in variables.items():
         if re.search(r"SECRET|PASSWORD|ACCESS_KEY", key):
-            yield f"the function's environment shows {key} to whoever may read its configuration"
+            yield f"the function's environment exposes {key} to everyone who can read its configuration"
         if isinstance(value, str) and value == "":
             yield f"the function's environment leaves {key} empty"
 
@@ -176,7 +176,7 @@ def _environment(variables: Props) -> Iterator[str]:
 def _event_invoke_config(props: Props) -> Iterator[str]:
     destination = props.get("destinationConfig", {}).get("onFailure", {}).get("destination", "")
     if not _ARN.fullmatch(destination):
-        yield f"failed events go to {destination!r}, which is no ARN"
+        yield f"failed events go to {destination!r}, which is not an ARN"
 
 
 # Delivery
@@ -184,31 +184,31 @@ def _event_invoke_config(props: Props) -> Iterator[str]:
 
 def _stream(props: Props) -> Iterator[str]:
     if not props.get("serverSideEncryption", {}).get("enabled"):
-        yield "the stream keeps its records unencrypted"
+        yield "the stream does not encrypt its records"
     destination = props.get("extendedS3Configuration")
     if destination is None or props.get("destination") != "extended_s3":
         yield f"the stream goes to {props.get('destination')!r}; the lake is on S3"
         return
     for key in ("roleArn", "bucketArn"):
         if not _ARN.fullmatch(str(destination.get(key))):
-            yield f"the stream has {key} {destination.get(key)!r}, which is no ARN"
+            yield f"the stream has {key} {destination.get(key)!r}, which is not an ARN"
     prefix, errors = destination.get("prefix", ""), destination.get("errorOutputPrefix", "")
     if "!{" in prefix and not errors:
         yield "a prefix with expressions needs an error prefix"
     table = prefix.split("!{", maxsplit=1)[0].rpartition("/")[0]
     if table and errors.startswith(f"{table}/"):
-        yield f"the error prefix {errors!r} lies inside the table's {table}/, where queries would read it"
+        yield f"the error prefix {errors!r} is inside the table's {table}/, where queries read it"
     if errors and "!{firehose:error-output-type}" not in errors:
-        yield "the error prefix does not tell what went wrong; it needs !{firehose:error-output-type}"
+        yield "the error prefix needs !{firehose:error-output-type}, or kinds of errors get mixed up"
     yield from _partitioning(destination, prefix)
     yield from _conversion(destination)
     if not destination.get("cloudwatchLoggingOptions", {}).get("enabled"):
-        yield "the stream does not tell what it could not deliver"
+        yield "the stream does not log what it cannot deliver"
 
 
 def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
     if prefix and not prefix.rpartition("/")[0].endswith("}"):
-        yield f"the prefix {prefix!r} has no slash right behind its partition, or has folders below it"
+        yield f"the prefix {prefix!r} must have a slash right after its partition, and no folders below it"
     if prefix and "!{timestamp:" not in prefix:
         yield f"the prefix {prefix!r} has no timestamp, so Firehose adds folders of hours below the partition"
     asked = set(re.findall(r"!\{partitionKeyFromQuery:(\w+)\}", prefix))
@@ -227,12 +227,12 @@ def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
     if dynamic and not query:
         yield "dynamic partitioning needs a processor that extracts the keys"
     if query and parameters.get("JsonParsingEngine") != "JQ-1.6":
-        yield "the keys are extracted by JQ-1.6, and the processor says so"
+        yield "the processor must name JQ-1.6, the only engine there is"
     extracted = set(re.findall(r"(\w+)\s*:\s*\.", query))
     if query and extracted != asked:
-        yield f"the prefix asks for {sorted(asked)} and the query {query!r} extracts {sorted(extracted)}"
+        yield f"the prefix uses the keys {sorted(asked)}, but the query {query!r} extracts {sorted(extracted)}"
     if dynamic and destination.get("bufferingSize", 5) < 64:
-        yield "dynamic partitioning needs a buffer of 64 MiB at least"
+        yield "dynamic partitioning needs a buffer of at least 64 MiB"
     if dynamic and not 60 <= destination.get("bufferingInterval", 300) <= 900:
         yield "dynamic partitioning needs a buffer of 60 to 900 seconds"
 
@@ -243,19 +243,19 @@ def _conversion(destination: Props) -> Iterator[str]:
         yield "the stream writes JSON; the lake is Parquet"
         return
     if destination.get("compressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED":
-        yield "Parquet compresses itself: the stream's own compression must be UNCOMPRESSED"
+        yield "Parquet is compressed already: the stream's compression must be UNCOMPRESSED"
     deserializer = conversion.get("inputFormatConfiguration", {}).get("deserializer", {})
     if _names(deserializer) != ["openXJsonSerDe"]:
-        yield "the input is read by the OpenX JSON SerDe, and by that alone"
+        yield "the input must be read by the OpenX JSON SerDe alone"
     serializer = conversion.get("outputFormatConfiguration", {}).get("serializer", {})
     if _names(serializer) != ["parquetSerDe"]:
-        yield "the output is written as Parquet"
+        yield "the output must be Parquet"
     if destination.get("bufferingSize", 5) < 64:
-        yield "format conversion needs a buffer of 64 MiB at least"
+        yield "format conversion needs a buffer of at least 64 MiB"
 
 
 def _names(value: Props) -> list[str]:
-    """The properties of `value`, without `__defaults`, which the engine puts beside them."""
+    """The properties of `value`, without the engine's own `__defaults`."""
     return [name for name in value if not name.startswith("__")]
 
 
@@ -268,24 +268,24 @@ def _table(props: Props) -> Iterator[str]:
     if not _S3_FOLDER.fullmatch(location):
         yield f"the table's location {location!r} is not s3://bucket/folder/"
     if props.get("tableType") != "EXTERNAL_TABLE":
-        yield "a table over files is an EXTERNAL_TABLE"
+        yield "the table must be an EXTERNAL_TABLE"
     formats = (storage.get("inputFormat", ""), storage.get("outputFormat", ""))
     library = storage.get("serDeInfo", {}).get("serializationLibrary", "")
     if not all(".parquet." in name for name in (*formats, library)):
-        yield "the table is Parquet: its formats and its SerDe are the Parquet ones"
+        yield "the table's formats and SerDe must be those of Parquet"
     if "Input" not in formats[0] or "Output" not in formats[1]:
-        yield "the table's input and output format are mixed up"
+        yield "the table's input and output formats are swapped"
     names = [column["name"] for column in storage.get("columns", [])]
     if set(names) & set(keys) or len(set(names)) != len(names):
-        yield "a column is there twice: a partition key is no column"
+        yield "a column is declared twice; partition keys are not columns"
     if not all(name == name.lower() for name in (*names, *keys, props.get("name", ""))):
-        yield "Glue and Athena know small letters only"
+        yield "Glue and Athena allow lower-case names only"
     known = re.compile(
         r"string|timestamp|int|bigint|double|boolean|date|decimal\(\d+,\d+\)|array<.+>|struct<.+>|map<.+>"
     )
     for column in storage.get("columns", []):
         if not known.fullmatch(column.get("type", "")):
-            yield f"the column {column['name']} has the type {column.get('type')!r}, which Athena does not know"
+            yield f"the column {column['name']} has the type {column.get('type')!r}, which Athena does not support"
     if parameters.get("projection.enabled") == "true":
         yield from _projection(parameters, keys, location)
 
@@ -293,20 +293,20 @@ def _table(props: Props) -> Iterator[str]:
 def _projection(parameters: Props, keys: Sequence[str], location: str) -> Iterator[str]:
     projected = {name.split(".")[1] for name in parameters if re.fullmatch(r"projection\.\w+\.type", name)}
     if projected != set(keys):
-        yield f"the projection is of {sorted(projected)}, and the partition keys are {sorted(keys)}"
+        yield f"the projection covers {sorted(projected)}, but the partition keys are {sorted(keys)}"
     template = parameters.get("storage.location.template", "")
     if not template.startswith(location) or set(re.findall(r"\$\{(\w+)\}", template)) != set(keys):
-        yield f"the projection's template {template!r} is not the table's location with every key in it"
+        yield f"the projection's template {template!r} must start with the table's location and contain every key"
     if not template.endswith("/"):
         yield f"the projection's template {template!r} does not end with a slash"
     for key in projected:
         kind, bounds = parameters[f"projection.{key}.type"], parameters.get(f"projection.{key}.range", "")
         if kind not in {"date", "integer", "enum", "injected"}:
-            yield f"the projection of {key} is of the type {kind!r}"
+            yield f"the projection of {key} has the unknown type {kind!r}"
         if kind == "date" and parameters.get(f"projection.{key}.format") != "yyyy-MM-dd":
-            yield f"the projection of {key} writes days otherwise than yyyy-MM-dd, as the bars' sessions are"
+            yield f"the projection of {key} must format days as yyyy-MM-dd"
         if kind == "date" and not re.fullmatch(r"\d{4}-\d{2}-\d{2},NOW", bounds):
-            yield f"the projection of {key} has the range {bounds!r}; from a day to NOW"
+            yield f"the projection of {key} has the range {bounds!r}; it must run from a date to NOW"
 
 
 def _crawler(props: Props) -> Iterator[str]:
@@ -315,15 +315,15 @@ def _crawler(props: Props) -> Iterator[str]:
         yield from cron(schedule)  # Glue has no rate()
     policy = props.get("schemaChangePolicy", {})
     if props.get("catalogTargets") and policy.get("deleteBehavior") != "LOG":
-        yield "a crawler on a table of the catalog must log what was deleted"
+        yield "a crawler on a catalog table must use LOG for deletions"
     if policy.get("updateBehavior") != "LOG":
-        yield "the crawler would change the table's columns, which the program declares"
+        yield "the crawler would change the table's columns; use LOG for updates"
     if props.get("recrawlPolicy", {}).get("recrawlBehavior") == "CRAWL_NEW_FOLDERS_ONLY" and props.get(
         "catalogTargets"
     ):
-        yield "new folders only is for S3 targets"
+        yield "CRAWL_NEW_FOLDERS_ONLY works for S3 targets only"
     if not isinstance(_json(props.get("configuration", "{}")), dict):
-        yield "the crawler's configuration is no JSON object"
+        yield "the crawler's configuration is not a JSON object"
 
 
 # Analytics
@@ -333,9 +333,9 @@ def _workgroup(props: Props) -> Iterator[str]:
     configuration = props.get("configuration", {})
     results = configuration.get("resultConfiguration", {})
     if not configuration.get("enforceWorkgroupConfiguration", True):
-        yield "a workgroup that is not enforced lets every client go around its limits"
+        yield "clients can bypass the limits of a workgroup that is not enforced"
     if not configuration.get("bytesScannedCutoffPerQuery"):
-        yield "the workgroup has no limit on what a query may scan"
+        yield "the workgroup has no scan limit"
     if not _S3_FOLDER.fullmatch(results.get("outputLocation", "")):
         yield f"the workgroup's results go to {results.get('outputLocation')!r}, which is not s3://bucket/folder/"
     if not results.get("encryptionConfiguration"):
@@ -348,7 +348,7 @@ def _workgroup(props: Props) -> Iterator[str]:
 def _named_query(props: Props) -> Iterator[str]:
     left = re.findall(r"%\(\w+\)s|(?<=\s)\?(?=\s)", props.get("query", ""))
     if left or not props.get("query", "").strip():
-        yield f"the saved query {props.get('name')} does not run as it stands: {left or 'it is empty'}"
+        yield f"the saved query {props.get('name')} cannot run: {left or 'it is empty'}"
 
 
 # Lake and monitoring
@@ -368,56 +368,56 @@ def _public_access_block(props: Props) -> Iterator[str]:
 def _lifecycle(props: Props) -> Iterator[str]:
     rules = [rule for rule in props.get("rules", []) if rule.get("status") == "Enabled"]
     if not any("abortIncompleteMultipartUpload" in rule for rule in rules):
-        yield "the bucket keeps what was uploaded in part for ever"
+        yield "the bucket keeps incomplete uploads forever"
     for rule in rules:
         prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
         if "days" in expiration and "bars/".startswith(prefix) and rule.get("id") != "expire-results":
-            yield f"the rule {rule.get('id')} deletes the bars themselves"
+            yield f"the rule {rule.get('id')} deletes the bars"
 
 
 def _versioning(props: Props) -> Iterator[str]:
     if props.get("versioningConfiguration", {}).get("status") != "Enabled":
-        yield "what is overwritten in the bucket is gone at once"
+        yield "the bucket does not keep overwritten objects"
 
 
 def _log_group(props: Props) -> Iterator[str]:
     if not props.get("retentionInDays"):
-        yield "the log group keeps its logs for ever"
+        yield "the log group keeps its logs forever"
 
 
 def _queue(props: Props) -> Iterator[str]:
     if not (props.get("sqsManagedSseEnabled") or props.get("kmsMasterKeyId")):
-        yield "the queue keeps its messages unencrypted"
+        yield "the queue does not encrypt its messages"
     if props.get("messageRetentionSeconds", 345600) < 7 * 24 * 3600:
-        yield "the queue forgets failures before a week of holidays is over"
+        yield "the queue keeps failed events for less than a week"
 
 
 def _alarm(props: Props) -> Iterator[str]:
     for key in ("alarmActions", "okActions"):
         if not props.get(key):
-            yield f"the alarm {props.get('name')} tells nobody: it has no {key}"
+            yield f"the alarm {props.get('name')} notifies no one: it has no {key}"
         for arn in props.get(key) or []:
             if not _ARN.fullmatch(arn):
-                yield f"the alarm {props.get('name')} has the action {arn!r}, which is no ARN"
+                yield f"the alarm {props.get('name')} has the action {arn!r}, which is not an ARN"
     missing = props.get("treatMissingData", "missing")
     if missing not in {"notBreaching", "breaching"}:
-        yield f"the alarm {props.get('name')} takes missing data as {missing!r}; markets sleep, say what it means"
+        yield f"the alarm {props.get('name')} treats missing data as {missing!r}; set breaching or notBreaching"
     if missing == "breaching" and props.get("metricName") != "BarsDelivered":
-        yield f"the alarm {props.get('name')} rings every night: no data is breaching"
+        yield f"the alarm {props.get('name')} fires every night: missing data is breaching"
     span = props.get("period", 0) * props.get("evaluationPeriods", 0)
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     if span > (7 * 86_400 if props.get("period", 0) >= 3600 else 86_400):
-        yield f"the alarm {props.get('name')} looks back {span} seconds, further than CloudWatch does"
+        yield f"the alarm {props.get('name')} looks back {span} seconds, more than CloudWatch allows"
     if props.get("period", 0) % 60:
-        yield f"the alarm {props.get('name')} has a period of {props.get('period')} seconds, not of whole minutes"
+        yield f"the alarm {props.get('name')} has a period of {props.get('period')} seconds; it must be whole minutes"
     if props.get("datapointsToAlarm", 1) > props.get("evaluationPeriods", 1):
-        yield f"the alarm {props.get('name')} waits for more data points than it looks at"
+        yield f"the alarm {props.get('name')} needs more data points than it evaluates"
 
 
 def _event_rule(props: Props) -> Iterator[str]:
     pattern = _json(props.get("eventPattern", ""))
     if not isinstance(pattern, dict) or not all(isinstance(value, list | dict) for value in pattern.values()):
-        yield "the event pattern is no JSON object of lists"
+        yield "the event pattern is not a JSON object of lists"
 
 
 def _dashboard(props: Props) -> Iterator[str]:
@@ -427,14 +427,14 @@ def _dashboard(props: Props) -> Iterator[str]:
         return
     taken = [(widget["x"], widget["y"]) for widget in body["widgets"]]
     if len(set(taken)) != len(taken) or any(widget["x"] + widget["width"] > 24 for widget in body["widgets"]):
-        yield "the dashboard's widgets lie upon each other, or beyond its 24 columns"
+        yield "the dashboard's widgets overlap, or exceed its 24 columns"
 
 
 def _budget(props: Props) -> Iterator[str]:
     if not all(notice.get("subscriberEmailAddresses") for notice in props.get("notifications", [])):
-        yield "the budget tells nobody"
+        yield "the budget notifies no one"
     if not re.fullmatch(r"\d+(\.\d+)?", props.get("limitAmount", "")):
-        yield f"the budget's limit {props.get('limitAmount')!r} is no amount"
+        yield f"the budget's limit {props.get('limitAmount')!r} is not an amount"
 
 
 def _json(text: Any) -> Any:
@@ -447,23 +447,23 @@ def _json(text: Any) -> Any:
 # Resources together
 
 
-def _unguarded_buckets(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
+def _unprotected_buckets(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
     guards = {
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "is not encrypted",
-        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "is not closed to the public",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "does not block public access",
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "has no lifecycle",
-        "aws:s3/bucketPolicy:BucketPolicy": "has no policy that asks for TLS",
+        "aws:s3/bucketPolicy:BucketPolicy": "has no policy that requires TLS",
     }
     count = sum(kind == "aws:s3/bucket:Bucket" for kind, _ in resources)
     for guard, lack in guards.items():
         if len({props.get("bucket") for kind, props in resources if kind == guard}) < count:
             yield f"a bucket {lack}"
     for kind, props in resources:
-        if kind == "aws:s3/bucketPolicy:BucketPolicy" and not _asks_for_tls(props.get("policy", "")):
-            yield "a bucket takes requests without TLS"
+        if kind == "aws:s3/bucketPolicy:BucketPolicy" and not _requires_tls(props.get("policy", "")):
+            yield "a bucket accepts requests without TLS"
 
 
-def _asks_for_tls(text: str) -> bool:
+def _requires_tls(text: str) -> bool:
     document = _json(text)
     return isinstance(document, dict) and any(
         statement.get("Effect") == "Deny"
@@ -474,8 +474,8 @@ def _asks_for_tls(text: str) -> bool:
     )
 
 
-def _streams_beside_their_table(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
-    """A stream writes where the table of its schema reads."""
+def _streams_away_from_their_table(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
+    """A stream must write to where the table of its schema reads."""
     tables = {
         (props.get("databaseName"), props.get("name")): props
         for kind, props in resources
@@ -488,14 +488,14 @@ def _streams_beside_their_table(resources: Sequence[tuple[str, Props]]) -> Itera
         schema = destination.get("dataFormatConversionConfiguration", {}).get("schemaConfiguration", {})
         table = tables.get((schema.get("databaseName"), schema.get("tableName")))
         if table is None:
-            yield f"the stream takes its schema from {schema.get('tableName')!r}, which is no table here"
+            yield f"the stream takes its schema from {schema.get('tableName')!r}, which is not a table of this stack"
             continue
         bucket = str(destination.get("bucketArn")).rpartition(":")[2]
         folder = "".join(destination.get("prefix", "").rpartition("/")[:2])
         prefix = re.sub(r"!\{partitionKeyFromQuery:(\w+)\}", r"${\1}", folder)
         template = table.get("parameters", {}).get("storage.location.template")
         if f"s3://{bucket}/{prefix}" != template:
-            yield f"the stream writes to s3://{bucket}/{prefix} and the table reads {template}"
+            yield f"the stream writes to s3://{bucket}/{prefix}, but the table reads {template}"
 
 
 RULES: Mapping[str, Sequence[Rule]] = {

@@ -1,8 +1,8 @@
-"""A resource monitor, as much of one as the program needs: it takes registrations over gRPC and answers them.
+"""A minimal resource monitor: it takes registrations over gRPC and answers them.
 
-Against it the unmodified `__main__.py` runs in a process of its own, as it does under the Pulumi CLI. In a preview
-whatever AWS would make up stays unknown, which Pulumi's mocks cannot do: a program that looks into such a value, or
-makes a resource depend on it, registers something else then, or nothing.
+The unmodified `__main__.py` runs against it in its own process, as under the Pulumi CLI. In a preview the values that
+AWS generates stay unknown, which Pulumi's mocks cannot do: a program that uses such a value would register something
+else, or nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FEATURES = {"secrets", "resourceReferences", "aliasSpecs", "deletedWith"}
 
 @dataclass
 class Run:
-    """What one run of the program came to."""
+    """The result of one run of the program."""
 
     returncode: int
     stderr: str
@@ -68,7 +68,7 @@ class _Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in _FEATURES)
 
     def GetDeploymentInfo(self, request: Any, context: Any) -> None:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older engine: the program asks by SupportsFeature")
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "as in older engines, so that the program calls SupportsFeature")
 
     def RegisterResource(self, request: Any, context: Any) -> Any:
         urn = f"urn:pulumi:{self._stack}::tickerlake::{request.type}::{request.name}"

@@ -12,7 +12,7 @@ from pulumi import runtime
 def main() -> None:
     monitor, engine, project, stack, operation, program = sys.argv[1:]
     os.chdir(os.path.dirname(program))  # noqa: PTH120
-    sys.path.insert(0, "")  # the language host starts the program in its own folder
+    sys.path.insert(0, "")  # the language host starts the program in its folder
     runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
     runtime.configure(
         runtime.Settings(

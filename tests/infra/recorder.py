@@ -1,4 +1,4 @@
-"""Runs the stack against Pulumi's mocks, and keeps every registration whole: type, name, inputs and options."""
+"""Runs the stack with Pulumi's mocks and records every registration: type, name, inputs and options."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from infra import config as settings
 from infra.packaging import Package
 from infra.stack import Stack
 
-# pulumi_aws loads its modules when they are first touched, from several threads at once if it comes to that, and warns
-# of its own deprecated resources when it does.
+# pulumi_aws loads its modules lazily, which is not thread-safe, and then warns about its own deprecated resources.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     for _module in (
@@ -77,18 +76,18 @@ _ARNS = {
 
 @dataclass(frozen=True)
 class Registration:
-    """One resource, as the program asked for it."""
+    """One resource as the program registered it."""
 
     type: str
     name: str
     inputs: dict[str, Any]
     parent: str = ""
-    """The name of the resource it belongs to."""
+    """Name of the parent resource."""
     protect: bool = False
     retain: bool = False
     provider: str = ""
     dependencies: frozenset[str] = frozenset()
-    """The names of what has to be there first."""
+    """Names of the resources it depends on."""
 
     @property
     def kind(self) -> str:
@@ -98,24 +97,24 @@ class Registration:
 
 @dataclass
 class Recording:
-    """All that one run of the program registered and exported."""
+    """Everything that one run of the program registered and exported."""
 
     registrations: list[Registration] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
 
     def all(self, kind: str) -> list[Registration]:
-        """The resources of `kind`, such as `Bucket`, in order of their names."""
+        """The resources of `kind`, such as `Bucket`, sorted by name."""
         return sorted((item for item in self.registrations if item.kind == kind), key=lambda item: item.name)
 
     def one(self, name: str) -> Registration:
-        """The resource that is called `name` behind the stack's own name: `lake-bucket`."""
+        """The resource `name`, given without the name of the stack: `lake-bucket`."""
         found = [item for item in self.registrations if item.name.split("-", 2)[-1] == name and "-" in item.name]
-        assert len(found) == 1, f"{name} is one of {sorted(item.name for item in self.registrations)}"
+        assert len(found) == 1, f"{name} is not one of {sorted(item.name for item in self.registrations)}"
         return found[0]
 
 
 def computed(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The id and the state that AWS would give the resource: made-up names, its ARN, its URL."""
+    """The id and state that AWS would return: generated name, ARN, URL."""
     known = {"bucket", "name", "dashboardName"}.intersection(inputs)
     physical = next((str(inputs[key]) for key in sorted(known)), f"{name}-0a1b2c3")
     state = dict(inputs)
@@ -144,7 +143,7 @@ class _Recorder(MockMonitor):
         super().__init__(_Account())
         self._recording = recording
 
-    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:  # Pulumi's name
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:  # the name is Pulumi's
         if request.type != "pulumi:pulumi:Stack":
             self._recording.registrations.append(registration(request))
         with event_loop():
@@ -157,7 +156,7 @@ class _Recorder(MockMonitor):
 
 @contextlib.contextmanager
 def event_loop() -> Iterator[None]:
-    """An event loop that is closed again. The mocks would open one in each thread and leave it open."""
+    """An event loop that is closed afterwards. The mocks would leave one open in each thread."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -168,7 +167,7 @@ def event_loop() -> Iterator[None]:
 
 
 def registration(request: resource_pb2.RegisterResourceRequest) -> Registration:
-    """What a request to register asks for."""
+    """The registration in a request."""
     return Registration(
         type=request.type,
         name=request.name,
@@ -182,7 +181,7 @@ def registration(request: resource_pb2.RegisterResourceRequest) -> Registration:
 
 
 def stack_config(stack: str) -> dict[str, str]:
-    """The configuration of the stack file for `stack`, in the form in which Pulumi hands it to the program."""
+    """The configuration in the stack file of `stack`, as Pulumi passes it to the program."""
     values = yaml.safe_load((ROOT / STACK_FILES[stack]).read_text(encoding="utf-8"))["config"]
     # An empty file has the default watchlist, whatever lake/tickerlake.toml holds on this machine.
     values["tickerlake:watchlist"] = os.devnull
@@ -190,7 +189,7 @@ def stack_config(stack: str) -> dict[str, str]:
 
 
 def deploy(config: Mapping[str, str], stack: str = "dev") -> Recording:
-    """Runs the stack with `config` to its end."""
+    """Runs the stack with `config`."""
     recording = Recording()
 
     def program() -> pulumi.Output:
@@ -200,7 +199,7 @@ def deploy(config: Mapping[str, str], stack: str = "dev") -> Recording:
             return pulumi.Output.all(**exports).apply(recording.exports.update)
 
     with event_loop():
-        set_root_resource(None)  # or the root of an earlier deployment stays
+        set_root_resource(None)  # drops the root of an earlier deployment
         set_mocks(_Account(), project="tickerlake", stack=stack, preview=False, monitor=_Recorder(recording))
         pulumi.runtime.test(program)()
     return recording
@@ -208,7 +207,7 @@ def deploy(config: Mapping[str, str], stack: str = "dev") -> Recording:
 
 @cache
 def deployed(stack: str) -> Recording:
-    """The recording of the stack file for `stack`; it must not be changed."""
+    """The recording for the stack file of `stack`; do not change it."""
     return deploy(stack_config(stack), stack)
 
 

@@ -1,8 +1,8 @@
-"""Holds what a program registers against the service models in botocore: the requests that AWS would be sent.
+"""Checks registrations with the service models in botocore: the requests that the provider would send to AWS.
 
-A property is mapped to the member of the request that bears its name; what the provider names or nests otherwise is
-written down in RENAMED, and what never reaches AWS in LEFT_OUT. A property that is in none of them is refused, so that
-nothing slips past unchecked. Checked are types, required members, lengths and ranges, enums and patterns.
+A property maps to the member of the request with the same name. `renamed` lists the properties that the provider names
+or nests differently, and `left_out` those that it does not send. Any other property is a fault, so nothing goes
+unchecked. The models check types, required members, lengths and ranges, enums and patterns.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Request:
     """Paths of properties to paths of members: `extendedS3Configuration.bufferingSize`."""
     left_out: frozenset[str] = frozenset()
     convert: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    """How the value at a path is written otherwise."""
+    """Conversions of the values at some paths."""
     added: Mapping[str, Any] = field(default_factory=dict)
-    """What the provider fills in by itself."""
+    """Members that the provider fills in."""
 
 
 def _pairs(value: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -151,12 +151,12 @@ REQUESTS: Mapping[str, Request] = {
     "aws:sns/topicSubscription:TopicSubscription": Request("sns", "Subscribe", {"topic": "TopicArn"}),
 }
 
-# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html; the model says any.
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 _RETENTION = {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
 
 def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """What AWS's model of the request would refuse; nothing for a type that is in no request here."""
+    """What AWS's model of the request refuses; nothing for a type without a request here."""
     request = REQUESTS.get(resource_type)
     if request is None:
         return
@@ -169,7 +169,7 @@ def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
     yield from _shape(parameters, shape, request.operation)
     days = inputs.get("retentionInDays")
     if resource_type == "aws:cloudwatch/logGroup:LogGroup" and days is not None and days not in _RETENTION:
-        yield f"retentionInDays: CloudWatch does not keep logs for {days} days"
+        yield f"retentionInDays: CloudWatch cannot keep logs for {days} days"
 
 
 @cache
@@ -188,7 +188,7 @@ def _put(parameters: dict[str, Any], path: str, value: Any, *, keep: bool = Fals
 
 
 def _structure(value: Mapping[str, Any], shape: Shape, request: Request, path: str, found: list[str]) -> dict[str, Any]:
-    """`value` as the members of `shape`; what has no member is told in `found`."""
+    """`value` as the members of `shape`. Properties without a member are added to `found`."""
     parameters: dict[str, Any] = {}
     for key, item in value.items():
         at = f"{path}{key}"
@@ -235,21 +235,21 @@ def _convert(value: Any, shape: Shape, request: Request, path: str, found: list[
 def _shape(value: Any, shape: Shape, path: str) -> Iterator[str]:
     if isinstance(shape, StructureShape):
         if not isinstance(value, Mapping):
-            yield f"{path}: {value!r} is no structure"
+            yield f"{path}: {value!r} is not a structure"
             return
         yield from (f"{path}.{name}: is required" for name in shape.required_members if name not in value)
         for name, item in value.items():
             yield from _shape(item, shape.members[name], f"{path}.{name}")
     elif isinstance(shape, ListShape):
         if not isinstance(value, list):
-            yield f"{path}: {value!r} is no list"
+            yield f"{path}: {value!r} is not a list"
             return
         yield from _size(len(value), shape, path)
         for number, item in enumerate(value):
             yield from _shape(item, shape.member, f"{path}[{number}]")
     elif isinstance(shape, MapShape):
         if not isinstance(value, Mapping):
-            yield f"{path}: {value!r} is no map"
+            yield f"{path}: {value!r} is not a map"
             return
         for key, item in value.items():
             yield from _shape(key, shape.key, f"{path}.{key}")
@@ -268,13 +268,13 @@ def _scalar(value: Any, shape: Shape, path: str) -> Iterator[str]:
         "float": (int, float),
     }[shape.type_name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and shape.type_name != "boolean"):
-        yield f"{path}: {value!r} is no {shape.type_name}"
+        yield f"{path}: {value!r} is not a {shape.type_name}"
         return
     if isinstance(value, str):
         yield from _size(len(value), shape, path)
         allowed, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
         if allowed and value not in allowed:
-            yield f"{path}: {value!r} is none of {', '.join(allowed)}"
+            yield f"{path}: {value!r} is not one of {', '.join(allowed)}"
         if pattern and not re.fullmatch(_python_pattern(pattern), value, re.DOTALL):
             yield f"{path}: {value!r} does not match {pattern}"
     elif not isinstance(value, bool):
@@ -288,7 +288,7 @@ def _size(size: float, shape: Shape, path: str) -> Iterator[str]:
 
 
 def _python_pattern(pattern: str) -> str:
-    """Java's `\\p{L}`, surrogate ranges and flags amid the pattern, which Python does not know, loosened."""
+    """Loosens what Python lacks in Java's patterns: `\\p{L}`, surrogate ranges, flags inside the pattern."""
     pattern = re.sub(r"\(\?[a-z]\)", "", pattern)
     pattern = re.sub(r"\\p\{\w+\}", r"\\w", pattern)
     return re.sub(r"\\uD800\\uDC00-\\uDBFF\\uDFFF", r"\\U00010000-\\U0010FFFF", pattern)

@@ -1,4 +1,4 @@
-"""What the components register: names, parents, options, policies word for word, and who is told of whom."""
+"""What the components register: names, parents, options, whole policies, and how they refer to each other."""
 
 import json
 
@@ -34,7 +34,7 @@ def inputs(recording, name):
 # Names, parents and options
 
 
-def test_each_part_is_a_component_of_the_stack_by_its_own_token(prod):
+def test_each_part_is_a_component_of_the_stack_with_its_own_type(prod):
     parts = [item for item in prod.registrations if item.type.startswith("tickerlake:")]
 
     assert {item.type: (item.name, item.parent) for item in parts} == {
@@ -44,7 +44,7 @@ def test_each_part_is_a_component_of_the_stack_by_its_own_token(prod):
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_every_resource_belongs_to_the_component_whose_name_it_bears_and_to_the_tagging_provider(stack):
+def test_every_resource_has_its_components_name_and_the_tagging_provider(stack):
     for item in deployed(stack).registrations:
         if item.type.startswith("aws:"):
             assert item.parent in {f"tickerlake-{stack}-{part}" for part in PARTS}
@@ -59,7 +59,7 @@ def test_the_provider_tags_everything_and_refuses_other_accounts(prod):
     assert json.loads(provider["allowedAccountIds"]) == [ACCOUNT]
 
 
-def test_the_data_outlives_the_stack_with_all_that_guards_it(prod):
+def test_the_data_bucket_outlives_the_stack_with_all_its_settings(prod):
     kept = {item.name.removeprefix("tickerlake-prod-lake-") for item in prod.registrations if item.retain}
 
     assert [item.name for item in prod.registrations if item.protect] == ["tickerlake-prod-lake-bucket"]
@@ -67,12 +67,12 @@ def test_the_data_outlives_the_stack_with_all_that_guards_it(prod):
     assert inputs(prod, "lake-bucket")["forceDestroy"] is False
 
 
-def test_an_ephemeral_stack_goes_without_a_trace(dev):
+def test_destroying_an_ephemeral_stack_deletes_everything(dev):
     assert [item.name for item in dev.registrations if item.protect or item.retain] == []
     assert all(item.inputs["forceDestroy"] for item in dev.all("Bucket"))
 
 
-def test_a_service_gets_its_role_only_once_the_role_may_do_its_work(prod):
+def test_a_service_gets_its_role_only_after_the_roles_policy(prod):
     for user, policy in {
         "catalog-crawler": "catalog-crawler-role-policy",
         "delivery-stream": "delivery-role-policy",
@@ -87,7 +87,7 @@ def test_a_service_gets_its_role_only_once_the_role_may_do_its_work(prod):
 # Policies
 
 
-def test_every_policy_grants_what_is_written_down_word_for_word(prod):
+def test_every_policy_is_the_one_in_policies_json(prod):
     granted = {
         item.name.removeprefix("tickerlake-prod-"): json.loads(item.inputs[POLICY_PROPERTIES[item.type]])
         for item in prod.registrations
@@ -97,7 +97,7 @@ def test_every_policy_grants_what_is_written_down_word_for_word(prod):
     assert granted == json.loads((ROOT / "tests/infra/policies.json").read_text(encoding="utf-8"))
 
 
-def test_each_policy_is_its_own_roles(prod):
+def test_each_policy_belongs_to_its_own_role(prod):
     for item in prod.all("RolePolicy"):
         assert item.inputs["role"] == f"{item.name.removesuffix('-policy')}-0a1b2c3"
 
@@ -105,7 +105,7 @@ def test_each_policy_is_its_own_roles(prod):
 # The lake
 
 
-def test_both_buckets_are_encrypted_closed_and_cleaned_up(prod):
+def test_both_buckets_are_encrypted_private_and_cleaned_up(prod):
     for kind in (
         "BucketServerSideEncryptionConfiguration",
         "BucketPublicAccessBlock",
@@ -116,7 +116,7 @@ def test_both_buckets_are_encrypted_closed_and_cleaned_up(prod):
         assert [item.inputs["bucket"] for item in prod.all(kind)] == [BUCKET, "tickerlake-prod-lake-results-0a1b2c3"]
 
 
-def test_old_versions_and_what_was_uploaded_in_part_expire_but_never_the_bars(prod):
+def test_old_versions_and_incomplete_uploads_expire_but_bars_do_not(prod):
     rules = {rule["id"]: rule for rule in inputs(prod, "lake-lifecycle")["rules"]}
 
     assert rules["abort-multipart-uploads"]["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 1}
@@ -132,7 +132,7 @@ def test_results_expire(prod):
     assert rule["expiration"] == {"days": 7}
 
 
-def test_the_bucket_can_be_one_that_is_there_already():
+def test_the_bucket_can_be_an_existing_one():
     recording = deploy({**stack_config("dev"), "tickerlake:bucketName": "my-old-lake"})
 
     assert inputs(recording, "lake-bucket")["bucket"] == "my-old-lake"
@@ -151,7 +151,7 @@ def test_the_table_has_the_columns_of_the_record(prod):
     assert [key["name"] for key in table["partitionKeys"]] == ["dt"]
 
 
-def test_the_table_finds_its_partitions_by_itself(prod):
+def test_the_table_uses_partition_projection(prod):
     parameters = inputs(prod, "catalog-table")["parameters"]
 
     assert {key: value for key, value in parameters.items() if "." in key} == {
@@ -165,7 +165,7 @@ def test_the_table_finds_its_partitions_by_itself(prod):
     }
 
 
-def test_the_crawler_crawls_this_table_twice_a_day_and_changes_nothing(prod):
+def test_the_crawler_crawls_this_table_twice_a_day_and_changes_no_columns(prod):
     crawler = inputs(prod, "catalog-crawler")
 
     assert crawler["catalogTargets"] == [{"databaseName": "tickerlake_prod", "tables": ["bars"]}]
@@ -173,11 +173,11 @@ def test_the_crawler_crawls_this_table_twice_a_day_and_changes_nothing(prod):
     assert crawler["schemaChangePolicy"] == {"deleteBehavior": "LOG", "updateBehavior": "LOG"}
 
 
-def test_a_stack_that_need_not_crawl_has_its_crawler_at_hand_all_the_same(dev):
+def test_with_crawl_false_the_crawler_has_no_schedule(dev):
     assert "schedule" not in inputs(dev, "catalog-crawler")
 
 
-def test_the_stream_writes_parquet_by_the_table_into_each_bars_own_session(prod):
+def test_the_stream_writes_parquet_into_the_partition_of_each_bars_session(prod):
     assert inputs(prod, "delivery-stream") == {
         "name": "tickerlake-prod-bars",
         "destination": "extended_s3",
@@ -228,7 +228,7 @@ def test_the_stream_writes_parquet_by_the_table_into_each_bars_own_session(prod)
 # The collector
 
 
-def test_the_function_is_the_handler_on_arm_and_knows_its_stream(prod):
+def test_the_function_runs_the_handler_on_arm_with_its_settings(prod):
     function = inputs(prod, "collector-function")
 
     assert (function["handler"], function["runtime"], function["architectures"]) == (
@@ -248,7 +248,7 @@ def test_the_function_is_the_handler_on_arm_and_knows_its_stream(prod):
     assert function["loggingConfig"]["logGroup"] == inputs(prod, "collector-logs")["name"]
 
 
-def test_the_code_is_named_by_its_hash_so_that_nothing_is_deployed_when_nothing_changed(prod):
+def test_the_code_is_named_by_its_hash(prod):
     code, function = inputs(prod, "collector-code"), inputs(prod, "collector-function")
 
     assert (
@@ -257,7 +257,7 @@ def test_the_code_is_named_by_its_hash_so_that_nothing_is_deployed_when_nothing_
     assert code["bucket"] == function["s3Bucket"] == BUCKET
 
 
-def test_what_fails_goes_to_the_queue_at_once(prod):
+def test_failed_events_go_to_the_queue_without_a_retry(prod):
     assert inputs(prod, "collector-failure-destination") == {
         "functionName": "tickerlake-prod-collector",
         "maximumRetryAttempts": 0,
@@ -266,7 +266,7 @@ def test_what_fails_goes_to_the_queue_at_once(prod):
     }
 
 
-def test_the_schedules_start_the_function_by_new_yorks_clock(prod):
+def test_the_schedules_start_the_function_in_new_york_time(prod):
     schedules = {item.name.removeprefix("tickerlake-prod-collector-"): item.inputs for item in prod.all("Schedule")}
 
     assert {name: schedule["scheduleExpression"] for name, schedule in schedules.items()} == {
@@ -295,7 +295,7 @@ def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_
     assert inputs(recording, "collector-function")["reservedConcurrentExecutions"] == 3
 
 
-def test_an_account_with_ten_executions_can_do_without_reserved_ones():
+def test_reserved_executions_can_be_turned_off():
     recording = deploy({**stack_config("dev"), "tickerlake:reserveConcurrency": "false"})
 
     assert "reservedConcurrentExecutions" not in inputs(recording, "collector-function")
@@ -304,7 +304,7 @@ def test_an_account_with_ten_executions_can_do_without_reserved_ones():
 # Analytics
 
 
-def test_the_workgroup_holds_every_query_to_its_limits(prod):
+def test_the_workgroup_enforces_its_limits(prod):
     assert inputs(prod, "analytics-workgroup")["configuration"] == {
         "enforceWorkgroupConfiguration": True,
         "publishCloudwatchMetricsEnabled": True,
@@ -318,7 +318,7 @@ def test_the_workgroup_holds_every_query_to_its_limits(prod):
     }
 
 
-def test_every_query_of_the_folder_is_saved_in_the_workgroup(prod):
+def test_every_query_is_saved_in_the_workgroup(prod):
     saved = {item.inputs["name"]: item.inputs for item in prod.all("NamedQuery")}
 
     assert set(saved) == {path.stem for path in (ROOT / "queries").glob("*.sql")}
@@ -330,13 +330,13 @@ def test_every_query_of_the_folder_is_saved_in_the_workgroup(prod):
 # Monitoring
 
 
-def test_every_alarm_tells_the_topic_when_it_rings_and_when_it_is_over(prod):
+def test_every_alarm_notifies_the_topic_when_it_fires_and_when_it_is_over(prod):
     for alarm in prod.all("MetricAlarm"):
         assert alarm.inputs["alarmActions"] == alarm.inputs["okActions"] == [TOPIC_ARN]
         assert alarm.inputs["alarmDescription"]
 
 
-def test_only_the_alarm_for_silence_takes_no_data_for_a_fault(prod):
+def test_only_collector_silent_treats_missing_data_as_a_fault(prod):
     breaching = [
         item.inputs["name"] for item in prod.all("MetricAlarm") if item.inputs["treatMissingData"] == "breaching"
     ]
@@ -344,7 +344,7 @@ def test_only_the_alarm_for_silence_takes_no_data_for_a_fault(prod):
     assert breaching == ["tickerlake-prod-collector-silent"]
 
 
-def test_the_heartbeat_listens_in_the_hours_of_every_session(prod):
+def test_the_heartbeat_checks_hours_that_are_in_every_session(prod):
     alarm = inputs(prod, "monitoring-session-heartbeat")
 
     assert [query.get("expression") for query in alarm["metricQueries"]] == [
@@ -354,18 +354,18 @@ def test_the_heartbeat_listens_in_the_hours_of_every_session(prod):
     assert alarm["metricQueries"][0]["metric"]["dimensions"] == {"FunctionName": "tickerlake-prod-collector"}
 
 
-def test_the_dashboard_shows_delivery_as_the_original_projects_monitoring_page_did_and_more(prod):
+def test_the_dashboard_shows_collection_delivery_and_queries(prod):
     widgets = json.loads(inputs(prod, "monitoring-dashboard")["dashboardBody"])["widgets"]
 
     assert [widget["properties"]["title"] for widget in widgets] == [
         "Incoming records",
         "Delivery success",
-        "Data freshness, seconds",
+        "Delivery delay, seconds",
         "Bars per run",
-        "Rejected records, tickers failed",
+        "Rejected records and failed tickers",
         "Collector duration, ms",
         "Collector runs",
-        "Failures waiting, crawls failed",
+        "Failed events and crawls",
         "Athena bytes scanned",
     ]
     assert widgets[0]["properties"]["metrics"] == [
@@ -382,7 +382,7 @@ def test_the_dashboard_shows_delivery_as_the_original_projects_monitoring_page_d
     ]
 
 
-def test_a_failed_crawl_is_told_to_the_topic(prod):
+def test_a_failed_crawl_notifies_the_topic(prod):
     assert json.loads(inputs(prod, "monitoring-crawler-failed")["eventPattern"])["detail"] == {
         "crawlerName": ["tickerlake-prod-crawler"],
         "state": ["Failed"],
@@ -390,7 +390,7 @@ def test_a_failed_crawl_is_told_to_the_topic(prod):
     assert inputs(prod, "monitoring-crawler-failed-topic")["arn"] == TOPIC_ARN
 
 
-def test_mail_and_budget_are_there_only_when_they_are_asked_for(dev, prod):
+def test_mail_and_budget_exist_only_when_configured(dev, prod):
     assert dev.all("TopicSubscription") == dev.all("Budget") == []
     assert inputs(prod, "monitoring-email")["endpoint"] == "you@example.com"
     assert [notice["notificationType"] for notice in inputs(prod, "monitoring-budget")["notifications"]] == [
@@ -399,10 +399,10 @@ def test_mail_and_budget_are_there_only_when_they_are_asked_for(dev, prod):
     ]
 
 
-# What is exported
+# Outputs
 
 
-def test_one_output_names_all_that_was_deployed_and_the_readme_tells_it(prod):
+def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
     deployed_names = prod.exports["tickerlake"]
 
     assert set(deployed_names) == {

@@ -1,4 +1,4 @@
-"""The saved queries: what stands in Athena's console runs as it stands, and does not change from day to day."""
+"""The saved queries: they run in Athena's console unchanged, and do not change from day to day."""
 
 import datetime as dt
 
@@ -15,7 +15,7 @@ COVERAGE = "coverage"
 
 
 @pytest.mark.parametrize("name", names())
-def test_it_is_a_statement_that_trino_reads_with_nothing_left_to_fill_in(name):
+def test_it_is_valid_trino_sql_with_no_parameters_left(name):
     sql = console_sql(name, TODAY)
 
     assert "%(" not in sql
@@ -23,22 +23,22 @@ def test_it_is_a_statement_that_trino_reads_with_nothing_left_to_fill_in(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_it_says_first_what_it_was_filled_in_with(name):
+def test_it_starts_with_a_comment_about_its_values(name):
     first, second = console_sql(name, TODAY).splitlines()[:2]
 
-    assert first.startswith("-- As deployed: the last 7 days, every ticker.")
+    assert first.startswith("-- The last 7 days, every ticker.")
     assert second.startswith("-- ")
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_deployment_a_month_later_in_the_quarter_finds_it_unchanged(name):
+def test_it_does_not_change_within_a_quarter(name):
     assert console_sql(name, dt.date(2026, 10, 1)) == console_sql(name, dt.date(2026, 12, 31))
 
 
 @pytest.mark.parametrize(
     "today", [dt.date(2026, 1, 1), dt.date(2026, 3, 31), dt.date(2026, 11, 20), dt.date(2026, 12, 31)]
 )
-def test_its_calendar_holds_every_session_of_the_last_week_and_of_the_next_quarter(today):
+def test_its_calendar_holds_every_session_of_the_last_week_and_the_next_quarter(today):
     sql = console_sql(COVERAGE, today)
 
     for session in exchange.sessions_between(today - dt.timedelta(days=8), today + dt.timedelta(days=85)):
@@ -46,9 +46,9 @@ def test_its_calendar_holds_every_session_of_the_last_week_and_of_the_next_quart
         assert entry in sql
 
 
-def test_its_calendar_leaves_out_sessions_that_are_not_over():
+def test_its_calendar_leaves_out_unfinished_sessions():
     expression = console_sql(COVERAGE, TODAY).split("UNNEST(split(")[1].split(", ';')) AS t")[0]
-    # DuckDB writes a lambda otherwise; the rest is the same.
+    # DuckDB has another syntax for lambdas.
     expression = expression.replace("entry ->", "lambda entry:").replace("current_date", "DATE '2026-11-27'")
 
     (text,) = duckdb.sql(f"SELECT array_to_string({expression.removeprefix('array_join(')[:-6]}, ';')").fetchone()

@@ -1,4 +1,4 @@
-"""docs/deploy.md against what is deployed."""
+"""docs/deploy.md agrees with what is deployed."""
 
 import re
 
@@ -26,16 +26,16 @@ def test_its_costs_add_up(column):
     assert round(sum(parts), 2) == total
 
 
-def test_the_resources_it_imports_are_those_of_the_program():
+def test_the_resources_it_imports_exist():
     made = {(item.type, item.name) for item in deployed("prod").registrations}
-    told = set(re.findall(r'"type": "([^"]+)", "name": "([^"]+)"', TEXT))
+    named = set(re.findall(r'"type": "([^"]+)", "name": "([^"]+)"', TEXT))
 
-    assert len(told) == 3
-    assert told <= made
+    assert len(named) == 3
+    assert named <= made
     assert ("pulumi:providers:aws", "tickerlake-prod-aws") in made
 
 
-def test_the_keys_it_speaks_of_are_there():
+def test_the_keys_it_mentions_exist():
     keys = {item.metadata["key"] for item in KEYS}
     section = TEXT.split("| to | set |")[1].split("\n\n")[0]
 

@@ -1,4 +1,4 @@
-"""The rules as a policy pack, which is declared without pulumi_policy being installed."""
+"""The rules as a policy pack, tested without pulumi_policy."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ from tests.infra.recorder import deployed
 
 
 class FakePolicy:
-    """As much of pulumi_policy as a pack needs to be declared; keeps what is declared."""
+    """Stands in for pulumi_policy and keeps the declared pack."""
 
     EnforcementLevel = SimpleNamespace(MANDATORY="mandatory")
 
@@ -30,12 +30,12 @@ def declared():
     return policy.pack
 
 
-def test_it_stops_an_update():
+def test_it_can_stop_an_update():
     assert declared()["name"] == "tickerlake"
     assert declared()["enforcement_level"] == "mandatory"
 
 
-def test_it_reports_what_is_wrong_with_a_resource():
+def test_it_reports_the_faults_of_a_resource():
     reported = []
     props = {"retentionInDays": None}
 
@@ -43,10 +43,10 @@ def test_it_reports_what_is_wrong_with_a_resource():
         SimpleNamespace(resource_type="aws:cloudwatch/logGroup:LogGroup", props=props), reported.append
     )
 
-    assert reported == ["the log group keeps its logs for ever"]
+    assert reported == ["the log group keeps its logs forever"]
 
 
-def test_it_reports_what_is_wrong_between_resources():
+def test_it_reports_the_faults_of_resources_in_combination():
     reported = []
     bucket = SimpleNamespace(resource_type="aws:s3/bucket:Bucket", props={"bucket": "open"})
 
@@ -55,7 +55,7 @@ def test_it_reports_what_is_wrong_between_resources():
     assert "a bucket is not encrypted" in reported
 
 
-def test_it_lets_the_stack_as_it_is_pass():
+def test_the_stack_passes():
     reported = []
     resources = [SimpleNamespace(resource_type=item.type, props=item.inputs) for item in deployed("prod").registrations]
 

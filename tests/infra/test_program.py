@@ -1,4 +1,4 @@
-"""The unmodified `__main__.py`, in a process of its own, in a preview and in an update."""
+"""The unmodified `__main__.py` in its own process, in a preview and an update."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.enable_socket
 @pytest.fixture(scope="module")
 def zip_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("zip") / "collector.zip"
-    path.write_bytes(b"stands in for the collector's code")
+    path.write_bytes(b"not a real zip")
     return path
 
 
@@ -28,7 +28,7 @@ def runs(request, zip_path):
 
 
 def known_alike(preview, up):
-    """Whether what is known in the preview is the same in the update."""
+    """Whether every value known in the preview is the same in the update."""
     if isinstance(preview, Unknown):
         return True
     if isinstance(preview, dict) and isinstance(up, dict):
@@ -44,12 +44,12 @@ def by_name(recording):
     return {item.name: item for item in recording.registrations}
 
 
-def test_it_runs_to_its_end_in_both(runs):
+def test_both_succeed(runs):
     for done in runs.values():
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_preview_shows_the_resources_that_an_update_makes(runs):
+def test_a_preview_shows_the_resources_that_an_update_creates(runs):
     preview, up = by_name(runs["preview"].recording), by_name(runs["up"].recording)
 
     assert preview.keys() == up.keys()
@@ -64,27 +64,27 @@ def test_a_preview_shows_the_resources_that_an_update_makes(runs):
         assert known_alike(item.inputs, made.inputs), name
 
 
-def test_a_preview_does_not_know_what_aws_makes_up(runs):
+def test_values_that_aws_generates_are_unknown_in_a_preview(runs):
     stream = next(item for item in runs["preview"].recording.registrations if item.kind == "FirehoseDeliveryStream")
 
     assert isinstance(stream.inputs["extendedS3Configuration"]["bucketArn"], Unknown)
 
 
-def test_the_outputs_are_there_after_the_update(runs):
+def test_the_update_exports_its_outputs(runs):
     exports = runs["up"].recording.exports
 
     assert exports["tickerlake"]["table"] == "bars"
     assert exports["readme"].startswith("# Tickerlake")
 
 
-def test_the_mocks_of_the_other_tests_see_what_the_engine_sees(runs, zip_path):
+def test_the_mocks_of_the_other_tests_see_the_same_resources(runs, zip_path):
     stack = next(iter(runs["up"].recording.registrations)).name.split("-")[1]
     recorded = deploy({**stack_config(stack), "tickerlake:collectorZip": str(zip_path)}, stack)
 
     assert by_name(recorded).keys() == by_name(runs["up"].recording).keys()
 
 
-def test_a_configuration_with_faults_stops_it_before_anything_is_registered(zip_path):
+def test_a_bad_configuration_registers_nothing(zip_path):
     done = run("preview", {"tickerlake:barMinutes": "3", "tickerlake:collectorZip": str(zip_path)})
 
     assert done.returncode != 0

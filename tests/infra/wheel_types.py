@@ -1,8 +1,7 @@
-"""Holds what a program registers against the types in the installed pulumi_aws wheel.
+"""Checks registrations with the types in the installed pulumi_aws wheel.
 
-Those are generated from the schema of the provider of the very same version. `*Args` classes check names only, and
-dicts nothing at all; here every property of every resource is checked: its name, its type, its enum, whether it is
-required.
+Those are generated from the schema of the provider of the same version. `*Args` classes check names only, and dicts
+nothing. This checks every property of every resource: name, type, enum, and whether a required one is missing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from pulumi.output import Unknown
 
 
 def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """What of `inputs`, named as Pulumi's engine sees them, does not fit the type."""
+    """The faults of `inputs`, which have the names that Pulumi's engine uses."""
     if resource_type not in _classes():
         yield f"there is no resource type {resource_type}"
         return
@@ -37,7 +36,7 @@ def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
 
 @cache
 def _classes() -> dict[str, tuple[str, str]]:
-    """Where each resource type is: module and class, from the wheel's own table."""
+    """Module and class of each resource type, from the wheel's own table."""
     source = Path(str(pulumi_aws.__file__)).read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.keyword) and node.arg == "resource_modules" and isinstance(node.value, ast.Constant):
@@ -55,13 +54,13 @@ def _args_class(resource_type: str) -> type:
     module, name = _classes()[resource_type]
     resource = getattr(importlib.import_module(module), name)
     defined_in = sys.modules[resource.__module__]
-    # Where the name is taken by an input of another resource, the generator calls it InitArgs.
+    # The generator uses InitArgs where another class has the name already.
     return getattr(defined_in, f"{name}InitArgs", None) or getattr(defined_in, f"{name}Args")
 
 
 @cache
 def _properties(args: type) -> tuple[dict[str, tuple[str, Any]], frozenset[str]]:
-    """The properties of an Args class by their engine names, with their types; and those that are required."""
+    """The properties of an Args class by engine name, with their types; and the required ones."""
     module = sys.modules[args.__module__]
     hints = typing.get_type_hints(args.__init__, {"Output": pulumi.Output, "T": Any, **vars(typing), **vars(module)})
     names = input_type_py_to_pulumi_names(args)
@@ -97,7 +96,7 @@ def _value(value: Any, hint: Any, path: str) -> Iterator[str]:
     if enums and isinstance(value, str):
         allowed = {member.value for item in enums for member in item}
         if value not in allowed:
-            yield f"{path}: {value!r} is none of {', '.join(sorted(map(str, allowed)))}"
+            yield f"{path}: {value!r} is not one of {', '.join(sorted(map(str, allowed)))}"
         return
     for alternative in alternatives:
         if _fits(value, alternative):
@@ -107,7 +106,7 @@ def _value(value: Any, hint: Any, path: str) -> Iterator[str]:
 
 
 def _alternatives(hint: Any) -> list[Any]:
-    """The types that a value may have at last: what is in Input, Optional, Union and Output, without the dict twins."""
+    """The plain types in a hint: without Input, Optional, Union, Output and the TypedDict twins."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         return [item for part in typing.get_args(hint) for item in _alternatives(part)]
     origin = typing.get_origin(hint) or hint
