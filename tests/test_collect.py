@@ -1,5 +1,3 @@
-"""Collecting: every bar stored or rejected, every ticker answered for, whatever the others do."""
-
 import datetime as dt
 import json
 from threading import Event
@@ -11,6 +9,7 @@ from tests.fakes.sinks import MemorySink
 from tickerlake import exchange
 from tickerlake.collect import collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable
+from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.sources.simulated import SimulatedSource
 
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
@@ -19,16 +18,16 @@ LATER = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
 
 class ScriptedSource(SimulatedSource):
-    """Simulated bars, but an error for the tickers that are told to fail, and rows added where told."""
+    """Simulated bars, with errors for some tickers and extra rows for others."""
 
     parallel = 1
 
     def __init__(self, errors=None, extra=None):
         super().__init__()
-        self.errors, self.extra, self.asked = errors or {}, extra or {}, []
+        self.errors, self.extra, self.requested = errors or {}, extra or {}, []
 
     def bars(self, symbol, window, bar_minutes):
-        self.asked.append(symbol)
+        self.requested.append(symbol)
         if symbol in self.errors:
             raise self.errors[symbol]
         frame = super().bars(symbol, window, bar_minutes)
@@ -45,17 +44,17 @@ def at(moment):
     return lambda: moment
 
 
-def test_a_finished_session_is_stored_whole_and_told_in_one_line():
+def test_a_finished_session_is_stored_and_reported_in_one_line():
     sink = MemorySink()
 
     (report,) = collect(SimulatedSource(), sink, [FRIDAY], ["META", "AMZN"], 5, at(LATER))
 
-    assert report.line() == "2026-11-20: 156 bars of 2 tickers, 0 rejected, 0 failed"
+    assert report.line() == "2026-11-20: 156 bars of 2 tickers, 156 new, 0 rejected, 0 failed"
     assert (report.bars, report.stored, report.failures) == (156, 156, [])
     assert sink.frame()["collected_at"].unique().tolist() == [pd.Timestamp(LATER)]
 
 
-def test_a_ticker_that_fails_takes_no_other_with_it_and_is_named_with_its_reason():
+def test_a_ticker_that_fails_is_reported_and_does_not_affect_the_others():
     source = ScriptedSource({"SNAP": Unavailable("answered 503"), "BYND": NoData("delisted")})
     sink = MemorySink()
 
@@ -65,14 +64,14 @@ def test_a_ticker_that_fails_takes_no_other_with_it_and_is_named_with_its_reason
     assert [(each.ticker, each.reason) for each in report.failures] == [("SNAP", "unavailable"), ("BYND", "no-data")]
 
 
-def test_the_first_rate_limit_ends_the_asking_and_keeps_what_had_come():
+def test_the_first_rate_limit_ends_the_requests_and_keeps_what_has_arrived():
     source = ScriptedSource({"SNAP": RateLimited("too many requests")})
     sink = MemorySink()
     days = [FRIDAY, SHORT] * 11  # more than one window
 
     reports = collect(source, sink, days, ["META", "SNAP", "AMZN", "TTD"], 5, at(LATER))
 
-    assert source.asked == ["META", "SNAP"]
+    assert source.requested == ["META", "SNAP"]
     assert set(sink.frame()["ticker"]) == {"META"}
     assert [each.reason for each in reports[0].failures] == ["rate-limited", "not-asked", "not-asked"]
     assert {each.reason for each in reports[-1].failures} == {"not-asked"}
@@ -90,7 +89,7 @@ def test_the_running_session_is_collected_up_to_its_last_finished_bar():
     assert sink.frame()["ts"].max() == pd.Timestamp(FRIDAY.open + dt.timedelta(minutes=55))
 
 
-def test_a_bar_that_ends_while_the_answers_come_in_is_not_taken_for_finished():
+def test_a_bar_that_ends_while_answers_arrive_counts_as_unfinished():
     start = FRIDAY.open + dt.timedelta(minutes=9, seconds=59)
     moments = iter([start, start + dt.timedelta(minutes=10)])
     sink = MemorySink()
@@ -100,7 +99,7 @@ def test_a_bar_that_ends_while_the_answers_come_in_is_not_taken_for_finished():
     assert len(sink.frame()) == 1
 
 
-def test_rows_that_were_not_asked_for_are_rejected_by_rule_and_counted():
+def test_extra_rows_are_rejected_by_rule_and_counted():
     extra = pd.concat([row("2026-11-27T17:00:04Z"), row("2026-11-27T18:30:00Z"), row("2026-11-20T15:00:00Z")])
     sink = MemorySink()
 
@@ -116,7 +115,7 @@ def test_rows_that_were_not_asked_for_are_rejected_by_rule_and_counted():
     assert json.loads(sink.rejected[0].record)["high"] == 10.0
 
 
-def test_nothing_is_lost_between_what_came_and_what_was_kept_or_rejected():
+def test_every_row_is_either_stored_or_rejected():
     extra = pd.concat([row("2026-11-20T15:00:04Z"), row("2026-11-20T15:00:08Z", high=8.0), row("2026-11-21T15:00:00Z")])
     sink = MemorySink()
 
@@ -126,7 +125,7 @@ def test_nothing_is_lost_between_what_came_and_what_was_kept_or_rejected():
     assert report.rejected.total() == len(sink.rejected)
 
 
-def test_a_ticker_without_a_single_good_bar_counts_as_failed():
+def test_a_ticker_without_valid_bars_counts_as_failed():
     class Empty(SimulatedSource):
         def bars(self, symbol, window, bar_minutes):
             return super().bars(symbol, window, bar_minutes).head(0)
@@ -136,20 +135,20 @@ def test_a_ticker_without_a_single_good_bar_counts_as_failed():
     assert [(each.ticker, each.reason) for each in report.failures] == [("META", "no-data")]
 
 
-def test_bars_are_stored_under_the_symbol_of_their_day_and_asked_for_under_todays():
+def test_bars_are_requested_under_todays_symbol_and_stored_under_that_days():
     days = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
     source, sink = ScriptedSource(), MemorySink()
 
     collect(source, sink, days, ["FB", "META"], 5, at(LATER))
 
-    assert source.asked == ["META"]
+    assert source.requested == ["META"]
     assert sink.frame().groupby("dt")["ticker"].unique().map(list).to_dict() == {
         "2022-06-08": ["FB"],
         "2022-06-09": ["META"],
     }
 
 
-def test_bars_before_since_are_left_out_and_expected_of_nobody():
+def test_bars_before_since_are_left_out_and_not_missed():
     sink = MemorySink()
     since = FRIDAY.open + dt.timedelta(hours=6)
 
@@ -158,7 +157,7 @@ def test_bars_before_since_are_left_out_and_expected_of_nobody():
     assert (report.bars, report.failures) == (6, [])
 
 
-def test_once_stopped_nothing_more_is_asked_for_and_what_had_come_is_stored():
+def test_stop_ends_the_requests_and_what_has_arrived_is_stored():
     stop, source, sink = Event(), ScriptedSource(), MemorySink()
 
     def on_answer(symbol):
@@ -170,10 +169,18 @@ def test_once_stopped_nothing_more_is_asked_for_and_what_had_come_is_stored():
 
     assert report.bars == 156
     assert second.bars == 0
-    assert len(source.asked) == 2
+    assert len(source.requested) == 2
 
 
-def test_each_session_is_written_once_even_over_several_windows():
+def test_a_sink_that_refuses_the_source_is_asked_before_the_source():
+    source = ScriptedSource()
+
+    with pytest.raises(ConfigError, match="simulated bars cannot go to the stream"):
+        collect(source, FirehoseSink(None, "bars"), [FRIDAY], ["META"], 5, at(LATER))
+    assert source.requested == []
+
+
+def test_each_session_is_written_once_over_several_windows():
     days = exchange.sessions_between(dt.date(2026, 9, 1), dt.date(2026, 11, 20))
     sink = MemorySink()
 
@@ -183,7 +190,7 @@ def test_each_session_is_written_once_even_over_several_windows():
     assert [frame["dt"].iloc[0] for frame in sink.frames] == [day.dt for day in days]
 
 
-def test_a_session_that_a_source_no_longer_serves_is_refused_with_the_oldest_that_works():
+def test_a_session_that_is_too_old_is_refused_with_the_oldest_available():
     class Forgetful(SimulatedSource):
         name = "yahoo"
 

@@ -1,4 +1,4 @@
-"""Bars in memory: a pandas frame with the columns of the record, and the rules that each row must keep.
+"""Bars in memory: a pandas frame with the record's columns, and the rules that each row must keep.
 
 `ts` and `collected_at` are timezone-aware UTC, prices are float64, `volume` is nullable Int64.
 """
@@ -25,7 +25,7 @@ _PANDAS_TYPES = {
 
 
 def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with exactly the columns of the record, in order and of the right types, and `dt` behind them."""
+    """`frame` with exactly the record's columns and `dt`, in order and typed. ValueError if one is missing."""
     missing = [column.name for column in (*COLUMNS, PARTITION) if column.name not in frame]
     if missing:
         raise ValueError(f"not a frame of bars: {', '.join(missing)} missing")
@@ -35,13 +35,13 @@ def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def empty() -> pd.DataFrame:
-    """A frame of bars without a row."""
+    """A frame of bars without rows."""
     return as_bars(pd.DataFrame(columns=[column.name for column in (*COLUMNS, PARTITION)]))
 
 
 def session_dates(ts: pd.Series) -> pd.Series:
     """The partition of each bar start: its date in exchange time, `YYYY-MM-DD`."""
-    # Few distinct hours stand behind many bars, and the offset changes only on the hour.
+    # Many bars share few distinct hours, and the offset from UTC changes only on the hour.
     hours = ts.dt.floor("h")
     distinct = pd.Series(hours.unique())
     dates = distinct.dt.tz_convert(exchange.EXCHANGE_TIME).dt.strftime("%Y-%m-%d")
@@ -50,13 +50,13 @@ def session_dates(ts: pd.Series) -> pd.Series:
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition that a stored bar must keep: its id, and what a record that breaks it is."""
+    """A rule for a stored bar: its id, what is wrong with a record that breaks it, and the test for it."""
 
     id: str
-    says: str
+    description: str
     breaks: Callable[[pd.DataFrame], pd.Series]
     only_collected: bool = False
-    """Whether the rule holds for fresh bars only: an import keeps old records as they are."""
+    """Whether it applies to collected bars only. Imported records are kept as they are."""
 
 
 def _minutes(frame: pd.DataFrame) -> pd.Series:
@@ -65,7 +65,7 @@ def _minutes(frame: pd.DataFrame) -> pd.Series:
 
 RULES = (
     Rule("missing-ticker", "has no ticker", lambda f: f["ticker"].isna() | (f["ticker"] == "")),
-    Rule("missing-time", "has no time that can be read", lambda f: f["ts"].isna()),
+    Rule("missing-time", "has no readable time", lambda f: f["ts"].isna()),
     Rule(
         "missing-price",
         "has no high or no low",
@@ -92,7 +92,7 @@ RULES = (
     ),
     Rule(
         "unfinished",
-        "had not ended when it was collected",
+        "had not ended yet when it was collected",
         lambda f: (f["ts"] + _minutes(f) > f["collected_at"]) & (f["session_close"] > f["collected_at"]),
         only_collected=True,
     ),
@@ -100,16 +100,16 @@ RULES = (
 
 
 def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
-    """The id of the first rule that each row of `frame` breaks, None where it keeps them all.
+    """For each row of `frame`, the id of the first rule that it breaks, or None.
 
-    `frame` has the columns of the record and `dt`; prices, times and tickers may be missing.
-    With `collected=False` (records of an earlier deployment) the grid and the end of the bar are not enforced.
+    `frame` has the record's columns and `dt`; prices, times and tickers may be missing. `collected=False` leaves out
+    the rules that apply to collected bars only.
     """
     broken = np.full(len(frame), None, dtype=object)
     days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
     bounds = exchange.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
-    mine = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
-    checked = frame.assign(session_open=mine["open"], session_close=mine["close"])
+    hours = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
+    checked = frame.assign(session_open=hours["open"], session_close=hours["close"])
     for rule in RULES:
         if collected or not rule.only_collected:
             broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise

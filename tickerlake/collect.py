@@ -1,7 +1,7 @@
-"""Collecting: ask a source for bars, hold them against the rules, hand them to a sink, and say what happened.
+"""Collecting: request bars from a source, check them against the rules, store them in a sink, report.
 
-Everything outside comes in as an argument: the source, the sink and the clock. A ticker that fails never
-takes the others with it; a rate limit ends the asking at once, because asking on prolongs it.
+The source, the sink and the clock are arguments. A ticker that fails does not affect the others. A rate limit stops all
+further requests, because they would prolong it.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ Answers = dict[str, pd.DataFrame | SourceError]
 
 @dataclass(frozen=True)
 class Failure:
-    """One ticker of which a session got no bars, and why."""
+    """A ticker without bars in a session, and why."""
 
     ticker: str
     reason: str
-    """What reports count by: the `reason` of a SourceError, such as `no-data` or `rate-limited`."""
+    """The `reason` of the SourceError, such as `no-data` or `rate-limited`."""
     message: str
 
 
 @dataclass
 class SessionReport:
-    """What came of one session."""
+    """The result of collecting one session."""
 
     session: Session
     bars: int = 0
-    """Bars that kept the rules, whether the sink held them already or not."""
+    """Bars that keep the rules, new or not."""
     stored: int = 0
     """Bars that were new to the sink."""
     tickers: int = 0
-    """Tickers with at least one of these bars."""
+    """Tickers with at least one such bar."""
     rejected: Counter[str] = field(default_factory=Counter)
     """How many records broke each rule, by rule id."""
     failures: list[Failure] = field(default_factory=list)
 
     def line(self) -> str:
-        """One line for a person: `2026-11-20: 858 bars of 11 tickers, 0 rejected, 0 failed`."""
+        """One line for a person: `2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed`."""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
-            f"{self.session.date}: {self.bars} bars of {self.tickers} tickers, "
+            f"{self.session.date}: {self.bars} bars of {self.tickers} tickers, {self.stored} new, "
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
         )
 
@@ -73,28 +73,30 @@ def collect(
     on_answer: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
 ) -> list[SessionReport]:
-    """Collects the bars of `tickers` in `sessions` into `sink`; one report a session, oldest first.
+    """Collects the bars of `tickers` in `sessions` into `sink`; returns one report per session, oldest first.
 
-    Sessions are asked for in windows as long as the source allows, and each window is stored before the next is
-    asked for. With `since`, bars that start before it are left out. `on_answer` hears of each ticker of each
-    window; once `stop` is set nothing more is asked for, and what had come is stored.
-    Raises SinkError when the sink fails; what it took before stays.
+    Sessions are requested in windows as long as the source allows, and each window is stored before the next request.
+    `since` leaves out bars that start before it. `on_answer` is called with each ticker of each window. Setting `stop`
+    ends the requests; what has arrived is stored.
+    Raises ConfigError, before any request, if the sink does not take this source's bars, and SinkError if the sink
+    fails; what was stored before stays.
     """
+    sink.check_sources({source.name})
     stop = stop or Event()
-    asked = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
+    requested = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
     length = source.sessions_per_request(bar_minutes)
     reports = []
     for start in range(0, len(sessions), length):
         window = sessions[start : start + length]
-        # Taken before the first request: a bar that ends while the answers come in may be incomplete in them.
+        # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
         now = milliseconds(clock())
-        answers = _ask(source, window, asked, bar_minutes, stop, on_answer)
+        answers = _request(source, window, requested, bar_minutes, stop, on_answer)
         reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
     return reports
 
 
 def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:
-    """ConfigError, with the oldest session that works, where `source` no longer serves the first of `sessions`."""
+    """Raises ConfigError, naming the oldest available session, if `source` no longer has the first of `sessions`."""
     oldest = source.oldest(bar_minutes, now)
     if sessions[0].open < oldest:
         first = next(
@@ -108,19 +110,19 @@ def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int
         )
 
 
-def _ask(
+def _request(
     source: Source,
     window: Sequence[Session],
-    asked: Sequence[str],
+    symbols_wanted: Sequence[str],
     bar_minutes: int,
     stop: Event,
     on_answer: Callable[[str], None],
 ) -> Answers:
-    """Each symbol's frame, or the error that stands for it."""
+    """Each symbol's frame, or the error that it failed with."""
 
-    def ask(symbol: str) -> pd.DataFrame | SourceError:
+    def request(symbol: str) -> pd.DataFrame | SourceError:
         if stop.is_set():
-            return NotAsked("the run had been stopped")
+            return NotAsked("the run was stopped")
         try:
             return source.bars(symbol, window, bar_minutes)
         except RateLimited as error:
@@ -131,11 +133,11 @@ def _ask(
 
     answers: Answers = {}
     with ThreadPoolExecutor(max_workers=source.parallel) as pool:
-        futures = {pool.submit(ask, symbol): symbol for symbol in asked}
+        futures = {pool.submit(request, symbol): symbol for symbol in symbols_wanted}
         for future in as_completed(futures):
             answers[futures[future]] = future.result()
             on_answer(futures[future])
-    return {symbol: answers[symbol] for symbol in asked}
+    return {symbol: answers[symbol] for symbol in symbols_wanted}
 
 
 def _store(
@@ -147,27 +149,27 @@ def _store(
     now: dt.datetime,
     since: dt.datetime | None,
 ) -> list[SessionReport]:
-    """Holds one window's answers against the rules and hands each session's bars to the sink."""
+    """Checks one window's answers against the rules and stores each session's bars."""
     frame = _records(source, answers, bar_minutes, now)
     if since is not None:
         frame = frame[~(frame["ts"] < since)]
     broken = bars.broken_rules(frame)
-    # A source may answer with more than it was asked for; that is no part of any report's session.
+    # A source may answer with more sessions than requested.
     broken = broken.mask(broken.isna() & ~frame["dt"].isin([session.dt for session in window]), "outside-session")
     good = frame[broken.isna()]
 
     reports = []
     for session in window:
         report = SessionReport(session)
-        mine = good[good["dt"] == session.dt]
-        if not mine.empty:
-            report.stored = sink.write(bars.as_bars(mine))
-        report.bars, report.tickers = len(mine), mine["ticker"].nunique()
+        in_session = good[good["dt"] == session.dt]
+        if not in_session.empty:
+            report.stored = sink.write(bars.as_bars(in_session))
+        report.bars, report.tickers = len(in_session), in_session["ticker"].nunique()
         due = session.bar_starts(bar_minutes, until=now)
         if since is not None:
             due = due[due >= since]
         if len(due):
-            report.failures = _failures(session, answers, set(mine["symbol"].unique()))
+            report.failures = _failures(session, answers, set(in_session["symbol"].unique()))
         reports.append(report)
 
     rejected = frame[broken.notna()].assign(rule=broken.dropna())
@@ -180,7 +182,7 @@ def _store(
 
 
 def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) -> pd.DataFrame:
-    """All answered bars as records, with the `symbol` they were asked for under."""
+    """All bars as records, with the `symbol` they were requested under."""
     frames = [
         frame[list(BAR_COLUMNS)].assign(symbol=symbol)
         for symbol, frame in answers.items()
@@ -211,7 +213,7 @@ def _failures(session: Session, answers: Answers, collected: set[str]) -> list[F
         if isinstance(answer, SourceError):
             error = answer
         elif symbol not in collected:
-            error = NoData(f"{symbol}: no bar of {session.date} that keeps the rules")
+            error = NoData(f"{symbol}: no valid bars in {session.date}")
         else:
             continue
         failures.append(Failure(symbols.as_traded(symbol, session.date), error.reason, str(error)))

@@ -1,7 +1,7 @@
-"""The record of the lake: one bar of one ticker. Every other schema is rendered from `COLUMNS`.
+"""The record of the lake: one bar of one ticker. `COLUMNS` is its only definition.
 
-The Glue columns, the JSON lines for Firehose, the local Parquet schema and the checks on the SQL files all follow
-from this one list. `bars` holds the same record as a pandas frame, with the rules that a bar must keep.
+The Glue columns, the JSON lines for Firehose, the local Parquet schema and the checks on the SQL files are all made
+from it. `bars` holds the same record as a pandas frame, with the rules for a bar.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Type = Literal["string", "timestamp", "int", "bigint", "double"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: its name, its type in the words of Hive and Glue, and what it holds."""
+    """One column of the table: its name, its type as Hive and Glue call it, and what it holds."""
 
     name: str
     type: Type
@@ -24,25 +24,25 @@ class Column:
 
 
 COLUMNS = (
-    Column("ticker", "string", "Symbol as traded that day"),
+    Column("ticker", "string", "Symbol the company traded under that day"),
     Column("ts", "timestamp", "Start of the bar, UTC"),
     Column("bar_minutes", "int", "Length of the bar in minutes"),
-    Column("open", "double", "First price, USD; null when the source gave none", nullable=True),
+    Column("open", "double", "First price, USD; null if the source gave none", nullable=True),
     Column("high", "double", "Highest price, USD"),
     Column("low", "double", "Lowest price, USD"),
-    Column("close", "double", "Last price, USD; null when the source gave none", nullable=True),
-    Column("volume", "bigint", "Shares traded; null when the source gave none, 0 is a real zero", nullable=True),
-    Column("source", "string", "Where the bar came from: yahoo, simulated or recorded"),
-    Column("collected_at", "timestamp", "When the bar was collected, UTC; the latest wins"),
+    Column("close", "double", "Last price, USD; null if the source gave none", nullable=True),
+    Column("volume", "bigint", "Shares traded; null if the source gave none, 0 if none were traded", nullable=True),
+    Column("source", "string", "Where the bar comes from, such as yahoo, simulated or recorded"),
+    Column("collected_at", "timestamp", "When the bar was collected, UTC; the latest record of a bar wins"),
 )
-PARTITION = Column("dt", "string", "Session, YYYY-MM-DD in exchange time")
+PARTITION = Column("dt", "string", "Session: date in exchange time, YYYY-MM-DD")
 KEY = ("ticker", "bar_minutes", "ts")
-"""What makes two records the same bar. Of such records the one with the latest `collected_at` wins."""
+"""Two records with the same key are the same bar. The one with the latest `collected_at` wins."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
-"""The bar sizes that Yahoo serves within a day."""
+"""The intraday bar sizes that Yahoo offers."""
 
 
 def milliseconds(moment: dt.datetime) -> dt.datetime:
-    """`moment` cut to milliseconds, the finest time that Athena's CSV results carry."""
+    """`moment` truncated to milliseconds, the finest time in Athena's CSV results."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,26 +1,25 @@
-"""Ticker symbols: how they are spelled, and which one a company traded under on which day.
+"""Ticker symbols: how they are spelled, and which one a company traded under on a given day.
 
-Bars are stored under the symbol *as traded that day*; a source is asked for the symbol of today.
-The two differ where a company changed its symbol, and an abandoned symbol may have been handed to
-another instrument since, so that asking for it would silently store the wrong prices.
+Bars are stored under the symbol *as traded that day*; sources are queried for today's symbol. The two differ if the
+company changed its symbol. The old one may name another instrument by now, whose prices would be wrong.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tickerlake.errors import ConfigError
 
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,5}([.-][A-Z]{1,2})?")
-"""A US equity symbol as Yahoo spells it: `META`, `BRK-B`."""
+"""A US equity symbol in Yahoo's spelling: `META`, `BRK-B`."""
 
 
 @dataclass(frozen=True)
 class Rename:
-    """From session `on`, the company that traded as `old` trades as `new`."""
+    """From the session `on`, the company that traded as `old` trades as `new`."""
 
     old: str
     new: str
@@ -37,7 +36,7 @@ RENAMES = (
 
 
 def parse_tickers(text: str) -> tuple[str, ...]:
-    """`"fb, AMZN"` → `("FB", "AMZN")`: upper-cased, in order, once each. ConfigError for what is no symbol."""
+    """`"fb, AMZN"` → `("FB", "AMZN")`: upper-cased, in order, once each. ConfigError if one is not a symbol."""
     tickers = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
     wrong = [ticker for ticker in tickers if not SYMBOL.fullmatch(ticker)]
     if wrong or not tickers:
@@ -49,7 +48,7 @@ def parse_tickers(text: str) -> tuple[str, ...]:
 
 
 def current_symbol(ticker: str) -> str:
-    """The symbol under which a source knows the company today: FB → META."""
+    """The company's symbol today: FB → META."""
     for rename in RENAMES:
         if ticker == rename.old:
             return current_symbol(rename.new)
@@ -57,7 +56,7 @@ def current_symbol(ticker: str) -> str:
 
 
 def as_traded(ticker: str, session: dt.date) -> str:
-    """The symbol the company traded under in `session`: META → FB before 2022-06-09."""
+    """The company's symbol in `session`: META → FB before 2022-06-09."""
     symbol = current_symbol(ticker)
     for rename in reversed(RENAMES):
         if symbol == rename.new and session < rename.on:
@@ -66,7 +65,7 @@ def as_traded(ticker: str, session: dt.date) -> str:
 
 
 def rename_notes(tickers: Iterable[str], first: dt.date, last: dt.date) -> list[str]:
-    """One line for each ticker that is stored under another symbol than the one asked for."""
+    """One line for each ticker that is collected or stored under another symbol than the one given."""
     notes = []
     for ticker in tickers:
         for rename in RENAMES:
@@ -77,3 +76,9 @@ def rename_notes(tickers: Iterable[str], first: dt.date, last: dt.date) -> list[
                     f"{rename.new} traded as {rename.old} before {rename.on}: stored as {rename.old} until then"
                 )
     return notes
+
+
+def listing(tickers: Sequence[str], shown: int = 10) -> str:
+    """`"META, AMZN and 3 more"`: as many as fit in a message."""
+    more = len(tickers) - shown
+    return ", ".join(tickers[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -13,7 +13,7 @@ from tickerlake.bars import RULES
 COLUMNS = ("rule", "ticker", "ts", "source", "collected_at", "origin", "position", "record")
 SHOWN = 200
 """Records that a page lists; all of them are counted."""
-_SAYS = {rule.id: rule.says for rule in RULES}
+_SAYS = {rule.id: rule.description for rule in RULES}
 
 
 def read(files: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,32 +1,31 @@
-"""The collector as a Lambda function: what an event asks for, collected from Yahoo and sent to Firehose.
+"""The collector as a Lambda function: it collects what an event asks for from Yahoo and sends it to Firehose.
 
-    {}                                                  the bars that ended within the last COLLECTOR_LOOK_BACK_MINUTES
-    {"session": "2026-11-20"}                           one session as far as it has come
-    {"session": "last"}                                 the last finished session
-    {"first": "2026-10-01", "last": "2026-11-20"}       whole sessions; without "last", to the last finished one
+    {}                                                  bars that ended in the last COLLECTOR_LOOK_BACK_MINUTES
+    {"session": "2026-11-20"}                           one session, as far as it has come
+    {"session": "last"}                                 the last finished session; "today" for today's
+    {"first": "2026-10-01", "last": "2026-11-20"}       a range; without "last", up to the last finished session
 
-`"tickers": ["META", "AMZN"]` beside any of these narrows it. The look-back heals what a run missed: the next one
-asks for the same bars again, and sends those that are new. It reaches beyond the close as well, so that the bar
-that ends at the close is collected by a run after it; with no bar to ask for, nothing is asked.
+`"tickers": ["META", "AMZN"]` in any of these replaces the watchlist. The look-back makes up for missed runs: each run
+requests the bars of the previous ones again and sends those that are new. It also reaches past the close, so that a run
+after the close collects the last bar. If no bar has ended in that time, nothing is requested.
 
-What fails: an event or a setting that cannot be used (ConfigError) before anything is asked; bars that Firehose did
-not take (SinkError); and, once everything that came has been delivered, tickers that gave no bars for another
-reason than that there are none (CollectFailed). A failed event goes to the queue of failures at once, because the
-function is deployed without retries: a run that met a rate limit would only prolong it.
+Errors: ConfigError for an event or a setting that cannot be used, before any request; SinkError if Firehose did not
+accept all bars; CollectFailed, after everything else has been delivered, for tickers that failed for any reason other
+than having no bars. The function is deployed without retries, so a failed event goes straight to the failure queue: a
+retry after a rate limit would only prolong it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from aws_lambda_powertools import Logger, Metrics
@@ -41,23 +40,21 @@ from tickerlake.errors import ConfigError, NoData, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
+from tickerlake.plan import parse_date, plan
 from tickerlake.sources import Source
 from tickerlake.sources.yahoo import YahooSource
 
-LAST = "last"
-"""Instead of a date: the last finished session."""
 DELIVERY_SECONDS = 30
-"""Kept back of the function's time for delivering what has come; a ticker that is being asked may take half of it."""
+"""Time reserved for delivery. A request that is still running may take up half of it."""
 
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tickerlake-collector")
 _KEYS = ("session", "first", "last", "tickers")
 _ALLOWED = (
-    'an event is {} for the last finished bars, {"session": "YYYY-MM-DD"} or {"session": "last"} for one session, '
-    '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for several, each with "tickers": ["META", …] to narrow it'
+    'allowed are {} for the last finished bars, {"session": "YYYY-MM-DD"} (or "last", "today") for one session, '
+    '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for a range, each with "tickers": ["META", …] for a few tickers'
 )
-_NAMED = 10
-# The bar that is still running comes with every answer and is rejected each time: nothing to count as a fault.
-_NO_FAULT = "unfinished"
+# The running bar is part of every answer and always rejected.
+_EXPECTED_RULE = "unfinished"
 
 logger = Logger(service=_SERVICE)
 metrics = Metrics(namespace="Tickerlake", service=_SERVICE)
@@ -65,7 +62,7 @@ copy_config_to_registered_loggers(logger, include={"functions"})
 
 
 class CollectFailed(TickerlakeError):
-    """Tickers gave no bars; the bars of the others were delivered. `report` is what `respond` would have returned."""
+    """Some tickers failed; the bars of the others were delivered. `report` is what `respond` would have returned."""
 
     def __init__(self, message: str, report: dict[str, Any]) -> None:
         super().__init__(message)
@@ -75,18 +72,18 @@ class CollectFailed(TickerlakeError):
 @logger.inject_lambda_context(log_event=True)
 @metrics.log_metrics
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry: `respond` with Yahoo, Firehose and the clock; its report, told in the log and in metrics."""
-    # The heartbeat: a run that fails beats too, and raises the function's error count instead.
+    """Lambda's entry point: `respond` with Yahoo, Firehose and the clock. Logs the report and publishes metrics."""
+    # The heartbeat. Failed runs count too; they also raise the function's error count.
     metrics.add_metric("Runs", MetricUnit.Count, 1)
     sink: FirehoseSink | None = None
     before = 0
     try:
         settings = _settings()
-        asked = Event.read(event)
-        sink = _look_back_sink(settings.stream) if asked.looks_back else open_firehose(settings.stream)
+        request = Event.read(event)
+        sink = _look_back_sink(settings.stream) if request.looks_back else open_firehose(settings.stream)
         before = sink.delivered
-        with _time_is_up(context.get_remaining_time_in_millis() / 1000) as stop:
-            report = respond(asked, YahooSource(pause=_pause(stop)), sink, _now, settings, stop)
+        with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
+            report = respond(request, YahooSource(pause=_pause(stop)), sink, _now, settings, stop)
     except CollectFailed as error:
         _count(error.report)
         logger.error(str(error), report=error.report)  # noqa: TRY400  # Lambda prints the traceback
@@ -104,50 +101,37 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Event:
-    """What an event asks for: the sessions from `first` to `last`, or without them the last finished bars."""
+    """What an event asks for: the arguments of `plan`, and the tickers."""
 
+    session: dt.date | Literal["today", "last"] | None = None
     first: dt.date | None = None
     last: dt.date | None = None
-    """None for the last finished session."""
-    last_finished: bool = False
-    """Only the last finished session, whichever it is."""
     tickers: tuple[str, ...] = ()
     """Empty for those of the settings."""
 
     @property
     def looks_back(self) -> bool:
-        """Whether it asks for the last finished bars, not for whole sessions."""
-        return self.first is None and not self.last_finished
+        """Whether it asks for the last finished bars instead of whole sessions."""
+        return not (self.session or self.first or self.last)
 
     @classmethod
     def read(cls, event: object) -> Event:
-        """The event as it came from Lambda. ConfigError, listing every fault and what is allowed."""
+        """The event as Lambda passes it. ConfigError lists every fault and what is allowed."""
         if not isinstance(event, dict):
             raise ConfigError(f"the event is {event!r}; {_ALLOWED}")
-        faults = [f"unknown key {key!r}" for key in event if key not in _KEYS]
-        dates: dict[str, dt.date] = {}
-        tickers: tuple[str, ...] = ()
-        last_finished = event.get("session") == LAST
-        for key in _KEYS:
+        faults, fields = [], {}
+        for key, value in event.items():
             try:
-                if key == "tickers" and key in event:
-                    tickers = _tickers(event[key])
-                elif key in event and not (key == "session" and last_finished):
-                    dates[key] = _date(event[key])
+                fields[key] = _parse(key, value)
             except ConfigError as error:
                 faults.append(f"{key}: {error}")
-        if "session" in event and ("first" in event or "last" in event):
-            faults.append('"session" names one session, "first" and "last" several')
-        elif "last" in event and "first" not in event:
-            faults.append('"last" goes with "first"')
         if faults:
             raise ConfigError(f"{'; '.join(faults)}; {_ALLOWED}")
-        session = dates.get("session")
-        return cls(session or dates.get("first"), session or dates.get("last"), last_finished, tickers)
+        return cls(**fields)
 
 
 class Window(NamedTuple):
-    """What is to be collected: whole sessions, or of one session the bars that start at `since` or later."""
+    """What to collect: whole sessions, or one session's bars that start at `since` or later."""
 
     sessions: list[Session]
     since: dt.datetime | None = None
@@ -163,8 +147,8 @@ def respond(
 ) -> dict[str, Any]:
     """Collects what `event` asks for and returns the report, ready for JSON.
 
-    Once `stop` is set nothing more is asked for, and what had come is delivered. Raises ConfigError before anything
-    is asked; SinkError; CollectFailed after everything that came has been delivered.
+    Setting `stop` ends the requests; what has arrived is delivered. Raises ConfigError before the first request,
+    SinkError, and CollectFailed after everything else has been delivered.
     """
     now = clock()
     window = window_of(event, settings, now)
@@ -183,21 +167,14 @@ def respond(
 
 
 def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
-    """The sessions that `event` asks for at `now`, none where there is nothing to ask; ConfigError for others."""
+    """What `event` means at `now`. No sessions if no bar ended within the look-back. ConfigError as `plan`."""
     if event.looks_back:
         return _last_bars(settings, now)
-    finished = exchange.last_finished(now)
-    if event.first is None:
-        return Window([finished])
-    last = event.last or max(finished.date, event.first)
-    wanted = exchange.sessions_between(event.first, last) or [exchange.session_on(event.first)]
-    if wanted[-1].open > now:
-        raise ConfigError(f"{wanted[-1].date} has not opened yet; the last finished session is {finished.date}")
-    return Window(wanted)
+    return Window(plan(now, session=event.session, first=event.first, last=event.last))
 
 
 def _last_bars(settings: Settings, now: dt.datetime) -> Window:
-    """The bars that ended within the look-back, of the session that is running or has just closed."""
+    """The bars of the running or the last session that ended within the look-back."""
     session = exchange.running(now) or exchange.last_finished(now)
     starts = session.bar_starts(settings.bar_minutes, until=now)
     ends = pd.Series(starts + pd.Timedelta(minutes=settings.bar_minutes)).clip(upper=pd.Timestamp(session.close))
@@ -220,7 +197,7 @@ def _report(
         "delivered": sum(report.stored for report in reports),
         "rejected": dict(rejected),
         "failed": len({failure.ticker for failure in failures}),
-        # One message a reason: with a long watchlist and many sessions, all of them would not fit into an answer.
+        # One message per reason: all messages of a long watchlist and many sessions would not fit into an answer.
         "messages": {failure.reason: failure.message for failure in reversed(failures)},
         "sessions": [
             {
@@ -236,42 +213,39 @@ def _report(
 
 
 def _raise_failures(reports: Sequence[SessionReport], report: dict[str, Any]) -> None:
-    """CollectFailed for what a person or a later run must mend.
+    """Raises CollectFailed for failures that need a person or a later run.
 
-    A ticker without bars is none of it: trading in it may have been halted. All of them without any is.
+    One ticker without bars is normal (a trading halt); all of them without bars is a failure.
     """
     failures = [failure for each in reports for failure in each.failures]
-    nothing = not any(each.bars for each in reports)
-    telling = failures if nothing else [failure for failure in failures if failure.reason != NoData.reason]
-    if not telling:
+    if any(each.bars for each in reports):
+        failures = [failure for failure in failures if failure.reason != NoData.reason]
+    if not failures:
         return
-    tickers = list(dict.fromkeys(failure.ticker for failure in telling))
-    named = ", ".join(tickers[:_NAMED]) + (f" and {len(tickers) - _NAMED} more" if len(tickers) > _NAMED else "")
-    reasons = ", ".join(dict.fromkeys(failure.reason for failure in telling))
+    tickers = list(dict.fromkeys(failure.ticker for failure in failures))
+    reasons = ", ".join(dict.fromkeys(failure.reason for failure in failures))
     raise CollectFailed(
-        f"{len(tickers)} of {len(report['requested']['tickers'])} tickers failed ({reasons}): {named}; "
-        f"{report['delivered']} bars were delivered; the first failure: {telling[0].message}",
+        f"{len(tickers)} of {len(report['requested']['tickers'])} tickers failed ({reasons}): "
+        f"{symbols.listing(tickers)}; {report['delivered']} bars were delivered; first failure: {failures[0].message}",
         report,
     )
 
 
 def _count(report: dict[str, Any]) -> None:
-    faults = sum(count for rule, count in report["rejected"].items() if rule != _NO_FAULT)
+    faults = sum(count for rule, count in report["rejected"].items() if rule != _EXPECTED_RULE)
     metrics.add_metric("RecordsRejected", MetricUnit.Count, faults)
     metrics.add_metric("TickersFailed", MetricUnit.Count, report["failed"])
 
 
-def _date(value: object) -> dt.date:
-    # fromisoformat takes 20261120 and 2026-W47-5 as well; one way to write a date is enough.
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-        with suppress(ValueError):
-            return dt.date.fromisoformat(value)
-    raise ConfigError(f"{value!r} is no date, which is written YYYY-MM-DD")
-
-
-def _tickers(value: object) -> tuple[str, ...]:
+def _parse(key: str, value: object) -> Any:
+    if key not in _KEYS:
+        raise ConfigError(f"unknown key; allowed are {', '.join(_KEYS)}")
+    if key == "session" and value in ("today", "last"):
+        return value
+    if key != "tickers":
+        return parse_date(value)
     if not isinstance(value, list) or not all(isinstance(ticker, str) for ticker in value):
-        raise ConfigError(f"{value!r} is no list of symbols")
+        raise ConfigError(f"{value!r} is not a list of symbols")
     return symbols.parse_tickers(",".join(value))
 
 
@@ -282,7 +256,7 @@ def _settings() -> Settings:
 
 @cache
 def _look_back_sink(stream: str) -> FirehoseSink:
-    """One for as long as Lambda keeps this process: what a run has delivered, the next need not send again."""
+    """Shared by all runs of a warm Lambda, so that a run does not send again what the previous one delivered."""
     return open_firehose(stream, skip_repeats=True)
 
 
@@ -291,8 +265,8 @@ def _now() -> dt.datetime:
 
 
 @contextmanager
-def _time_is_up(seconds: float) -> Generator[threading.Event]:
-    """An event that is set when, of the `seconds` left, what remains is needed for delivering."""
+def _stop_before_timeout(seconds: float) -> Generator[threading.Event]:
+    """An event that is set when the rest of `seconds` is needed for delivery."""
     stop = threading.Event()
     timer = threading.Timer(max(seconds - DELIVERY_SECONDS, seconds / 2), stop.set)
     timer.daemon = True
@@ -304,10 +278,10 @@ def _time_is_up(seconds: float) -> Generator[threading.Event]:
 
 
 def _pause(stop: threading.Event) -> Callable[[float], None]:
-    """Waits between attempts, and gives them up once `stop` is set."""
+    """A pause between attempts that raises Unavailable once `stop` is set."""
 
     def pause(seconds: float) -> None:
         if stop.wait(seconds):
-            raise Unavailable("not asked again: the run had been stopped")
+            raise Unavailable("not retried: the run was stopped")
 
     return pause

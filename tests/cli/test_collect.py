@@ -1,4 +1,4 @@
-"""`tickerlake` as a user types it: what it prints, how it exits, what it leaves in the lake."""
+"""`tickerlake collect` and `import` as a user types them: output, exit codes, the lake."""
 
 import datetime as dt
 import os
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.fakes.yahoo import HELD, NOT_FOUND, UNAVAILABLE, Bars, LoopbackSession, running_yahoo
@@ -25,7 +27,7 @@ RECORDED = ROOT / "tests" / "data" / "recorded"
 
 @pytest.fixture
 def now(monkeypatch):
-    """The clock of the commands; a test may set another moment."""
+    """The clock of the commands. A test may set another moment."""
 
     class Clock:
         moment = SUNDAY
@@ -36,7 +38,7 @@ def now(monkeypatch):
 
 @pytest.fixture
 def call(now, monkeypatch, tmp_path, capsys):
-    """Runs a command in a folder of its own: (exit code, standard output, standard error)."""
+    """Runs a command in an empty folder: (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LAKE_DIR", raising=False)
 
@@ -50,17 +52,17 @@ def call(now, monkeypatch, tmp_path, capsys):
 
 @pytest.fixture
 def yahoo(now, monkeypatch):
-    """A Yahoo server that the commands' own source is led to."""
+    """A Yahoo server that the source of the commands connects to."""
     with running_yahoo(now=lambda: now.moment) as server:
         source = lambda: YahooSource(session=LoopbackSession(server.origin), pause=lambda seconds: None)  # noqa: E731
         monkeypatch.setattr("tickerlake.sources.yahoo.YahooSource", source)
         yield server
 
 
-def test_collect_takes_the_last_finished_session_of_the_watchlist_from_yahoo(call, yahoo, tmp_path):
+def test_collect_stores_the_last_finished_session_of_the_watchlist_from_yahoo(call, yahoo, tmp_path):
     code, out, err = call("collect")
 
-    assert (code, out, err) == (0, "2026-11-20: 858 bars of 11 tickers, 0 rejected, 0 failed\n", "")
+    assert (code, out, err) == (0, "2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed\n", "")
     assert sorted(yahoo.charts) == sorted(watchlist.DEFAULT)
     assert len(yahoo.requests) <= 13
     assert yahoo.most_in_flight <= 4
@@ -74,10 +76,10 @@ def test_the_running_session_is_collected_up_to_its_last_finished_bar(call, yaho
     code, out, _ = call("collect", "--session", "today", "--tickers", "META,AMZN")
 
     assert code == 0
-    assert out == "2026-11-20: 12 bars of 2 tickers, 2 rejected (2 unfinished), 0 failed\n"
+    assert out == "2026-11-20: 12 bars of 2 tickers, 12 new, 2 rejected (2 unfinished), 0 failed\n"
 
 
-def test_a_range_gives_one_line_a_session_oldest_first(call, yahoo):
+def test_a_range_prints_one_line_per_session_oldest_first(call, yahoo):
     code, out, _ = call("collect", "--first", "2026-11-18", "--last", "2026-11-20", "--tickers", "META")
 
     assert code == 0
@@ -85,7 +87,7 @@ def test_a_range_gives_one_line_a_session_oldest_first(call, yahoo):
     assert yahoo.charts == ["META"]
 
 
-def test_some_failures_exit_with_3_each_named_with_its_reason_and_the_rest_is_stored(call, yahoo, tmp_path):
+def test_partial_failure_exits_with_3_names_each_reason_and_stores_the_rest(call, yahoo, tmp_path):
     yahoo.answers("SNAP", UNAVAILABLE)
     yahoo.answers("BYND", NOT_FOUND)
     yahoo.answers("TTD", Bars(instrument="ETF"))
@@ -93,11 +95,11 @@ def test_some_failures_exit_with_3_each_named_with_its_reason_and_the_rest_is_st
     code, out, err = call("collect")
 
     assert code == 3
-    assert out == "2026-11-20: 624 bars of 8 tickers, 0 rejected, 3 failed\n"
-    told = {line.split()[1]: line for line in err.splitlines()}
-    assert "(unavailable)" in told["SNAP"]
-    assert "(no-data)" in told["BYND"]
-    assert "(wrong-instrument)" in told["TTD"]
+    assert out == "2026-11-20: 624 bars of 8 tickers, 624 new, 0 rejected, 3 failed\n"
+    failed = {line.split()[1]: line for line in err.splitlines()}
+    assert "(unavailable)" in failed["SNAP"]
+    assert "(no-data)" in failed["BYND"]
+    assert "(wrong-instrument)" in failed["TTD"]
     assert len(run(DuckDBEngine(tmp_path / "lake"), "bars").frame) == 624
 
 
@@ -107,9 +109,9 @@ def test_a_rate_limit_stops_the_run_and_says_so_once(call, yahoo):
     code, out, err = call("collect")
 
     assert code == 1
-    assert out == "2026-11-20: 0 bars of 0 tickers, 0 rejected, 11 failed\n"
-    assert err.count("rate-limited") <= 5
-    assert err.splitlines()[-1].startswith("error: nothing could be collected from yahoo")
+    assert out == "2026-11-20: 0 bars of 0 tickers, 0 new, 0 rejected, 11 failed\n"
+    assert err.count("(rate-limited)") == 1
+    assert err.splitlines()[-1].startswith("error: nothing was collected from yahoo")
     assert len(yahoo.charts) <= 4
 
 
@@ -121,7 +123,7 @@ def test_fb_after_the_rename_collects_meta_and_says_so(call, yahoo):
     assert yahoo.charts == ["META"]
 
 
-def test_a_session_yahoo_no_longer_serves_is_refused_with_the_oldest_that_works(call, yahoo):
+def test_a_session_that_is_too_old_for_yahoo_is_refused_with_the_oldest_available(call, yahoo):
     code, out, err = call("collect", "--session", "2020-12-01")
 
     assert (code, out) == (2, "")
@@ -133,14 +135,14 @@ def test_a_session_yahoo_no_longer_serves_is_refused_with_the_oldest_that_works(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--session", "2026-11-26"], "is not a session of XNYS; the nearest sessions are 2026-11-25 and 2026-11-27"),
         (["--session", "2026-11-21"], "is not a session of XNYS"),
         (["--session", "yesterday"], "write YYYY-MM-DD"),
         (["--session", "2026-11-23"], "has not opened yet; the last finished session is 2026-11-20"),
         (["--session", "2026-11-20", "--first", "2026-11-19"], "give one or the other"),
-        (["--last", "2026-11-20"], "--last goes with --first"),
+        (["--last", "2026-11-20"], "last needs first"),
         (["--first", "2026-11-20", "--last", "2026-11-18"], "swap them"),
         (["--first", "2026-11-21", "--last", "2026-11-22"], "is not a session of XNYS"),
         (["--tickers", "META,ME TA"], "ME TA is not a symbol"),
@@ -149,31 +151,30 @@ def test_a_session_yahoo_no_longer_serves_is_refused_with_the_oldest_that_works(
         (["--source", "bloomberg"], "'bloomberg' is not one of"),
         (["--sink", "firehose"], "name it with --stream"),
         (["--sink", "firehose", "--stream", "x", "--lake", "y"], "leave --lake out"),
-        (["--sink", "firehose", "--stream", "x", "--source", "simulated"], "are not sent to a stream"),
-        (["--stream", "x"], "--stream goes with --sink firehose"),
+        (["--stream", "x"], "--stream needs --sink firehose"),
         (["--nonsense"], "--nonsense"),
         (["surplus"], "surplus"),
     ],
 )
-def test_bad_arguments_exit_with_2_and_one_line_that_says_what_is_allowed(call, arguments, told):
+def test_bad_arguments_exit_with_2_and_one_line(call, arguments, message):
     code, out, err = call("collect", *arguments)
 
     assert (code, out) == (2, "")
-    assert told in err
+    assert message in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
 
 
-def test_before_the_first_bar_has_ended_there_is_nothing_to_collect_yet(call, now):
+def test_before_the_first_bar_has_ended_there_is_nothing_to_collect(call, now):
     now.moment = dt.datetime(2026, 11, 20, 14, 33, tzinfo=dt.UTC)
 
     code, _, err = call("collect", "--session", "today")
 
     assert code == 2
-    assert "opens at 09:30 EST and has no finished 5-minute bar yet" in err
+    assert "opened at 09:30 EST and has no finished 5-minute bar yet" in err
 
 
-def test_simulated_bars_are_marked_and_go_to_a_lake_of_their_own(call, tmp_path):
+def test_simulated_bars_are_marked_and_go_to_their_own_lake(call, tmp_path):
     code, out, _ = call("collect", "--source", "simulated")
 
     assert code == 0
@@ -193,42 +194,105 @@ def test_simulated_and_real_bars_are_never_mixed(call, yahoo):
     ):
         code, _, err = call(*arguments)
         assert code == 2
-        assert "must not be mixed in" in err
+        assert "cannot share a lake" in err
         assert "name another folder with --lake" in err
 
 
-def test_the_lake_may_be_named_by_the_environment(call, yahoo, monkeypatch, tmp_path):
+def test_the_environment_may_name_the_lake(call, yahoo, monkeypatch, tmp_path):
     monkeypatch.setenv("LAKE_DIR", str(tmp_path / "elsewhere"))
 
     assert call("collect", "--tickers", "META")[0] == 0
     assert (tmp_path / "elsewhere" / "bars").is_dir()
 
 
-def test_import_takes_in_every_form_and_counts_what_it_read(call, tmp_path):
-    code, out, err = call("import", str(RECORDED))
+def test_collecting_again_succeeds_and_says_that_nothing_is_new(call, yahoo):
+    call("collect", "--tickers", "META")
+
+    code, out, err = call("collect", "--tickers", "META")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "2026-11-20: 78 bars of 1 tickers, 0 new, 0 rejected, 0 failed",
+        "nothing new: the lake already holds these bars",
+    ]
+
+
+def test_a_range_that_reaches_into_the_future_ends_today(call):
+    code, out, _ = call("collect", "--source", "simulated", "--first", "2026-11-19", "--last", "2026-12-31")
 
     assert code == 0
+    assert [line[:10] for line in out.splitlines()[1:]] == ["2026-11-19", "2026-11-20"]
+
+
+def test_the_lakes_watchlist_is_collected_unless_tickers_are_named(call, yahoo, tmp_path):
+    watchlist.add(tmp_path / "mine" / "tickerlake.toml", ["AAPL"])
+    watchlist.remove(tmp_path / "mine" / "tickerlake.toml", watchlist.DEFAULT)
+
+    assert call("collect", "--lake", "mine")[0] == 0
+    assert yahoo.charts == ["AAPL"]
+    assert call("collect", "--lake", "mine", "--tickers", "META")[0] == 0
+    assert yahoo.charts == ["AAPL", "META"]
+
+
+def test_a_foreign_file_in_the_partition_is_one_line_with_the_next_step(call, yahoo, tmp_path):
+    folder = tmp_path / "lake" / "bars" / "dt=2026-11-20"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"price": [1.5]}), folder / "foreign.parquet")
+
+    code, _, err = call("collect", "--tickers", "META")
+
+    assert code == 1
+    assert err.startswith("error: cannot use lake/bars/dt=2026-11-20/foreign.parquet as bars: it has no column ticker")
+    assert err.endswith("move it out of the lake, then collect 2026-11-20 again\n")
+
+
+def test_import_reads_every_form_and_importing_again_succeeds(call):
+    code, out, _ = call("import", str(RECORDED))
+    assert code == 0
     assert out.startswith("read ")
-    assert " stored, " in out
-    again = call("import", str(RECORDED))
-    assert again[0] == 1
-    assert again[2].endswith("error: nothing was stored: the lake holds all of it already\n")
+
+    code, out, _ = call("import", str(RECORDED))
+    assert code == 0
+    assert out.splitlines()[1:] == ["nothing new: the lake already holds these bars"]
+
+
+def test_another_lake_is_imported_whole(call):
+    call("collect", "--source", "simulated", "--tickers", "META", "--lake", "theirs")
+
+    code, out, err = call("import", "theirs", "--lake", "ours")
+
+    assert (code, err) == (0, "")
+    assert out == "read 78 records from 1 files: 78 stored, 0 duplicate, 0 rejected\n"
+
+
+def test_a_parquet_file_without_bars_is_named_with_the_missing_columns(call, tmp_path):
+    pq.write_table(pa.table({"price": [1.5]}), tmp_path / "other.parquet")
+
+    code, out, err = call("import", "other.parquet")
+
+    assert code == 1
+    assert out == "read 1 records from 1 files: 0 stored, 0 duplicate, 1 rejected (1 unreadable)\n"
+    assert err.splitlines() == [
+        "no bars in other.parquet: a Parquet file without the columns ticker, ts, high, low",
+        "rejected records are kept in lake/rejected",
+        "error: nothing was imported: these paths hold no valid bars",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "Missing argument 'PATHS...'"),
         (["nowhere"], "nowhere"),
         (["s3://bucket/prefix", "nowhere"], "import one, then the other"),
-        ([".", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
+        ([".", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is not a time zone"),
     ],
 )
-def test_bad_arguments_of_import_exit_with_2_and_one_line(call, arguments, told):
+def test_bad_arguments_of_import_exit_with_2_and_one_line(call, arguments, message):
     code, out, err = call("import", *arguments)
 
     assert (code, out) == (2, "")
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -238,10 +302,10 @@ def test_an_import_without_a_record_exits_with_1(call, tmp_path):
     code, _, err = call("import", "notes.txt")
 
     assert code == 1
-    assert err.splitlines()[-1] == "error: nothing was stored: no record in these paths keeps the rules"
+    assert err.splitlines()[-1] == "error: nothing was imported: these paths hold no valid bars"
 
 
-def test_a_lake_that_cannot_be_written_is_told_in_one_line(call, yahoo, tmp_path):
+def test_a_lake_that_cannot_be_written_is_one_line(call, yahoo, tmp_path):
     (tmp_path / "lake").write_text("a file")
 
     code, _, err = call("collect", "--tickers", "META")
@@ -262,7 +326,7 @@ def command(*arguments, environment, cwd):
     )
 
 
-def test_an_unchanged_process_reaches_yahoo_through_a_proxy_and_its_authority(tmp_path):
+def test_a_real_process_reaches_yahoo_through_a_proxy_and_its_authority(tmp_path):
     finished = exchange.last_finished(dt.datetime.now(dt.UTC))
     with running_yahoo() as server:
         process = command("collect", "--tickers", "META,AMZN", environment=server.environment(), cwd=tmp_path)
@@ -270,7 +334,7 @@ def test_an_unchanged_process_reaches_yahoo_through_a_proxy_and_its_authority(tm
 
     bars = 2 * len(finished.bar_starts(5))
     assert (process.returncode, err) == (0, "")
-    assert out == f"{finished.date}: {bars} bars of 2 tickers, 0 rejected, 0 failed\n"
+    assert out == f"{finished.date}: {bars} bars of 2 tickers, {bars} new, 0 rejected, 0 failed\n"
 
 
 def test_with_the_network_closed_collect_fails_and_never_falls_back(tmp_path):

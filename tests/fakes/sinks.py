@@ -1,8 +1,8 @@
-"""A sink in memory, for tests that look at what was handed over."""
+"""A sink in memory, for tests that look at what was stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ class MemorySink:
     def __init__(self) -> None:
         self.frames: list[pd.DataFrame] = []
         self.rejected: list[Rejected] = []
+
+    def check_sources(self, sources: Collection[str]) -> None:
+        pass
 
     def write(self, frame: pd.DataFrame) -> int:
         self.frames.append(bars.as_bars(frame))

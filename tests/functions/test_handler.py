@@ -48,7 +48,7 @@ def event(name):
 
 
 class ScriptedSource(SimulatedSource):
-    """Simulated bars, but for the symbols that raise an error."""
+    """Simulated bars, with errors for some symbols."""
 
     name = "yahoo"
     parallel = 1
@@ -57,13 +57,13 @@ class ScriptedSource(SimulatedSource):
         super().__init__()
         self.errors = dict(errors)
         self.days_back = days_back
-        self.asked = []
+        self.requested = []
 
     def oldest(self, bar_minutes, now):
         return now - pd.Timedelta(days=self.days_back)
 
     def bars(self, symbol, sessions, bar_minutes):
-        self.asked.append(symbol)
+        self.requested.append(symbol)
         if symbol in self.errors:
             raise self.errors[symbol]
         return super().bars(symbol, sessions, bar_minutes)
@@ -73,7 +73,7 @@ def answer(asked, *, now=NOW, source=None, sink=None, settings=SETTINGS, stop=No
     return respond(Event.read(asked), source or ScriptedSource(), sink or MemorySink(), lambda: now, settings, stop)
 
 
-# What an event asks for
+# Events
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def answer(asked, *, now=NOW, source=None, sink=None, settings=SETTINGS, stop=No
     ],
     ids=lambda text: text,
 )
-def test_an_empty_event_asks_for_the_bars_that_ended_within_the_look_back(now, first, last):
+def test_an_empty_event_collects_the_bars_that_ended_within_the_look_back(now, first, last):
     sink = MemorySink()
     answer(event("last_bars"), now=at(now), sink=sink)
     starts = sink.frame()["ts"].dt.tz_convert(module.exchange.EXCHANGE_TIME).dt.strftime("%H:%M")
@@ -102,10 +102,10 @@ def test_an_empty_event_asks_for_the_bars_that_ended_within_the_look_back(now, f
     ["09:00", "09:30", "09:34", "16:31", "2026-11-21 11:00", "2026-11-26 11:00", "2026-11-27 13:31"],
     ids=lambda text: text,
 )
-def test_with_no_bar_to_ask_for_nothing_is_asked(now):
+def test_without_a_finished_bar_nothing_is_requested(now):
     source = ScriptedSource()
     report = answer(event("last_bars"), now=at(now), source=source)
-    assert source.asked == []
+    assert source.requested == []
     assert report["requested"]["sessions"] == []
     assert (report["delivered"], report["sessions"]) == (0, [])
 
@@ -132,9 +132,10 @@ def test_the_last_bar_of_a_size_that_does_not_divide_the_session_ends_at_the_clo
         ("sweep_of_a_shard", "2026-11-26 16:45", ["2026-11-25"]),
         ("backfill", "2026-11-22 12:00", ["2026-11-18", "2026-11-19", "2026-11-20"]),
         ("backfill_to_the_last", "2026-11-20 12:00", ["2026-11-18", "2026-11-19"]),
+        ("backfill", "2026-11-19 20:00", ["2026-11-18", "2026-11-19"]),
     ],
 )
-def test_whole_sessions(name, now, days):
+def test_an_event_may_name_whole_sessions(name, now, days):
     sink = MemorySink()
     report = answer(event(name), now=at(now), sink=sink)
     assert report["requested"]["sessions"] == days
@@ -147,19 +148,19 @@ def test_the_running_session_is_collected_as_far_as_it_has_come():
     assert answer(event("session"))["delivered"] == 2 * 12
 
 
-def test_tickers_narrow_what_is_asked_and_take_the_place_of_the_watchlist():
+def test_tickers_in_the_event_replace_the_watchlist():
     source = ScriptedSource()
     answer({"tickers": ["shop"]}, source=source)
-    assert source.asked == ["SHOP"]
+    assert source.requested == ["SHOP"]
 
 
-def test_without_tickers_the_watchlist_is_asked():
+def test_without_tickers_the_watchlist_is_collected():
     source = ScriptedSource()
     answer(event("last_bars"), source=source, settings=Settings(STREAM))
-    assert sorted(source.asked) == sorted(WATCHLIST)
+    assert sorted(source.requested) == sorted(WATCHLIST)
 
 
-def test_the_oldest_session_that_can_be_collected_is_named():
+def test_an_error_names_the_oldest_session_that_can_be_collected():
     with pytest.raises(ConfigError, match=r"no longer serves .* 2026-09-01; the oldest .* is 2026-09-23"):
         answer({"first": "2026-09-01", "last": "2026-11-20"}, now=at("2026-11-20 17:00"))
 
@@ -169,17 +170,18 @@ def test_the_oldest_session_that_can_be_collected_is_named():
     [
         ({"session": "2026-11-26"}, "2026-11-26 .Thursday. is not a session .* 2026-11-25 and 2026-11-27"),
         ({"session": "2026-11-23"}, "2026-11-23 has not opened yet; the last finished session is 2026-11-19"),
-        ({"first": "2026-11-18", "last": "2026-11-24"}, "2026-11-24 has not opened yet"),
+        ({"last": "2026-11-20"}, "last needs first"),
+        ({"session": "last", "first": "2026-11-20"}, "session names one day"),
         ({"first": "2026-11-20", "last": "2026-11-18"}, "first session 2026-11-20 is after last"),
         ({"first": "2026-11-21", "last": "2026-11-22"}, "2026-11-21 .Saturday. is not a session"),
         ({"session": "1926-11-19"}, "outside the exchange calendar"),
     ],
 )
-def test_sessions_that_are_none(asked, message):
+def test_an_event_without_a_possible_session_is_an_error(asked, message):
     source = ScriptedSource()
     with pytest.raises(ConfigError, match=message):
         answer(asked, source=source)
-    assert source.asked == []
+    assert source.requested == []
 
 
 @pytest.mark.parametrize(
@@ -187,39 +189,37 @@ def test_sessions_that_are_none(asked, message):
     [
         (None, "the event is None"),
         ([], "the event is []"),
-        ({"sesion": "last"}, "unknown key 'sesion'"),
-        ({"session": "yesterday"}, "session: 'yesterday' is no date"),
-        ({"session": None}, "session: None is no date"),
-        ({"session": 20261120}, "session: 20261120 is no date"),
-        ({"session": "20261120"}, "session: '20261120' is no date"),
-        ({"session": "2026-02-30"}, "session: '2026-02-30' is no date"),
-        ({"first": "last"}, "first: 'last' is no date"),
-        ({"last": "2026-11-20"}, '"last" goes with "first"'),
-        ({"session": "last", "first": "2026-11-20"}, '"session" names one session'),
-        ({"tickers": "META"}, "tickers: 'META' is no list of symbols"),
-        ({"tickers": ["META", 7]}, "tickers: ['META', 7] is no list of symbols"),
+        ({"sesion": "last"}, "sesion: unknown key"),
+        ({"session": "yesterday"}, "session: 'yesterday' is not a date"),
+        ({"session": None}, "session: None is not a date"),
+        ({"session": 20261120}, "session: 20261120 is not a date"),
+        ({"session": "20261120"}, "session: '20261120' is not a date"),
+        ({"session": "2026-02-30"}, "session: '2026-02-30' is not a date"),
+        ({"first": "last"}, "first: 'last' is not a date"),
+        ({"tickers": "META"}, "tickers: 'META' is not a list of symbols"),
+        ({"tickers": ["META", 7]}, "tickers: ['META', 7] is not a list of symbols"),
         ({"tickers": []}, "tickers: tickers: '' is not a symbol"),
         ({"tickers": ["<script>"]}, "<SCRIPT> is not a symbol"),
     ],
 )
-def test_an_event_that_cannot_be_used_is_told_with_all_that_can(asked, fault):
+def test_a_bad_event_is_an_error_that_says_what_is_allowed(asked, fault):
     with pytest.raises(ConfigError) as error:
         Event.read(asked)
     assert fault in str(error.value)
-    assert 'an event is {} for the last finished bars, {"session": "YYYY-MM-DD"}' in str(error.value)
+    assert 'allowed are {} for the last finished bars, {"session": "YYYY-MM-DD"}' in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_all_faults_of_an_event_come_at_once():
+def test_all_faults_of_an_event_are_reported_together():
     with pytest.raises(ConfigError) as error:
         Event.read({"sesion": 1, "first": "soon", "tickers": 7})
-    assert all(fault in str(error.value) for fault in ("'sesion'", "first: 'soon'", "tickers: 7"))
+    assert all(fault in str(error.value) for fault in ("sesion: unknown key", "first: 'soon'", "tickers: 7"))
 
 
-# What comes of it
+# Reports
 
 
-def test_the_report_tells_what_was_asked_delivered_rejected_and_failed():
+def test_the_report_says_what_was_requested_delivered_rejected_and_failed():
     source = ScriptedSource({"SHOP": NoData("SHOP: none")})
     report = answer({"tickers": ["META", "SHOP"]}, source=source)
     assert report == {
@@ -247,7 +247,7 @@ def test_the_report_tells_what_was_asked_delivered_rejected_and_failed():
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), WrongInstrument("a fund"), RateLimited("enough")])
-def test_the_good_tickers_are_delivered_before_the_run_fails_for_the_bad(error):
+def test_good_tickers_are_delivered_before_the_run_fails(error):
     sink = MemorySink()
     with pytest.raises(CollectFailed) as failed:
         answer(event("last_bars"), source=ScriptedSource({"AMZN": error}), sink=sink)
@@ -255,7 +255,7 @@ def test_the_good_tickers_are_delivered_before_the_run_fails_for_the_bad(error):
     assert failed.value.report["delivered"] == len(sink.frame()) == 6
     assert failed.value.report["sessions"][0]["failed"] == {"AMZN": error.reason}
     assert str(failed.value) == (
-        f"1 of 2 tickers failed ({error.reason}): AMZN; 6 bars were delivered; the first failure: {error}"
+        f"1 of 2 tickers failed ({error.reason}): AMZN; 6 bars were delivered; first failure: {error}"
     )
 
 
@@ -263,22 +263,22 @@ def test_a_ticker_without_bars_does_not_fail_the_run():
     assert answer(event("last_bars"), source=ScriptedSource({"AMZN": NoData("none")}))["failed"] == 1
 
 
-def test_no_bars_of_any_ticker_fail_the_run():
+def test_a_run_without_any_bars_fails():
     errors = {"META": NoData("META: none"), "AMZN": NoData("AMZN: none")}
     with pytest.raises(CollectFailed, match=r"2 of 2 tickers failed \(no-data\): META, AMZN; 0 bars"):
         answer(event("last_bars"), source=ScriptedSource(errors))
 
 
-def test_nothing_is_asked_after_the_first_rate_limit():
+def test_nothing_is_requested_after_the_first_rate_limit():
     source = ScriptedSource({"SHOP": RateLimited("enough")})
     sink = MemorySink()
     with pytest.raises(CollectFailed):
         answer({"tickers": ["META", "SHOP", "AMZN", "NFLX"]}, source=source, sink=sink)
-    assert source.asked == ["META", "SHOP"]
+    assert source.requested == ["META", "SHOP"]
     assert sink.frame()["ticker"].unique().tolist() == ["META"]
 
 
-def test_once_the_time_is_up_nothing_more_is_asked_and_what_came_is_delivered():
+def test_stop_ends_the_requests_and_what_has_arrived_is_delivered():
     stop = threading.Event()
 
     class SlowSource(ScriptedSource):
@@ -288,13 +288,13 @@ def test_once_the_time_is_up_nothing_more_is_asked_and_what_came_is_delivered():
             return frame
 
     source, sink = SlowSource(), MemorySink()
-    with pytest.raises(CollectFailed, match=r"1 of 2 tickers failed .*: AMZN; 6 bars .* had been stopped"):
+    with pytest.raises(CollectFailed, match=r"1 of 2 tickers failed .*: AMZN; 6 bars .* was stopped"):
         answer(event("last_bars"), source=source, sink=sink, stop=stop)
-    assert source.asked == ["META"]
+    assert source.requested == ["META"]
     assert sink.frame()["ticker"].unique().tolist() == ["META"]
 
 
-def test_many_failures_are_named_in_part_and_told_in_one_message_a_reason():
+def test_many_failures_are_shortened_to_one_message_per_reason():
     tickers = [f"T{number}" for number in range(40)]
     errors = {ticker: Unavailable(f"{ticker}: down") for ticker in tickers[:30]}
     with pytest.raises(CollectFailed, match=r"30 of 40 .* T9 and 20 more; 60 bars") as failed:
@@ -305,7 +305,7 @@ def test_many_failures_are_named_in_part_and_told_in_one_message_a_reason():
 # Settings
 
 
-def test_settings_have_defaults_but_for_the_stream():
+def test_settings_have_defaults_except_for_the_stream():
     assert Settings.from_environment({"COLLECTOR_STREAM": "bars"}) == Settings("bars", WATCHLIST, 5, 30)
 
 
@@ -319,7 +319,7 @@ def test_settings_come_from_the_environment():
     assert Settings.from_environment(environment) == Settings("bars", ("META", "AMZN"), 15, 45)
 
 
-def test_all_faults_of_the_settings_come_at_once():
+def test_all_faults_of_the_settings_are_reported_together():
     environment = {
         "COLLECTOR_TICKERS": "META,7",
         "COLLECTOR_BAR_MINUTES": "7",
@@ -341,7 +341,7 @@ def test_all_faults_of_the_settings_come_at_once():
 
 @dataclass
 class Context:
-    """What the handler is told by Lambda's runtime."""
+    """Lambda's context."""
 
     seconds: float = 240
     function_name: str = "collector"
@@ -401,7 +401,7 @@ def test_from_yahoo_to_firehose(deployed, capsys):
     assert counted(capsys) == {"Runs": 1, "BarsDelivered": 18, "RecordsRejected": 0, "TickersFailed": 0}
 
 
-def test_a_run_sends_what_the_one_before_did_not(deployed, monkeypatch):
+def test_a_run_sends_only_what_the_previous_one_did_not(deployed, monkeypatch):
     handler(event("last_bars"), Context())
     monkeypatch.setattr(module, "_now", lambda: at("10:37"))
     assert handler(event("last_bars"), Context())["delivered"] == 3
@@ -409,24 +409,24 @@ def test_a_run_sends_what_the_one_before_did_not(deployed, monkeypatch):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_sweep_sends_everything_again():
+def test_a_whole_session_is_sent_again_each_time():
     handler(event("last_bars"), Context())
     for _ in range(2):
         assert handler({"session": "2026-11-20"}, Context())["delivered"] == 36
 
 
-def test_what_failed_is_counted_logged_and_raised_after_the_rest_was_delivered(deployed, yahoo, capsys, caplog):
+def test_failures_are_counted_logged_and_raised_after_the_rest_is_delivered(deployed, yahoo, capsys, caplog):
     yahoo.answers("AMZN", UNAVAILABLE)
     yahoo.answers("SHOP", NOT_FOUND)
     with pytest.raises(CollectFailed, match=r"1 of 3 tickers failed \(unavailable\): AMZN"):
         handler(event("last_bars"), Context())
     assert {bar["ticker"] for bar in deployed.bars} == {"META"}
-    told = next(record for record in caplog.records if record.levelname == "ERROR")
-    assert told.report["sessions"][0]["failed"] == {"AMZN": "unavailable", "SHOP": "no-data"}
+    logged = next(record for record in caplog.records if record.levelname == "ERROR")
+    assert logged.report["sessions"][0]["failed"] == {"AMZN": "unavailable", "SHOP": "no-data"}
     assert counted(capsys) == {"Runs": 1, "BarsDelivered": 6, "RecordsRejected": 0, "TickersFailed": 2}
 
 
-def test_a_rate_limit_is_met_once(deployed, yahoo):
+def test_a_rate_limit_is_not_retried(deployed, yahoo):
     yahoo.rate_limited_from = 1
     with pytest.raises(CollectFailed, match="rate-limited"):
         handler(event("last_bars"), Context())
@@ -435,28 +435,28 @@ def test_a_rate_limit_is_met_once(deployed, yahoo):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_rejected_records_are_counted_but_for_the_running_bar(yahoo, capsys):
+def test_rejected_records_are_counted_except_for_the_running_bar(yahoo, capsys):
     yahoo.answers("META", Bars(null_prices=[pd.Timestamp("2026-11-20 15:05", tz="UTC")]))
     assert handler(event("last_bars"), Context())["rejected"] == {"missing-price": 1, "unfinished": 3}
     assert counted(capsys)["RecordsRejected"] == 1
 
 
-def test_bars_that_firehose_does_not_take_fail_the_run_and_the_others_are_counted(deployed, capsys):
+def test_bars_that_firehose_refuses_fail_the_run_and_the_others_are_counted(deployed, capsys):
     deployed.refused_tickers = frozenset({"AMZN"})
     with pytest.raises(SinkError, match="6 of 18 bars were not delivered"):
         handler(event("last_bars"), Context())
     assert counted(capsys) == {"Runs": 1, "BarsDelivered": 12}
 
 
-def test_a_refused_delivery_is_healed_by_the_next_run(deployed):
+def test_the_next_run_makes_up_for_a_refused_delivery(deployed):
     deployed.script = [refusal(400, "AccessDeniedException", "Not yet.")]
     with pytest.raises(SinkError):
         handler(event("last_bars"), Context())
     assert handler(event("last_bars"), Context())["delivered"] == 18
 
 
-def test_a_bad_event_fails_before_anything_is_asked_and_the_heart_beats_all_the_same(deployed, yahoo, capsys):
-    with pytest.raises(ConfigError, match="unknown key 'sesion'"):
+def test_a_bad_event_fails_before_any_request_and_the_run_is_counted(deployed, yahoo, capsys):
+    with pytest.raises(ConfigError, match="sesion: unknown key"):
         handler({"sesion": "last"}, Context())
     assert yahoo.charts == []
     assert deployed.calls == []
@@ -464,21 +464,21 @@ def test_a_bad_event_fails_before_anything_is_asked_and_the_heart_beats_all_the_
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_missing_setting_is_told(monkeypatch):
+def test_a_missing_setting_is_an_error(monkeypatch):
     monkeypatch.delenv("COLLECTOR_STREAM")
     with pytest.raises(ConfigError, match="COLLECTOR_STREAM is not set"):
         handler(event("last_bars"), Context())
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_run_without_time_asks_nothing(yahoo):
-    with pytest.raises(CollectFailed, match="had been stopped"):
+def test_a_run_without_time_requests_nothing(yahoo):
+    with pytest.raises(CollectFailed, match="was stopped"):
         handler(event("last_bars"), Context(seconds=0))
     assert yahoo.charts == []
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(240, 210), (40, 20)])
-def test_time_is_kept_back_for_delivering(monkeypatch, seconds, left):
+def test_time_is_reserved_for_delivery(monkeypatch, seconds, left):
     waits = []
     timer = threading.Timer
 
@@ -487,16 +487,16 @@ def test_time_is_kept_back_for_delivering(monkeypatch, seconds, left):
         return timer(interval, function)
 
     monkeypatch.setattr(threading, "Timer", recorded)
-    with module._time_is_up(seconds) as stop:
+    with module._stop_before_timeout(seconds) as stop:
         assert not stop.is_set()
     assert waits == [left]
 
 
-def test_pauses_end_when_the_time_is_up():
+def test_pauses_end_on_stop():
     stop = threading.Event()
     module._pause(stop)(0)
     stop.set()
-    with pytest.raises(Unavailable, match="had been stopped"):
+    with pytest.raises(Unavailable, match="was stopped"):
         module._pause(stop)(60)
 
 
@@ -505,7 +505,8 @@ import datetime as dt, os, sys
 
 class NotInTheZip:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("pyarrow", "click", "rich", "duckdb", "pyathena", "streamlit", "pulumi"):
+        missing = ("pyarrow", "click", "rich", "tomlkit", "duckdb", "pyathena", "streamlit", "pulumi")
+        if name.partition(".")[0] in missing:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, NotInTheZip())
@@ -520,7 +521,7 @@ module.handler({}, Context())
 """
 
 
-def test_it_runs_with_what_the_zip_holds_and_writes_nothing_to_disk(yahoo, stream, tmp_path):
+def test_the_handler_needs_only_the_packages_of_the_zip_and_writes_nothing_to_disk(yahoo, stream, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     yahoo.now = lambda: NOW

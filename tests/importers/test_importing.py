@@ -1,4 +1,4 @@
-"""Taking in what an earlier deployment wrote. All prices here are invented."""
+"""All prices here are invented."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import hashlib
 import json
 import os
 import random
+import shutil
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tickerlake import exchange
+from tickerlake import exchange, watchlist
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError
 from tickerlake.importers import importing
@@ -31,6 +34,7 @@ from tickerlake.importers.recorded import (
     read_records,
     read_times,
 )
+from tickerlake.lake import Rejected
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.record import COLUMNS, KEY
 from tickerlake.sources.simulated import SimulatedSource
@@ -48,8 +52,8 @@ def written(*records: str, name: str = "object", at: dt.datetime = NOON) -> Reco
     return RecordedObject(name, at, "\n".join(records).encode())
 
 
-def taken_in(lake: Path, *objects: RecordedObject, timezone: dt.tzinfo = exchange.EXCHANGE_TIME) -> ImportReport:
-    """Imports and checks what holds for every import."""
+def imported(lake: Path, *objects: RecordedObject, timezone: dt.tzinfo = exchange.EXCHANGE_TIME) -> ImportReport:
+    """Imports, and checks that every record is accounted for."""
     before = len(stored(lake))
     report = import_objects(objects, ParquetSink(lake), timezone)
     assert report.read == report.stored + report.duplicate + report.rejected.total()
@@ -71,7 +75,7 @@ def rejected(lake: Path) -> list[dict]:
 
 
 def contents(lake: Path) -> dict[str, str]:
-    """The hash of every file of the lake."""
+    """The hash of each file of the lake."""
     files = sorted(path for path in lake.rglob("*") if path.is_file())
     return {path.relative_to(lake).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -81,7 +85,7 @@ def contents(lake: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.name)
 def test_every_form_gives_the_same_bars(form, tmp_path):
-    report = taken_in(tmp_path, *local_objects([form]))
+    report = imported(tmp_path, *local_objects([form]))
 
     expected = pd.read_csv(DATA / "forms.csv")
     expected["ts"] = pd.to_datetime(expected["ts"]).dt.tz_localize(None).astype("datetime64[us]")
@@ -91,40 +95,30 @@ def test_every_form_gives_the_same_bars(form, tmp_path):
     )
     assert set(lake["source"]) == {"recorded"}
     assert lake[["open", "close", "volume"]].isna().all(axis=None)
-    assert report.line() == "read 6 records of 1 objects: 6 stored, 0 duplicate, 0 rejected"
-
-
-def test_all_forms_at_once_are_one_set_of_bars_and_otherwise_duplicates(tmp_path):
-    objects = [RecordedObject(form.name, NOON, form.read_bytes()) for form in FORMS]
-
-    report = taken_in(tmp_path, *objects)
-
-    assert (report.read, report.stored, report.duplicate) == (6 * len(FORMS), 6, 6 * (len(FORMS) - 1))
-    assert report.objects == len(FORMS)
-    assert report.stored_by_session == {"2020-12-02": 6}
+    assert report.line() == "read 6 records from 1 files: 6 stored, 0 duplicate, 0 rejected"
 
 
 def test_names_are_kept_and_not_renamed(tmp_path):
-    taken_in(tmp_path, written(record(name="fb"), record(name=" Meta "), record(name="brk-b"), record(name="SQ")))
+    imported(tmp_path, written(record(name="fb"), record(name=" Meta "), record(name="brk-b"), record(name="SQ")))
 
     assert stored(tmp_path)["ticker"].tolist() == ["BRK-B", "FB", "META", "SQ"]
 
 
 def test_prices_are_kept_to_the_last_digit(tmp_path):
     text = '{"high": 289.29998779296875, "low": 0.1, "ts": "2020-12-02 09:30:00-05:00", "name": "FB"}'
-    taken_in(tmp_path, written(text), written("high,low,ts,name\n9007199254740993.5,0.30000000000000004,1606919700,A"))
+    imported(tmp_path, written(text), written("high,low,ts,name\n9007199254740993.5,0.30000000000000004,1606919700,A"))
 
     assert stored(tmp_path)["high"].tolist() == [9007199254740993.5, 289.29998779296875]
     assert stored(tmp_path)["low"].tolist() == [0.30000000000000004, 0.1]
 
 
 def test_bars_off_the_grid_are_kept(tmp_path):
-    taken_in(tmp_path, written(record(ts="2020-12-02 09:31:17-05:00")))
+    imported(tmp_path, written(record(ts="2020-12-02 09:31:17-05:00")))
 
     assert stored(tmp_path)["ts"].tolist() == [pd.Timestamp("2020-12-02 14:31:17")]
 
 
-def test_a_header_without_rows_and_an_empty_object_hold_no_record():
+def test_empty_files_hold_no_record():
     for content in (b"", b" \n\n", b"[]", b"\xef\xbb\xbf", b"\xff\xfe", b"high,low,ts,name\n", gzip.compress(b"")):
         assert read_records(content) == []
 
@@ -132,50 +126,50 @@ def test_a_header_without_rows_and_an_empty_object_hold_no_record():
 def test_the_first_known_key_names_the_ticker():
     (read,) = read_records(json.dumps({"name": "Facebook", "TICKER": "FB", "sector": "x"}).encode())
 
-    assert read.said is not None
-    assert read.said[0] == "FB"
+    assert read.fields is not None
+    assert read.fields[0] == "FB"
 
 
-# What is no record
+# Text that is not a record
 
 
-def test_a_cut_record_loses_none_around_it():
+def test_a_truncated_record_does_not_harm_its_neighbours():
     cut = record(102.0, "2020-12-02 09:35:00-05:00")
     for at in range(1, len(cut)):
         for joint in ("\n", "", ", "):
             text = joint.join([record(), cut[:at], record(103.0), record(104.0)])
             records = read_records(text.encode())
 
-            pieces = [read.text for read in records if read.said is None]
-            assert [read.text for read in records if read.said] == [record(), record(103.0), record(104.0)]
+            pieces = [read.text for read in records if read.fields is None]
+            assert [read.text for read in records if read.fields] == [record(), record(103.0), record(104.0)]
             assert [piece.rstrip(" ,") for piece in pieces] == [cut[:at].rstrip(" ,")], (at, joint)
 
 
-def test_a_record_that_lost_its_beginning_loses_none_around_it():
+def test_a_record_without_its_beginning_does_not_harm_its_neighbours():
     lost = record(102.0, "2020-12-02 09:35:00-05:00")
     for at in range(1, len(lost)):
         records = read_records("\n".join([record(), lost[at:], record(103.0)]).encode())
 
-        assert [read.text for read in records if read.said] == [record(), record(103.0)]
+        assert [read.text for read in records if read.fields] == [record(), record(103.0)]
         assert [read.text for read in records] == [record(), lost[at:].lstrip(", "), record(103.0)]
 
 
-def test_a_cut_python_dict_loses_none_around_it():
+def test_a_truncated_python_dict_does_not_harm_its_neighbours():
     whole = "{'high': 101.0, 'low': 100.0, 'ts': '2020-12-02 09:30:00-05:00', 'name': 'FB'}"
     for at in range(1, len(whole)):
         records = read_records("\n".join([whole, whole[:at], whole]).encode())
 
-        assert [read.text for read in records if read.said] == [whole, whole]
+        assert [read.text for read in records if read.fields] == [whole, whole]
         assert len(records) == 3
 
 
-def test_garbage_between_records_is_rejected_with_its_place(tmp_path):
+def test_garbage_between_records_is_rejected_with_its_position(tmp_path):
     text = f"{record()}<<<< a proxy's error page >>>>\n{record(102.0, '2020-12-02 09:35:00-05:00')}\n\x00\x00\n"
-    report = taken_in(tmp_path, written(text, name="mixed"))
+    report = imported(tmp_path, written(text, name="mixed"))
 
-    assert report.line() == "read 4 records of 1 objects: 2 stored, 0 duplicate, 2 rejected (2 unreadable)"
-    aside = [(line["rule"], line["record"], line["origin"], line["position"]) for line in rejected(tmp_path)]
-    assert aside == [
+    assert report.line() == "read 4 records from 1 files: 2 stored, 0 duplicate, 2 rejected (2 unreadable)"
+    found = [(line["rule"], line["record"], line["origin"], line["position"]) for line in rejected(tmp_path)]
+    assert found == [
         ("unreadable", "<<<< a proxy's error page >>>>", "mixed", 2),
         ("unreadable", "\x00\x00", "mixed", 4),
     ]
@@ -187,10 +181,10 @@ def test_records_in_an_envelope_are_found():
     assert [read.text for read in records] == ['{"Records": [', record(), record(102.0), '"count": 2}']
 
 
-def test_a_short_row_of_csv_loses_none_around_it():
+def test_a_short_row_of_csv_does_not_harm_its_neighbours():
     rows = ["high,low,ts,name", "1,1,2020-12-02 09:30:00-05:00,A", "1,1,2020-12", "2,1,2020-12-02 09:35:00-05:00,A"]
 
-    assert [bool(read.said) for read in read_records("\n".join(rows).encode())] == [True, False, True]
+    assert [bool(read.fields) for read in read_records("\n".join(rows).encode())] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +204,7 @@ def test_a_short_row_of_csv_loses_none_around_it():
     ids=["bytes", "parquet", "utf-16", "open", "open-dicts", "brackets", "deep", "minus", "digits", "another-table"],
 )
 def test_a_file_without_any_record_is_one_unreadable_piece(content, tmp_path):
-    report = taken_in(tmp_path, RecordedObject("other", NOON, content))
+    report = imported(tmp_path, RecordedObject("other", NOON, content))
 
     assert report.rejected == {"unreadable": 1}
     (line,) = rejected(tmp_path)
@@ -218,20 +212,20 @@ def test_a_file_without_any_record_is_one_unreadable_piece(content, tmp_path):
     assert 0 < len(line["record"]) < LONGEST_PIECE + 40
 
 
-def test_a_cut_gzip_file_gives_what_can_be_unpacked():
+def test_a_truncated_gzip_file_is_read_as_far_as_possible():
     lines = [record(100 + number / 1000, name=f"T{number}") for number in range(2000)]
     packed = gzip.compress("\n".join(lines).encode(), mtime=0)
 
     for content in (packed[: len(packed) // 2], packed[:-4], packed[:15_000] + b"?" * 100 + packed[15_100:]):
         records = read_records(content)
-        good = [read.text for read in records if read.said]
+        good = [read.text for read in records if read.fields]
         assert len(good) > 500
         assert good[:500] == lines[:500]
         assert records[-1].text.startswith("gzip: ")
     assert read_records(packed + b"more")[-1].text == "gzip: 4 bytes of something else follow"
 
 
-def test_damage_never_stops_an_import_nor_loses_count(tmp_path):
+def test_damage_does_not_stop_an_import_and_everything_is_counted(tmp_path):
     chance = random.Random(20201202)
     objects = []
     for number in range(150):
@@ -241,7 +235,7 @@ def test_damage_never_stops_an_import_nor_loses_count(tmp_path):
             content[start : start + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
         objects.append(RecordedObject(f"damaged-{number:03}", NOON, bytes(content)))
 
-    report = taken_in(tmp_path, *objects)
+    report = imported(tmp_path, *objects)
 
     assert report.duplicate > 200
     assert report.rejected["unreadable"] > 50
@@ -250,9 +244,9 @@ def test_damage_never_stops_an_import_nor_loses_count(tmp_path):
 # Rules
 
 
-def test_a_record_that_breaks_a_rule_is_rejected_with_its_object_and_place(tmp_path):
+def test_a_record_that_breaks_a_rule_is_rejected_with_its_file_and_position(tmp_path):
     path = DATA / "broken" / "rules.json"
-    report = taken_in(tmp_path, *local_objects([path]))
+    report = imported(tmp_path, *local_objects([path]))
 
     with (DATA / "broken" / "rules.csv").open(encoding="utf-8") as file:
         rules = [row[0] if row else "" for row in list(csv.reader(file))[1:]]
@@ -266,8 +260,8 @@ def test_a_record_that_breaks_a_rule_is_rejected_with_its_object_and_place(tmp_p
     assert stored(tmp_path)["ticker"].tolist() == ["BYND", "FB"]
 
 
-def test_what_could_be_read_of_a_broken_record_is_told(tmp_path):
-    taken_in(tmp_path, written(record(ts="2020-12-02 16:00:00-05:00", name="fb")))
+def test_a_rejected_record_keeps_its_readable_fields(tmp_path):
+    imported(tmp_path, written(record(ts="2020-12-02 16:00:00-05:00", name="fb")))
 
     (line,) = rejected(tmp_path)
     assert (line["ticker"], line["ts"]) == ("FB", "2020-12-02T21:00:00+00:00")
@@ -277,16 +271,11 @@ def test_what_could_be_read_of_a_broken_record_is_told(tmp_path):
 @pytest.mark.parametrize(
     "ts", ["2020-12-05 10:00:00-05:00", "nonsense", "1970-01-02T15:00:00Z", "2150-01-05T15:00:00Z"]
 )
-def test_an_import_without_one_good_record_ends_well(ts, tmp_path):
-    report = taken_in(tmp_path, written(record(ts=ts)))
+def test_an_import_without_valid_records_stores_nothing(ts, tmp_path):
+    report = imported(tmp_path, written(record(ts=ts)))
 
     assert (report.read, report.stored, report.rejected.total()) == (1, 0, 1)
     assert report.stored_by_session == {}
-
-
-def test_an_import_of_nothing_ends_well(tmp_path):
-    assert taken_in(tmp_path).line() == "read 0 records of 0 objects: 0 stored, 0 duplicate, 0 rejected"
-    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -300,21 +289,20 @@ def test_an_import_of_nothing_ends_well(tmp_path):
         ("collected_at", "?"),
     ],
 )
-def test_a_value_that_cannot_be_read_is_not_taken_for_a_missing_one(key, value, tmp_path):
-    assert taken_in(tmp_path, written(record(**{key: value}))).rejected == {"unreadable": 1}
+def test_an_unreadable_value_is_not_a_missing_one(key, value, tmp_path):
+    assert imported(tmp_path, written(record(**{key: value}))).rejected == {"unreadable": 1}
 
 
-def test_a_source_that_is_no_name_is_taken_for_recorded(tmp_path):
-    own = {"bar_minutes": 5, "collected_at": "2020-12-03 00:00:00"}
-    texts = [record(name=f"T{i}", source=source, **own) for i, source in enumerate(["yahoo", "\ud800", 7, None, " "])]
-    taken_in(tmp_path, written(*texts, record(name="T5", source="yahoo")))
+def test_a_record_keeps_its_source_and_without_a_name_it_is_recorded(tmp_path):
+    sources = ["yahoo", "\ud800", 7, None, " "]
+    imported(tmp_path, written(*(record(name=f"T{i}", source=source) for i, source in enumerate(sources))))
 
-    assert stored(tmp_path)["source"].tolist() == ["yahoo", *["recorded"] * 5]
+    assert stored(tmp_path)["source"].tolist() == ["yahoo", *["recorded"] * 4]
 
 
 @pytest.mark.parametrize("name", ["\ud800", "A\x00B", "F\nB", 7, None, True, ["FB"]])
-def test_what_no_name_is_made_of_is_no_ticker(name, tmp_path):
-    assert taken_in(tmp_path, written(record(name=name))).rejected == {"missing-ticker": 1}
+def test_a_value_that_is_not_a_name_is_a_missing_ticker(name, tmp_path):
+    assert imported(tmp_path, written(record(name=name))).rejected == {"missing-ticker": 1}
 
 
 # Repeats
@@ -322,7 +310,7 @@ def test_what_no_name_is_made_of_is_no_ticker(name, tmp_path):
 
 def test_a_record_delivered_again_is_a_duplicate(tmp_path):
     later = NOON + dt.timedelta(minutes=1)
-    report = taken_in(
+    report = imported(
         tmp_path, written(record(), record(), name="one"), written(record(), name="two", at=later), written(record())
     )
 
@@ -332,27 +320,27 @@ def test_a_record_delivered_again_is_a_duplicate(tmp_path):
 
 def test_other_numbers_collected_later_are_a_restatement_and_both_are_kept(tmp_path):
     later = NOON + dt.timedelta(minutes=1)
-    report = taken_in(tmp_path, written(record(101.0)), written(record(102.0), at=later))
+    report = imported(tmp_path, written(record(101.0)), written(record(102.0), at=later))
 
     assert (report.stored, report.duplicate, report.rejected) == (2, 0, {})
     assert stored(tmp_path)["high"].tolist() == [101.0, 102.0]
 
 
-def test_of_contradictions_collected_at_the_same_time_the_last_is_stored(tmp_path):
-    report = taken_in(
+def test_the_last_of_contradicting_records_of_the_same_moment_is_stored(tmp_path):
+    report = imported(
         tmp_path,
         written(record(101.0), record(102.0), name="a"),
         written(record(103.0), record(101.0), name="b"),
     )
 
-    assert report.line() == "read 4 records of 2 objects: 1 stored, 1 duplicate, 2 rejected (2 superseded)"
+    assert report.line() == "read 4 records from 2 files: 1 stored, 1 duplicate, 2 rejected (2 superseded)"
     assert stored(tmp_path)["high"].tolist() == [101.0]
-    aside = [(line["rule"], line["record"], line["origin"], line["position"]) for line in rejected(tmp_path)]
-    assert aside == [("superseded", record(102.0), "a", 2), ("superseded", record(103.0), "b", 1)]
+    found = [(line["rule"], line["record"], line["origin"], line["position"]) for line in rejected(tmp_path)]
+    assert found == [("superseded", record(102.0), "a", 2), ("superseded", record(103.0), "b", 1)]
 
 
-def test_a_missing_number_and_a_number_contradict_each_other(tmp_path):
-    report = taken_in(tmp_path, written(record(), record(volume=0), record()))
+def test_a_missing_number_contradicts_a_number(tmp_path):
+    report = imported(tmp_path, written(record(), record(volume=0), record()))
 
     assert (report.stored, report.duplicate, report.rejected) == (1, 1, {"superseded": 1})
     assert stored(tmp_path)["volume"].isna().all()
@@ -369,10 +357,10 @@ def everything() -> list[RecordedObject]:
 
 
 def test_importing_again_changes_nothing(tmp_path):
-    first = taken_in(tmp_path, *everything())
+    first = imported(tmp_path, *everything())
     before = contents(tmp_path)
 
-    again = taken_in(tmp_path, *everything())
+    again = imported(tmp_path, *everything())
 
     assert (first.stored, first.rejected) == (7, {"high-below-low": 1, "superseded": 1, "unreadable": 1})
     assert contents(tmp_path) == before
@@ -380,25 +368,12 @@ def test_importing_again_changes_nothing(tmp_path):
     assert again.stored_by_session == {"2020-12-01": 0, "2020-12-02": 0, "2020-12-03": 0}
 
 
-def test_the_same_import_gives_the_same_bytes_anywhere(tmp_path):
-    for lake in ("one", "two"):
-        taken_in(tmp_path / lake, *everything())
+def test_the_result_does_not_depend_on_the_number_of_rows_per_frame(monkeypatch, tmp_path):
+    imported(tmp_path / "one", *everything())
+    monkeypatch.setattr(importing, "_ROWS_PER_FRAME", 2)
+    imported(tmp_path / "two", *everything())
 
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_it_is_the_same_however_many_records_are_held_at_once(monkeypatch, tmp_path):
-    taken_in(tmp_path / "one", *everything())
-    monkeypatch.setattr(importing, "_ROWS_AT_ONCE", 2)
-    taken_in(tmp_path / "two", *everything())
-
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-def test_one_file_is_written_for_a_session(tmp_path):
-    taken_in(tmp_path, *everything())
-
-    assert Counter(path.split("/")[0] for path in contents(tmp_path)) == {"bars": 3, "rejected": 1}
 
 
 class Killed(ParquetSink):
@@ -413,13 +388,13 @@ class Killed(ParquetSink):
         return super().write(frame)
 
 
-def test_an_import_that_was_killed_can_be_repeated(tmp_path):
+def test_a_killed_import_can_be_repeated(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         import_objects(everything(), Killed(tmp_path / "killed"))
     assert len(contents(tmp_path / "killed")) == 1
 
-    report = taken_in(tmp_path / "killed", *everything())
-    taken_in(tmp_path / "whole", *everything())
+    report = imported(tmp_path / "killed", *everything())
+    imported(tmp_path / "whole", *everything())
 
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert (report.stored, report.duplicate) == (5, 2)
@@ -428,8 +403,8 @@ def test_an_import_that_was_killed_can_be_repeated(tmp_path):
 # Times
 
 
-def test_a_time_without_offset_follows_the_change_to_summer_time(tmp_path):
-    taken_in(tmp_path, written(*(record(ts=f"{day} 09:30:00") for day in ("2021-03-12", "2021-03-15", "2021-11-08"))))
+def test_a_time_without_offset_follows_daylight_saving_time(tmp_path):
+    imported(tmp_path, written(*(record(ts=f"{day} 09:30:00") for day in ("2021-03-12", "2021-03-15", "2021-11-08"))))
 
     starts = ["2021-03-12 14:30:00", "2021-03-15 13:30:00", "2021-11-08 14:30:00"]
     assert stored(tmp_path)["ts"].astype(str).tolist() == starts
@@ -437,13 +412,13 @@ def test_a_time_without_offset_follows_the_change_to_summer_time(tmp_path):
 
 def test_a_time_without_offset_is_in_the_timezone_given(tmp_path):
     texts = [record(ts="2020-12-02 15:35:00"), record(ts="2020-12-02T09:30:00-05:00")]
-    taken_in(tmp_path, written(*texts), timezone=ZoneInfo("Europe/Paris"))
+    imported(tmp_path, written(*texts), timezone=ZoneInfo("Europe/Paris"))
 
     assert stored(tmp_path)["ts"].astype(str).tolist() == ["2020-12-02 14:30:00", "2020-12-02 14:35:00"]
 
 
 @pytest.mark.parametrize("ts", ["2021-03-14 02:30:00", "2021-11-07 01:30:00"])
-def test_an_hour_that_the_clocks_skip_or_repeat_is_no_time(ts):
+def test_a_local_time_that_is_skipped_or_repeated_is_unreadable(ts):
     assert read_times([ts], exchange.EXCHANGE_TIME).isna().all()
     assert read_times([f"{ts}-05:00"], exchange.EXCHANGE_TIME).notna().all()
 
@@ -464,18 +439,18 @@ def test_an_hour_that_the_clocks_skip_or_repeat_is_no_time(ts):
         *(None, True, float("nan"), float("inf"), 10**40, -(10**18), "99999999999999999999"),
     ],
 )
-def test_what_is_no_time_reads_as_none(value):
+def test_a_value_that_is_not_a_time_is_nat(value):
     assert read_times([value, "2020-12-02 09:30:00"], dt.UTC).isna().tolist() == [True, False]
 
 
-def test_fractions_of_a_second_and_short_forms_are_times():
+def test_fractions_of_a_second_and_short_forms_are_read():
     values = ["2020-12-02 14:30", "2020-12-02T14:30:00.123456789Z", "2020-12-02 14:30:00 UTC", "2020-12-02 09:30:00-05"]
     times = read_times(values, dt.UTC).strftime("%H:%M:%S.%f").tolist()
 
     assert times == ["14:30:00.000000", "14:30:00.123456", "14:30:00.000000", "14:30:00.000000"]
 
 
-# Bar sizes
+# Bar lengths
 
 
 def starts(name: str, *clock: str, day: str = "2020-12-02") -> list[str]:
@@ -486,25 +461,25 @@ def sizes(lake: Path) -> dict[tuple[str, str], set[int]]:
     return {key: set(of["bar_minutes"]) for key, of in stored(lake).groupby(["ticker", "dt"])}
 
 
-def test_the_size_of_a_bar_is_the_most_common_step_of_its_ticker_and_session(tmp_path):
+def test_the_length_of_a_bar_is_the_most_common_step_of_its_ticker_and_session(tmp_path):
     texts = [
         *starts("A", "09:30", "09:31", "09:32", "09:40", "09:45", "09:46"),
         *starts("A", "09:30", "09:35", "09:45", "09:45", "09:45", "09:50", day="2020-12-03"),
         *starts("B", "10:30", "09:30", "11:30", "14:00"),
     ]
-    taken_in(tmp_path, written(*texts))
+    imported(tmp_path, written(*texts))
 
     assert sizes(tmp_path) == {("A", "2020-12-02"): {1}, ("A", "2020-12-03"): {5}, ("B", "2020-12-02"): {60}}
 
 
-def test_a_single_bar_has_the_usual_size_of_its_ticker_or_of_all(tmp_path):
+def test_a_single_bar_has_the_most_common_length_of_its_ticker_or_of_all(tmp_path):
     texts = [
         *starts("A", "09:30", "09:45"),
         *starts("A", "10:00", day="2020-12-03"),
         *starts("B", "09:30", "09:31", "09:32"),
         *starts("C", "09:30"),
     ]
-    taken_in(tmp_path, written(*texts))
+    imported(tmp_path, written(*texts))
 
     assert sizes(tmp_path) == {
         ("A", "2020-12-02"): {15},
@@ -514,20 +489,14 @@ def test_a_single_bar_has_the_usual_size_of_its_ticker_or_of_all(tmp_path):
     }
 
 
-def test_bars_too_far_apart_to_tell_are_of_five_minutes(tmp_path):
-    taken_in(tmp_path, written(*starts("A", "09:30", "09:50", "15:59")))
-
-    assert sizes(tmp_path) == {("A", "2020-12-02"): {5}}
-
-
-def test_records_that_were_rejected_do_not_speak_for_the_size(tmp_path):
-    taken_in(tmp_path, written(*starts("A", "09:30", "09:45", "16:00", "16:01", "16:02", "16:03")))
+def test_rejected_records_do_not_count_for_the_length(tmp_path):
+    imported(tmp_path, written(*starts("A", "09:30", "09:45", "16:00", "16:01", "16:02", "16:03")))
 
     assert sizes(tmp_path) == {("A", "2020-12-02"): {15}}
 
 
-def test_the_size_that_a_record_gives_counts(tmp_path):
-    taken_in(tmp_path, written(record(bar_minutes=30), *starts("FB", "10:00", "10:01", "10:02")))
+def test_a_records_own_length_wins(tmp_path):
+    imported(tmp_path, written(record(bar_minutes=30), *starts("FB", "10:00", "10:01", "10:02")))
 
     assert stored(tmp_path)["bar_minutes"].tolist() == [1, 1, 1, 30]
 
@@ -535,10 +504,10 @@ def test_the_size_that_a_record_gives_counts(tmp_path):
 # When it was collected
 
 
-def test_the_time_in_a_firehose_name_is_when_it_was_collected(tmp_path):
+def test_the_time_in_a_firehose_name_is_the_time_of_collection(tmp_path):
     path = tmp_path / "my-stream-2020-1-2020-12-14-02-03-45-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9.gz"
     path.write_bytes(gzip.compress(record().encode()))
-    taken_in(tmp_path / "lake", *local_objects([tmp_path]))
+    imported(tmp_path / "lake", *local_objects([tmp_path]))
 
     assert stored(tmp_path / "lake")["collected_at"].tolist() == [pd.Timestamp("2020-12-14 02:03:45")]
 
@@ -546,11 +515,11 @@ def test_the_time_in_a_firehose_name_is_when_it_was_collected(tmp_path):
 @pytest.mark.parametrize(
     "name", ["bars.json", "s-1-2020-13-14-02-03-45-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "2020-12-14"]
 )
-def test_other_names_do_not_tell_when_they_were_collected(name):
+def test_other_names_hold_no_time_of_collection(name):
     assert collected_at_in(name) is None
 
 
-def test_elsewhere_the_time_of_the_file_is_when_it_was_collected(tmp_path):
+def test_otherwise_the_files_time_is_the_time_of_collection(tmp_path):
     path = tmp_path / "bars.json"
     path.write_text(record())
     os.utime(path, ns=(0, 1_607_911_425_123_987_654))
@@ -559,8 +528,8 @@ def test_elsewhere_the_time_of_the_file_is_when_it_was_collected(tmp_path):
     assert item.collected_at == dt.datetime(2020, 12, 14, 2, 3, 45, 123000, tzinfo=dt.UTC)
 
 
-def test_the_time_that_a_record_gives_counts(tmp_path):
-    taken_in(tmp_path, written(record(collected_at="2020-12-03T00:00:00.250Z"), record(name="A", collected_at=None)))
+def test_a_records_own_time_of_collection_wins(tmp_path):
+    imported(tmp_path, written(record(collected_at="2020-12-03T00:00:00.250Z"), record(name="A", collected_at=None)))
 
     given, of_object = pd.Timestamp("2020-12-03 00:00:00.250"), pd.Timestamp("2020-12-14 12:00:00")
     assert stored(tmp_path).set_index("ticker")["collected_at"].to_dict() == {"A": of_object, "FB": given}
@@ -571,11 +540,15 @@ def test_the_time_that_a_record_gives_counts(tmp_path):
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory) -> Path:
-    """A lake of simulated bars on either side of the change to summer time."""
+    """A lake of simulated bars on both sides of a clock change, with a few rejected records and a watchlist."""
     lake = tmp_path_factory.mktemp("simulated")
     days = exchange.sessions_between(dt.date(2021, 3, 12), dt.date(2021, 3, 15))
     collected = dt.datetime(2021, 3, 16, 1, 2, 3, 456000, tzinfo=dt.UTC)
-    collect(SimulatedSource(), ParquetSink(lake), days, ["FB", "AMZN"], 15, lambda: collected)
+    sink = ParquetSink(lake)
+    collect(SimulatedSource(), sink, days, ["FB", "AMZN"], 15, lambda: collected)
+    sink.reject([Rejected("off-grid", record(), collected.isoformat(), "simulated")])
+    watchlist.add(lake / "tickerlake.toml", ["AAPL"])
+    (lake / ".incoming" / "half.parquet").write_text(record())
     return lake
 
 
@@ -588,43 +561,144 @@ def exported(lake: Path, target: Path) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["export.json", "export.csv"])
-def test_a_lake_that_was_exported_comes_back(name, simulated, tmp_path):
-    report = taken_in(tmp_path / "lake", *local_objects([exported(simulated, tmp_path / name)]))
+def copied_folder(lake: Path, _folder: Path) -> Path:
+    return lake
 
-    assert (report.stored, report.stored_by_session) == (104, {"2021-03-12": 52, "2021-03-15": 52})
+
+def partitions_only(lake: Path, _folder: Path) -> Path:
+    return lake / "bars"
+
+
+def zoned_parquet(lake: Path, folder: Path) -> Path:
+    frame = stored(lake)
+    frame.assign(ts=frame["ts"].dt.tz_localize("UTC").dt.as_unit("ns")).to_parquet(folder / "bars.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        copied_folder,
+        partitions_only,
+        zoned_parquet,
+        lambda lake, folder: exported(lake, folder / "export.json"),
+        lambda lake, folder: exported(lake, folder / "export.csv"),
+        lambda lake, folder: exported(lake, folder / "export.parquet"),
+    ],
+    ids=["lake", "partitions", "pandas", "json", "csv", "parquet"],
+)
+def test_a_lake_comes_back_unchanged_from_every_export(export, simulated, tmp_path):
+    report = imported(tmp_path / "lake", *local_objects([export(simulated, tmp_path)]), timezone=ZoneInfo("Asia/Tokyo"))
+
+    assert (report.stored, report.rejected, report.without_bars) == (104, {}, [])
+    assert report.stored_by_session == {"2021-03-12": 52, "2021-03-15": 52}
     pd.testing.assert_frame_equal(stored(tmp_path / "lake"), stored(simulated))
 
 
-def test_records_of_pandas_come_back(simulated, tmp_path):
-    stored(simulated).to_json(tmp_path / "export.json", orient="records", date_format="iso", double_precision=15)
-    taken_in(tmp_path / "lake", *local_objects([tmp_path / "export.json"]))
-
-    pd.testing.assert_frame_equal(stored(tmp_path / "lake"), stored(simulated))
-
-
-def test_an_export_changes_nothing_in_the_lake_it_came_from(simulated, tmp_path):
+def test_importing_a_lake_into_itself_changes_nothing(simulated):
     before = contents(simulated)
-    report = taken_in(simulated, *local_objects([exported(simulated, tmp_path / "export.json")]))
+    report = imported(simulated, *local_objects([simulated]))
 
     assert (report.stored, report.duplicate) == (0, 104)
     assert contents(simulated) == before
 
 
-def test_the_sources_are_told_before_anything_is_stored(simulated, tmp_path):
-    def refuse(sources: set[str]) -> None:
-        raise ConfigError(f"{sorted(sources)}")
+def test_other_files_in_a_lakes_folder_are_read(simulated, tmp_path):
+    shutil.copytree(simulated, tmp_path / "copy")
+    (tmp_path / "copy" / "old.json").write_text(record())
 
-    objects = [*local_objects([exported(simulated, tmp_path / "export.json")]), written(record())]
-    with pytest.raises(ConfigError, match=r"^\['recorded', 'simulated'\]$"):
-        import_objects(objects, ParquetSink(tmp_path / "lake"), before_storing=refuse)
+    names = [Path(item.name).name for item in local_objects([tmp_path / "copy"])]
+    assert len(names) == 3
+    assert "old.json" in names
+
+
+def test_an_import_that_mixes_simulated_and_real_bars_is_refused_before_anything_is_stored(simulated, tmp_path):
+    with pytest.raises(ConfigError, match="the new bars are recorded, simulated"):
+        import_objects([*local_objects([simulated]), written(record())], ParquetSink(tmp_path / "lake"))
     assert contents(tmp_path / "lake") == {}
+
+
+# Tables of others
+
+
+def parquet(**columns: object) -> RecordedObject:
+    table = pa.table({"ticker": ["FB"], "high": [101.0], "low": [100.0], **columns})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return RecordedObject("other.parquet", NOON, sink.getvalue().to_pybytes())
+
+
+NAIVE = dt.datetime(2020, 12, 2, 9, 30)  # noqa: DTZ001
+AWARE = dt.datetime(2020, 12, 2, 14, 30, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        pa.array([NAIVE], pa.timestamp("ns")),
+        pa.array([NAIVE], pa.timestamp("s")),
+        pa.array([AWARE], pa.timestamp("ms", "UTC")),
+        pa.array([AWARE], pa.timestamp("us", "Asia/Tokyo")),
+        pa.array([1_606_919_400]),
+        pa.array(["2020-12-02 09:30:00"]),
+        pa.array(["2020-12-02 14:30:00+00:00"]).dictionary_encode(),
+    ],
+    ids=["naive ns", "naive s", "UTC", "zone", "epoch", "text", "dictionary"],
+)
+def test_a_time_in_parquet_without_a_zone_is_in_the_timezone_given(ts, tmp_path):
+    imported(tmp_path, parquet(ts=ts))
+
+    assert stored(tmp_path)["ts"].tolist() == [pd.Timestamp("2020-12-02 14:30:00")]
+
+
+def test_parquet_may_have_other_number_types_names_and_columns(tmp_path):
+    columns = {"Datetime": [AWARE], "Volume": pa.array([7], pa.int32()), "close": [Decimal("100.50")], "note": ["x"]}
+    imported(tmp_path, parquet(**columns, source=["vendor"], bar_minutes=[15]))
+
+    (row,) = stored(tmp_path)[["volume", "close", "source", "bar_minutes"]].to_numpy().tolist()
+    assert row == [7, 100.5, "vendor", 15]
+    assert stored(tmp_path)["collected_at"].tolist() == [pd.Timestamp("2020-12-14 12:00:00")]
+
+
+def test_csv_with_the_records_columns_keeps_source_and_time_of_collection(tmp_path):
+    text = """ticker,ts,bar_minutes,open,high,low,close,volume,source,collected_at
+FB,2020-12-02 14:30:00,15,100.5,101,100,100.25,7,vendor,2020-12-03 00:00:00
+"""
+    imported(tmp_path, written(text))
+
+    (row,) = stored(tmp_path).to_dict("records")
+    assert (row["source"], row["open"], row["close"], row["volume"]) == ("vendor", 100.5, 100.25, 7)
+    assert (row["ts"], row["collected_at"]) == (pd.Timestamp("2020-12-02 14:30"), pd.Timestamp("2020-12-03"))
+
+
+def test_a_rejected_row_of_a_table_is_kept_as_json(tmp_path):
+    imported(tmp_path, parquet(ts=[AWARE.replace(hour=23)]))
+
+    (line,) = rejected(tmp_path)
+    assert (line["rule"], line["origin"], line["position"]) == ("outside-session", "other.parquet", 1)
+    expected = {"ticker": "FB", "ts": "2020-12-02 23:30:00+00:00", "high": 101.0, "low": 100.0}
+    assert json.loads(line["record"]) == expected
+
+
+def test_a_parquet_file_without_bars_names_the_missing_columns(tmp_path):
+    report = imported(tmp_path, parquet(), parquet(ts=[AWARE]))
+
+    assert report.without_bars == ["other.parquet: a Parquet file without the columns ts"]
+    assert (report.stored, report.rejected) == (1, {"unreadable": 1})
+
+
+def test_a_truncated_parquet_file_is_rejected(tmp_path):
+    whole = parquet(ts=[AWARE])
+    report = imported(tmp_path, RecordedObject("cut", NOON, whole.content[:-20]))
+
+    assert report.rejected == {"unreadable": 1}
+    assert report.without_bars[0].startswith("cut: a damaged Parquet file: ")
 
 
 # Files
 
 
-def test_files_are_read_in_the_order_they_were_written_and_once(tmp_path):
+def test_files_are_read_once_in_the_order_they_were_written(tmp_path):
     stamp = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
     names = [
         f"z-1-2020-12-14-02-03-45-{stamp}",
@@ -643,24 +717,24 @@ def test_files_are_read_in_the_order_they_were_written_and_once(tmp_path):
     assert [item.collected_at.second for item in local_objects(paths)] == [45, 46, 47]
 
 
-def test_a_file_whose_name_is_no_text_is_read_and_told(tmp_path):
+def test_a_file_name_that_is_not_text_is_escaped(tmp_path):
     try:
         (tmp_path / os.fsdecode(b"caf\xe9.json")).write_text(record(99.0))
     except (OSError, UnicodeError):
         pytest.skip("this file system takes only names that are text")
-    taken_in(tmp_path / "lake", *local_objects([tmp_path]))
+    imported(tmp_path / "lake", *local_objects([tmp_path]))
 
     (line,) = rejected(tmp_path / "lake")
     assert line["origin"] == f"{tmp_path.as_posix()}/caf\\xe9.json"
 
 
-def test_a_path_that_does_not_exist_is_told(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read .*nowhere: No such file or directory; give files, or folders"):
+def test_a_missing_path_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read .*nowhere: No such file or directory; name files or folders"):
         list(local_objects([tmp_path / "nowhere"]))
 
 
-def test_each_object_is_announced_once_it_is_read(tmp_path):
-    heard: list[str] = []
-    import_objects(everything(), ParquetSink(tmp_path), on_object=heard.append)
+def test_progress_names_each_object_once(tmp_path):
+    names: list[str] = []
+    import_objects(everything(), ParquetSink(tmp_path), on_object=names.append)
 
-    assert heard == ["of-2020-12-01", "of-2020-12-02", "of-2020-12-03", "mixed"]
+    assert names == ["of-2020-12-01", "of-2020-12-02", "of-2020-12-03", "mixed"]

@@ -1,6 +1,6 @@
-"""Objects recorded from earlier deployments against the hourly highs that Athena gave their owners.
+"""Objects recorded from earlier deployments, compared with the hourly highs that Athena gave their owners.
 
-The recordings may not be given away, so they lie beside the repository, and these tests are skipped without them.
+The recordings may not be redistributed, so they are kept outside the repository; without them these tests are skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tickerlake.query.engines.duckdb import DuckDBEngine
 
 SETS = Path(__file__).parents[2].parent / "shared" / "data" / "recorded"
 if not SETS.is_dir():
-    pytest.skip("the recorded objects are not beside the repository (../shared/data/recorded)", allow_module_level=True)
+    pytest.skip("the recorded objects are not at ../shared/data/recorded", allow_module_level=True)
 
 FULL = "2020-12-01-5m"
 GAP = "2020-05-14-1m-feed-gap"
@@ -68,12 +68,12 @@ def imported(tmp_path_factory) -> dict[str, Imported]:
 @pytest.mark.parametrize(
     ("name", "line", "bar_minutes"),
     [
-        (FULL, "read 780 records of 1 objects: 780 stored, 0 duplicate, 0 rejected", 5),
-        (GAP, "read 3844 records of 3 objects: 3844 stored, 0 duplicate, 0 rejected", 1),
-        (DUPLICATES, "read 873 records of 2 objects: 780 stored, 93 duplicate, 0 rejected", 5),
+        (FULL, "read 780 records from 1 files: 780 stored, 0 duplicate, 0 rejected", 5),
+        (GAP, "read 3844 records from 3 files: 3844 stored, 0 duplicate, 0 rejected", 1),
+        (DUPLICATES, "read 873 records from 2 files: 780 stored, 93 duplicate, 0 rejected", 5),
         (
             STRAY,
-            "read 790 records of 14 objects: 780 stored, 0 duplicate, 10 rejected (10 outside-session)",
+            "read 790 records from 14 files: 780 stored, 0 duplicate, 10 rejected (10 outside-session)",
             5,
         ),
     ],

@@ -18,7 +18,7 @@ RECORD = b'{"high": 293.1, "low": 290.2, "ts": "2020-12-01 09:30:00-05:00", "nam
 
 
 class FakeS3:
-    """Buckets that list their objects in pages of three, and give them."""
+    """Buckets that list their objects in pages of three and return them."""
 
     def __init__(self):
         self.objects = {}
@@ -63,7 +63,7 @@ def names(*urls):
     return [item.name for item in s3_objects(urls)]
 
 
-def test_objects_come_in_the_order_they_were_written_however_many_pages_there_are(s3):
+def test_objects_come_in_the_order_they_were_written_over_several_pages(s3):
     for hour in range(20, 10, -1):
         s3.objects["old", f"bars/{30 - hour:02}.json"] = (b"x", f"2020-12-01T{hour}:00:00.000Z")
     found = list(s3_objects(["s3://old/bars"]))
@@ -72,7 +72,7 @@ def test_objects_come_in_the_order_they_were_written_however_many_pages_there_ar
     assert found[0].content == b"x"
 
 
-def test_the_time_in_a_name_counts_before_that_of_the_object(s3):
+def test_the_time_in_a_name_takes_precedence(s3):
     key = "2020/12/01/15/bars-1-2020-12-01-15-02-03-0a1b2c3d-0000-4000-8000-0123456789ab"
     s3.objects["old", key] = (b"x", "2026-01-01T00:00:00.000Z")
     assert next(s3_objects(["s3://old"])).collected_at == dt.datetime(2020, 12, 1, 15, 2, 3, tzinfo=dt.UTC)
@@ -93,7 +93,7 @@ def test_an_object_reached_twice_is_read_once(s3):
     assert s3.got == ["bars/1.json"]
 
 
-def test_they_can_be_imported(s3):
+def test_s3_objects_can_be_imported(s3):
     s3.objects["old", "bars/1"] = (RECORD, WRITTEN)
     sink = MemorySink()
     report = import_objects(s3_objects(["s3://old/bars"]), sink)
@@ -102,14 +102,14 @@ def test_they_can_be_imported(s3):
 
 
 @pytest.mark.parametrize("url", ["s3:/old", "old/bars", "s3://", "s3://A_B/x", "https://old.s3.amazonaws.com"])
-def test_what_is_no_place_in_s3_is_refused(url):
-    with pytest.raises(ConfigError, match=r"is no place in S3; write one as s3://bucket/prefix"):
+def test_text_that_is_not_an_s3_url_is_refused(url):
+    with pytest.raises(ConfigError, match=r"is not an S3 URL; write s3://bucket/prefix"):
         names(url)
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_place_without_objects_is_told():
-    with pytest.raises(ConfigError, match="there is no object at s3://old/bars"):
+def test_a_url_without_objects_is_an_error():
+    with pytest.raises(ConfigError, match="no object at s3://old/bars"):
         names("s3://old/bars")
 
 
@@ -123,7 +123,7 @@ def test_a_place_without_objects_is_told():
     ],
     ids=["bucket", "denied", "archived", "reset"],
 )
-def test_what_cannot_be_read_is_named_with_the_next_step(s3, request_, answer, message):
+def test_an_unreadable_url_is_named_with_the_next_step(s3, request_, answer, message):
     s3.objects["old", "bars/1"] = (b"x", WRITTEN)
     s3.refusals[request_] = answer
     with pytest.raises(ConfigError, match=message):

@@ -49,7 +49,7 @@ def session_bars(tickers=("META",), day=DAY, collected=COLLECTED):
     frames = [SimulatedSource().bars(ticker, [session_on(day)], 5).assign(ticker=ticker) for ticker in tickers]
     frame = pd.concat(frames, ignore_index=True)
     return bars.as_bars(
-        frame.assign(bar_minutes=5, source="simulated", collected_at=collected, dt=day.isoformat()).astype(
+        frame.assign(bar_minutes=5, source="yahoo", collected_at=collected, dt=day.isoformat()).astype(
             {"volume": "Int64"}
         )
     )
@@ -61,18 +61,18 @@ def test_a_bar_is_one_line_of_json_that_the_table_can_read(sink, stream):
     assert sink.write(frame) == 1
     line = (
         b'{"ticker":"META","ts":"2026-11-20 14:30:00.000","bar_minutes":5,"open":332.795,"high":336.19,"low":331.65,'
-        b'"close":336.0736,"volume":1810280,"source":"simulated","collected_at":"2026-11-20 15:00:00.123",'
+        b'"close":336.0736,"volume":1810280,"source":"yahoo","collected_at":"2026-11-20 15:00:00.123",'
         b'"dt":"2026-11-20"}\n'
     )
     assert stream.taken == [line]
 
 
-def test_the_line_holds_the_columns_of_the_record_and_the_partition_and_nothing_else(sink, stream):
+def test_the_line_has_the_columns_of_the_record_and_the_partition_only(sink, stream):
     sink.write(session_bars().head(1))
     assert list(stream.bars[0]) == [column.name for column in (*record.COLUMNS, record.PARTITION)]
 
 
-def test_what_is_missing_is_left_out_and_a_zero_is_kept(sink, stream):
+def test_nulls_are_left_out_and_a_zero_is_kept(sink, stream):
     frame = session_bars().head(2)
     frame["open"] = [float("nan"), 1.5]
     frame["volume"] = pd.array([None, 0], dtype="Int64")
@@ -82,7 +82,7 @@ def test_what_is_missing_is_left_out_and_a_zero_is_kept(sink, stream):
     assert (stream.bars[1]["open"], stream.bars[1]["volume"]) == (1.5, 0)
 
 
-def test_numbers_arrive_as_they_were(sink, stream):
+def test_numbers_arrive_unchanged(sink, stream):
     frame = session_bars(("META", "AMZN"))
     sink.write(frame)
     assert [bar["high"] for bar in stream.bars] == frame["high"].tolist()
@@ -101,7 +101,13 @@ def test_no_call_has_more_than_four_mebibytes(sink, stream):
     assert [len(call) for call in stream.calls] == [4, 4, 2]
 
 
-def test_nothing_to_deliver_makes_no_call(sink, stream):
+def test_simulated_bars_are_refused_before_anything_is_sent(sink, stream):
+    with pytest.raises(ConfigError, match="simulated bars cannot go to the stream 'tickerlake-bars'"):
+        sink.write(session_bars().assign(source="simulated"))
+    assert stream.calls == []
+
+
+def test_an_empty_frame_makes_no_call(sink, stream):
     assert sink.write(bars.empty()) == 0
     assert stream.calls == []
 
@@ -116,7 +122,7 @@ def test_only_refused_records_are_sent_again(sink, stream, pauses):
     assert len(pauses) == 2
 
 
-def test_refused_records_of_several_batches_are_sent_again_together(sink, stream):
+def test_refused_records_of_several_batches_are_retried_in_one_call(sink, stream):
     stream.script = [Refusing(places=[0, 1]), Refusing(places=[5])]
     sink.write(session_bars([f"T{number}" for number in range(10)]))
     assert [len(call) for call in stream.calls] == [500, 280, 3]
@@ -135,7 +141,7 @@ def test_pauses_grow_and_no_two_runs_pause_alike(stream):
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [
         refusal(400, "ThrottlingException", "Rate exceeded"),
         refusal(503, "ServiceUnavailableException", "Slow down."),
@@ -145,26 +151,26 @@ def test_pauses_grow_and_no_two_runs_pause_alike(stream):
     ],
     ids=["throttled", "503", "500", "502", "reset"],
 )
-def test_a_call_that_fails_is_made_again(sink, stream, trouble):
-    stream.script = [trouble, trouble]
+def test_a_failed_call_is_retried(sink, stream, fault):
+    stream.script = [fault, fault]
     assert sink.write(session_bars().head(3)) == 3
     assert len(stream.calls) == 3
     assert len(stream.taken) == 3
 
 
-def test_a_batch_whose_answer_was_lost_arrives_twice_rather_than_not_at_all(sink, stream):
+def test_a_batch_whose_answer_was_lost_arrives_twice(sink, stream):
     stream.script = [TAKEN_THEN_RESET]
     assert sink.write(session_bars().head(3)) == 3
     assert len(stream.taken) == 6
 
 
-def test_one_throttled_batch_does_not_hold_up_the_others(sink, stream):
+def test_a_throttled_batch_does_not_stop_the_others(sink, stream):
     stream.script = [refusal(400, "ThrottlingException", "Rate exceeded")]
     sink.write(session_bars([f"T{number}" for number in range(10)]))
     assert [len(call) for call in stream.calls] == [500, 280, 500]
 
 
-def test_after_the_last_attempt_it_is_told_what_was_not_delivered(sink, stream, pauses):
+def test_the_error_after_the_last_attempt_names_what_was_not_delivered(sink, stream, pauses):
     stream.refused_tickers = frozenset({"AMZN"})
     with pytest.raises(SinkError) as error:
         sink.write(session_bars(("META", "AMZN")))
@@ -179,14 +185,14 @@ def test_after_the_last_attempt_it_is_told_what_was_not_delivered(sink, stream, 
     assert len(pauses) == ATTEMPTS - 1
 
 
-def test_an_endpoint_that_breaks_every_connection_costs_one_call_an_attempt(sink, stream):
+def test_an_endpoint_that_breaks_every_connection_costs_one_call_per_attempt(sink, stream):
     stream.script = [RESET] * 100
     with pytest.raises(SinkError, match=r"780 of 780 bars .* ConnectionClosedError"):
         sink.write(session_bars([f"T{number}" for number in range(10)]))
     assert len(stream.calls) == ATTEMPTS
 
 
-def test_many_tickers_are_named_in_part(sink, stream):
+def test_a_long_list_of_tickers_is_cut_short(sink, stream):
     stream.script = [refusal(503, "ServiceUnavailableException")] * 100
     with pytest.raises(SinkError, match=r"T0, T1, T10, .* and 3 more in 2026-11-20"):
         sink.write(session_bars([f"T{number}" for number in range(13)]))
@@ -200,7 +206,7 @@ def test_many_tickers_are_named_in_part(sink, stream):
         ("InvalidArgumentException", "collect these sessions again"),
     ],
 )
-def test_what_will_not_pass_is_not_tried_again(sink, stream, pauses, code, next_step):
+def test_a_permanent_fault_is_not_retried(sink, stream, pauses, code, next_step):
     stream.script = [refusal(400, code, "Because.")]
     with pytest.raises(SinkError, match=f"780 of 780 .*780 {code}: Because.; {next_step}"):
         sink.write(session_bars([f"T{number}" for number in range(10)]))
@@ -209,13 +215,13 @@ def test_what_will_not_pass_is_not_tried_again(sink, stream, pauses, code, next_
 
 
 @pytest.mark.usefixtures("stream")
-def test_a_stream_that_is_not_there_is_named(pauses):
+def test_a_missing_stream_is_named(pauses):
     with pytest.raises(SinkError, match=r"'bras'.*ResourceNotFoundException.*check the stream's name and the region"):
         opened(pauses, "bras").write(session_bars().head(1))
 
 
 @pytest.mark.usefixtures("stream")
-def test_without_credentials_nothing_is_tried(pauses, monkeypatch):
+def test_without_credentials_nothing_is_retried(pauses, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials it found
@@ -225,14 +231,14 @@ def test_without_credentials_nothing_is_tried(pauses, monkeypatch):
 
 
 @pytest.mark.usefixtures("stream")
-def test_without_a_region_it_says_how_to_set_one(monkeypatch):
+def test_a_missing_region_is_an_error_that_says_how_to_set_it(monkeypatch):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     with pytest.raises(ConfigError, match="set AWS_REGION"):
         open_firehose(STREAM)
 
 
-def test_a_record_over_the_limit_does_not_take_the_others_with_it(sink, stream):
+def test_a_record_over_the_size_limit_does_not_stop_the_others(sink, stream):
     frame = session_bars(("META", "AMZN"))
     frame.loc[frame["ticker"] == "AMZN", "source"] = "x" * BYTES_PER_RECORD
     with pytest.raises(SinkError, match=r"78 of 156 .*AMZN.*RecordTooLarge"):
@@ -240,11 +246,11 @@ def test_a_record_over_the_limit_does_not_take_the_others_with_it(sink, stream):
     assert {bar["ticker"] for bar in stream.bars} == {"META"}
 
 
-def test_botocore_makes_no_attempts_of_its_own(sink):
+def test_botocore_does_not_retry(sink):
     assert sink._client.meta.config.retries["total_max_attempts"] == 1
 
 
-def test_repeats_are_skipped_where_that_is_asked_for(stream, pauses):
+def test_with_skip_repeats_a_delivered_bar_is_not_sent_again(stream, pauses):
     sink = opened(pauses, skip_repeats=True)
     later = COLLECTED + pd.Timedelta(minutes=5)
     assert sink.write(session_bars().head(6)) == 6
@@ -252,7 +258,7 @@ def test_repeats_are_skipped_where_that_is_asked_for(stream, pauses):
     assert stream.bars[-1]["ts"] == "2026-11-20 15:00:00.000"
 
 
-def test_a_restatement_is_no_repeat_and_neither_is_its_return(stream, pauses):
+def test_a_restatement_is_sent_and_so_is_its_return(stream, pauses):
     sink = opened(pauses, skip_repeats=True)
     frame = session_bars().head(1)
     for high in (500.0, 501.0, 500.0, 500.0):
@@ -260,7 +266,7 @@ def test_a_restatement_is_no_repeat_and_neither_is_its_return(stream, pauses):
     assert [bar["high"] for bar in stream.bars] == [500.0, 501.0, 500.0]
 
 
-def test_what_was_not_delivered_is_no_repeat(stream, pauses):
+def test_an_undelivered_bar_is_sent_again(stream, pauses):
     sink = opened(pauses, skip_repeats=True)
     stream.script = [refusal(400, "AccessDeniedException")]
     with pytest.raises(SinkError):
@@ -268,7 +274,7 @@ def test_what_was_not_delivered_is_no_repeat(stream, pauses):
     assert sink.write(session_bars().head(2)) == 2
 
 
-def test_what_an_accident_kept_from_being_delivered_is_no_repeat(stream, pauses, monkeypatch):
+def test_a_bar_is_sent_again_after_an_unexpected_error(stream, pauses, monkeypatch):
     sink = opened(pauses, skip_repeats=True)
     with monkeypatch.context() as patch:
         patch.setattr(sink, "_client", None)
@@ -283,29 +289,29 @@ def test_only_the_latest_session_is_remembered(pauses):
     sink = opened(pauses, skip_repeats=True)
     sink.write(session_bars())
     sink.write(session_bars(day=dt.date(2026, 11, 23)))
-    assert len(sink._said) == 78
+    assert len(sink._sent) == 78
     assert sink.write(session_bars()) == 78
 
 
-def test_a_sweep_sends_everything_each_time(sink, stream):
+def test_without_skip_repeats_everything_is_sent_each_time(sink, stream):
     for _ in range(2):
         assert sink.write(session_bars()) == 78
     assert len(stream.taken) == 156
 
 
-def test_rejected_records_are_logged_as_they_came_by_rule(sink, stream, monkeypatch):
-    told = []
-    monkeypatch.setattr(module._log, "handle", told.append)
+def test_rejected_records_are_logged_by_rule_as_they_came(sink, stream, monkeypatch):
+    logged = []
+    monkeypatch.setattr(module._log, "handle", logged.append)
 
     def rejected(rule, number):
         return Rejected(rule=rule, record=json.dumps({"n": number}), collected_at="2026-11-20T15:00:00", source="yahoo")
 
     records = [rejected("off-grid", number) for number in range(150)] + [rejected("missing-price", 0)]
     sink.reject(records)
-    assert [(record.rule, len(record.records)) for record in told] == [
+    assert [(record.rule, len(record.records)) for record in logged] == [
         ("off-grid", 100),
         ("off-grid", 50),
         ("missing-price", 1),
     ]
-    assert told[0].records[7]["record"] == '{"n": 7}'
+    assert logged[0].records[7]["record"] == '{"n": 7}'
     assert stream.calls == []

@@ -1,5 +1,3 @@
-"""The local lake: whole files or none, nothing twice, nothing lost."""
-
 import datetime as dt
 import json
 import os
@@ -9,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tickerlake import bars, exchange, record
 from tickerlake.collect import collect
-from tickerlake.errors import SinkError
+from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import Rejected
 from tickerlake.lake.parquet import SCHEMA, ParquetSink, sources_held
 from tickerlake.query import run
@@ -34,7 +33,7 @@ def files(lake):
     return sorted(path for path in lake.rglob("*") if path.is_file())
 
 
-def test_a_run_writes_one_file_a_session_in_its_partition(tmp_path):
+def test_a_run_writes_one_file_per_session_in_its_partition(tmp_path):
     days = exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
 
     fill(tmp_path, days=days)
@@ -42,7 +41,7 @@ def test_a_run_writes_one_file_a_session_in_its_partition(tmp_path):
     assert [path.parent.name for path in files(tmp_path)] == ["dt=2026-11-18", "dt=2026-11-19", "dt=2026-11-20"]
 
 
-def test_the_schema_is_that_of_the_record_and_prices_and_times_come_back_exactly(tmp_path):
+def test_a_file_has_the_records_schema_and_the_exact_prices_and_times(tmp_path):
     fill(tmp_path)
     (file,) = files(tmp_path)
 
@@ -51,12 +50,12 @@ def test_the_schema_is_that_of_the_record_and_prices_and_times_come_back_exactly
     assert table.schema.equals(SCHEMA)
     assert [field.name for field in table.schema] == [column.name for column in record.COLUMNS]
     expected = SimulatedSource().bars("META", [FRIDAY], 5)
-    mine = table.to_pandas().query("ticker == 'META'").reset_index(drop=True)
-    assert mine["high"].tolist() == expected["high"].tolist()
-    assert mine["ts"].tolist() == expected["ts"].dt.tz_localize(None).tolist()
+    stored = table.to_pandas().query("ticker == 'META'").reset_index(drop=True)
+    assert stored["high"].tolist() == expected["high"].tolist()
+    assert stored["ts"].tolist() == expected["ts"].dt.tz_localize(None).tolist()
 
 
-def test_collecting_again_what_has_not_changed_writes_nothing(tmp_path):
+def test_collecting_the_same_bars_again_writes_nothing(tmp_path):
     fill(tmp_path)
     before = files(tmp_path)
 
@@ -66,31 +65,31 @@ def test_collecting_again_what_has_not_changed_writes_nothing(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_a_restatement_is_stored_beside_the_old_record_and_queries_give_the_new(tmp_path):
+def test_a_restatement_is_stored_beside_the_old_record_and_queries_return_it(tmp_path):
     fill(tmp_path, seed=1)
     (report,) = fill(tmp_path, seed=2, now=LATER + dt.timedelta(hours=1))
 
-    frame = run(DuckDBEngine(tmp_path), "bars").frame
+    found = run(DuckDBEngine(tmp_path), "bars").frame
 
     assert report.stored == 156
     assert len(files(tmp_path)) == 2
-    assert len(frame) == 156
+    assert len(found) == 156
     assert (
-        frame.query("ticker == 'META'")["high"].tolist()
+        found.query("ticker == 'META'")["high"].tolist()
         == SimulatedSource(2).bars("META", [FRIDAY], 5)["high"].tolist()
     )
 
 
-def test_a_restatement_that_is_taken_back_is_stored_again(tmp_path):
+def test_a_reverted_restatement_is_stored_again(tmp_path):
     for hour, seed in enumerate([1, 2, 1]):
         (report,) = fill(tmp_path, seed=seed, now=LATER + dt.timedelta(hours=hour))
         assert report.stored == 156
 
-    frame = run(DuckDBEngine(tmp_path), "bars", tickers=["META"]).frame
-    assert frame["high"].tolist() == SimulatedSource(1).bars("META", [FRIDAY], 5)["high"].tolist()
+    found = run(DuckDBEngine(tmp_path), "bars", tickers=["META"]).frame
+    assert found["high"].tolist() == SimulatedSource(1).bars("META", [FRIDAY], 5)["high"].tolist()
 
 
-def test_a_later_run_adds_only_the_bars_that_are_new(tmp_path):
+def test_a_later_run_adds_only_new_bars(tmp_path):
     fill(tmp_path, now=FRIDAY.open + dt.timedelta(minutes=31))
     (report,) = fill(tmp_path, now=FRIDAY.open + dt.timedelta(minutes=46))
 
@@ -98,7 +97,7 @@ def test_a_later_run_adds_only_the_bars_that_are_new(tmp_path):
     assert len(run(DuckDBEngine(tmp_path), "bars").frame) == 2 * 9
 
 
-def test_null_and_zero_volume_are_told_apart(tmp_path):
+def test_null_volume_and_zero_volume_stay_different(tmp_path):
     class Volumes(SimulatedSource):
         def bars(self, symbol, window, bar_minutes):
             frame = super().bars(symbol, window, bar_minutes).head(2)
@@ -111,6 +110,7 @@ def test_null_and_zero_volume_are_told_apart(tmp_path):
 
 DYING = """
 import os, pathlib, signal, sys
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tickerlake import exchange
 from tests.lake.test_parquet import dt, fill
@@ -132,8 +132,8 @@ fill(pathlib.Path(sys.argv[1]), days=exchange.sessions_between(dt.date(2026, 11,
 
 
 @pytest.mark.parametrize("step", range(7))
-def test_a_run_killed_at_any_point_loses_nothing_stored_and_the_next_completes_it(step, tmp_path):
-    # Each file is written, forced to disk and renamed: three steps. The first of the three sessions is held already.
+def test_a_run_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(step, tmp_path):
+    # Each file takes three steps: write, force to disk, rename. The lake already holds the first of the three sessions.
     fill(tmp_path, days=exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
     held = {path: path.read_bytes() for path in files(tmp_path)}
 
@@ -146,7 +146,7 @@ def test_a_run_killed_at_any_point_loses_nothing_stored_and_the_next_completes_i
     assert len(run(DuckDBEngine(tmp_path), "bars").frame) == 5 * 156
 
 
-def test_what_a_killed_run_left_is_swept_away_later_and_a_running_one_left_alone(tmp_path):
+def test_leftovers_of_killed_runs_are_removed_and_files_of_running_ones_are_not(tmp_path):
     incoming = tmp_path / ".incoming"
     incoming.mkdir()
     old, fresh = incoming / "old.parquet", incoming / "fresh.parquet"
@@ -159,30 +159,123 @@ def test_what_a_killed_run_left_is_swept_away_later_and_a_running_one_left_alone
     assert (old.exists(), fresh.exists()) == (False, True)
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "bars").write_text("a file where a folder should be")
 
     with pytest.raises(SinkError, match="cannot write .*nothing of this file was stored"):
         fill(tmp_path)
 
 
-def test_a_damaged_file_is_named_with_what_to_do(tmp_path):
+def place(lake, table, *, session="2026-11-20", name="foreign.parquet", **options):
+    """Writes `table` into a partition, as another program might."""
+    folder = lake / "bars" / f"dt={session}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / name, **options)
+
+
+def test_a_damaged_file_of_the_session_is_an_error_that_names_it(tmp_path):
     folder = tmp_path / "bars" / "dt=2026-11-20"
     folder.mkdir(parents=True)
-    (folder / "broken.parquet").write_text("this is no parquet")
+    (folder / "broken.parquet").write_text("this is not Parquet")
 
-    with pytest.raises(SinkError, match="move the damaged file out"):
+    with pytest.raises(SinkError, match=r"broken\.parquet as bars: .*; move it out of the lake, then collect 2026"):
         fill(tmp_path)
-    with pytest.raises(SinkError, match=r"broken\.parquet"):
-        sources_held(tmp_path)
 
 
-def test_more_than_one_session_in_a_write_is_a_mistake_of_the_caller(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda bars: pa.table({"price": [1.5]}), "it has no column ticker, ts, bar_minutes"),
+        (lambda bars: bars.drop_columns(["collected_at"]), "it has no column collected_at"),
+        (lambda bars: bars.set_column(4, "high", pa.array(["x"] * 78)), "Failed to parse string"),
+        (lambda bars: bars.set_column(4, "high", pa.nulls(78, pa.float64())), "null"),
+    ],
+    ids=["another table", "a missing column", "text", "nulls"],
+)
+def test_a_foreign_file_of_the_session_is_an_error_that_names_it(change, reason, tmp_path):
+    fill(tmp_path / "other", tickers=("META",))
+    (file,) = files(tmp_path / "other")
+    place(tmp_path / "lake", change(pq.read_table(file, partitioning=None)))
+
+    with pytest.raises(SinkError, match=rf"foreign\.parquet as bars: .*{reason}.*; move it out of the lake"):
+        fill(tmp_path / "lake")
+
+
+def test_bad_files_of_other_sessions_do_not_stop_a_run(tmp_path):
+    place(tmp_path, pa.table({"price": [1.5]}), session="2026-11-19")
+    (tmp_path / "bars" / "dt=2026-11-19" / "broken.parquet").write_text("this is not Parquet")
+    (tmp_path / "bars" / "dt=2026-13-45").mkdir()
+
+    (report,) = fill(tmp_path)
+
+    assert report.stored == 156
+
+
+def test_columns_are_read_by_name_and_types_are_converted(tmp_path):
+    fill(tmp_path / "other")
+    (file,) = files(tmp_path / "other")
+    table = pq.read_table(file, partitioning=None).to_pandas().assign(extra=1)
+    for column in ("ts", "collected_at"):
+        table[column] = table[column].dt.tz_localize("UTC").dt.as_unit("ns")
+    table = pa.Table.from_pandas(table[sorted(table.columns, reverse=True)])
+    place(tmp_path / "lake", table, write_statistics=False)
+
+    (report,) = fill(tmp_path / "lake")
+
+    assert (report.bars, report.stored) == (156, 0)
+
+
+def frame(source, session=FRIDAY):
+    bars_of_session = SimulatedSource().bars("META", [session], 5)
+    return bars.as_bars(
+        bars_of_session.assign(
+            ticker="META", bar_minutes=5, source=source, collected_at=pd.Timestamp(LATER), dt=session.dt
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "coming"), [("simulated", "yahoo"), ("yahoo", "simulated"), ("recorded", "simulated")]
+)
+def test_simulated_and_real_bars_cannot_share_a_lake(held, coming, tmp_path):
+    ParquetSink(tmp_path).write(frame(held))
+    before = files(tmp_path)
+
+    with pytest.raises(ConfigError, match=rf"holds {held}, the new bars are {coming}; name another folder"):
+        ParquetSink(tmp_path).write(frame(coming, exchange.session_on(dt.date(2026, 11, 19))))
+    assert files(tmp_path) == before
+
+
+def test_simulated_and_real_bars_cannot_come_together(tmp_path):
+    with pytest.raises(ConfigError, match="holds nothing, the new bars are simulated, yahoo"):
+        ParquetSink(tmp_path).write(pd.concat([frame("simulated"), frame("yahoo")]))
+    assert files(tmp_path) == []
+
+
+def test_one_sink_refuses_the_second_kind_of_bars(tmp_path):
+    sink = ParquetSink(tmp_path)
+    sink.write(frame("yahoo"))
+    sink.write(frame("recorded"))
+
+    with pytest.raises(ConfigError, match="cannot share a lake"):
+        sink.write(frame("simulated"))
+
+
+@pytest.mark.parametrize("options", [{}, {"write_statistics": False}], ids=["statistics", "no statistics"])
+def test_the_sources_of_a_lake_are_read_from_its_files(options, tmp_path):
+    assert sources_held(tmp_path / "nowhere") == set()
+    for number, sources in enumerate((["yahoo"], ["a", "simulated", "z"], ["recorded", None])):
+        place(tmp_path, pa.table({"x": [1] * len(sources), "source": sources}), name=f"{number}.parquet", **options)
+
+    assert sources_held(tmp_path) == {"yahoo", "a", "simulated", "z", "recorded"}
+
+
+def test_a_write_takes_exactly_one_session(tmp_path):
     with pytest.raises(ValueError, match="one session at a time"):
         ParquetSink(tmp_path).write(bars.empty())
 
 
-def test_rejected_records_are_kept_as_they_came_and_once(tmp_path):
+def test_rejected_records_are_kept_once_and_as_they_came(tmp_path):
     rejected = [Rejected("off-grid", '{"high": 1}', "2026-11-22T00:00:00+00:00", "yahoo", "META")]
 
     for _ in range(2):
@@ -194,18 +287,11 @@ def test_rejected_records_are_kept_as_they_came_and_once(tmp_path):
     assert [json.loads(line)["record"] for line in file.read_text().splitlines()] == ['{"high": 1}']
 
 
-def test_the_sources_of_a_lake_are_told_from_its_files(tmp_path):
-    assert sources_held(tmp_path / "nowhere") == set()
-    fill(tmp_path)
-    assert sources_held(tmp_path) == {"simulated"}
-
-
-def test_a_row_without_a_high_can_never_be_written(tmp_path):
-    frame = SimulatedSource().bars("META", [FRIDAY], 5).head(1)
-    record = frame.assign(
-        ticker="META", bar_minutes=5, source="simulated", collected_at=pd.Timestamp(LATER), dt=FRIDAY.dt, high=None
-    )
-
-    with pytest.raises(ValueError, match="high"):
-        ParquetSink(tmp_path).write(bars.as_bars(record))
-    assert not (tmp_path / "bars").exists()
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [({"high": None}, "missing-price"), ({"low": 1e9}, "high-below-low"), ({"dt": "2026-11-19"}, "outside-session")],
+)
+def test_a_bar_that_breaks_a_rule_cannot_be_written(change, rule, tmp_path):
+    with pytest.raises(ValueError, match=rf"1 bars break a rule, the first {rule}"):
+        ParquetSink(tmp_path).write(bars.as_bars(frame("yahoo").head(1).assign(**change)))
+    assert files(tmp_path) == []

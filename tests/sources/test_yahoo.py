@@ -65,14 +65,14 @@ def collected(source, tickers, sessions=(FRIDAY,), clock=NOW, bar_minutes=5):
     return sink, reports
 
 
-# What comes through
+# Bars
 
 
-def test_bars_come_as_the_simulation_behind_the_server_made_them(source):
+def test_bars_arrive_as_the_server_simulated_them(source):
     pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
 
 
-def test_prices_widened_from_32_bits_are_rounded_back_to_four_decimals(source, yahoo):
+def test_prices_widened_from_32_bits_are_rounded_to_four_decimals(source, yahoo):
     frame = simulated("META", [FRIDAY]).assign(open=116.5888, high=612.3456, low=0.0123, close=116.5888)
     yahoo.answers("META", Bars(frame))
     bars = source.bars("META", [FRIDAY], 5)
@@ -112,7 +112,7 @@ def test_eleven_tickers_cost_eleven_requests_with_four_at_most_in_flight(source,
     assert 1 < yahoo.most_in_flight <= 4
 
 
-def test_it_asks_from_the_first_open_to_the_last_close_without_what_it_does_not_need(source, yahoo):
+def test_a_request_spans_the_first_open_to_the_last_close_without_a_crumb(source, yahoo):
     sessions = sessions_between(dt.date(2026, 3, 12), dt.date(2026, 3, 13))
     source.bars("META", sessions, 5)
     [request] = yahoo.requests
@@ -128,7 +128,7 @@ def test_it_asks_from_the_first_open_to_the_last_close_without_what_it_does_not_
 # Odd rows
 
 
-def test_a_volume_that_yahoo_did_not_give_stays_null_beside_a_real_zero(source, yahoo):
+def test_a_missing_volume_stays_null_and_a_zero_stays_zero(source, yahoo):
     frame = simulated("META", [FRIDAY])
     frame.loc[4, "volume"] = 0
     yahoo.answers("META", Bars(frame, null_volumes=[frame["ts"][3]]))
@@ -146,7 +146,7 @@ def test_a_chart_without_any_volume_keeps_its_prices(source, yahoo):
     assert bars["high"].tolist() == simulated("META", [FRIDAY])["high"].tolist()
 
 
-def test_a_row_without_prices_is_rejected_and_told(source, yahoo):
+def test_a_row_without_prices_is_rejected(source, yahoo):
     ts = simulated("META", [FRIDAY])["ts"][10]
     yahoo.answers("META", Bars(null_prices=[ts]))
     sink, [report] = collected(source, ["META"])
@@ -154,7 +154,7 @@ def test_a_row_without_prices_is_rejected_and_told(source, yahoo):
     assert [(rejected.rule, rejected.ts) for rejected in sink.rejected] == [("missing-price", ts.isoformat())]
 
 
-def test_half_hours_put_together_over_a_weekend_make_no_rows_of_their_own(source, yahoo):
+def test_half_hours_merged_over_a_weekend_make_no_extra_rows(source, yahoo):
     sessions = sessions_between(dt.date(2026, 3, 6), dt.date(2026, 3, 10))
     first = simulated("META", sessions, 15)["ts"][:2].tolist()
     yahoo.answers("META", Bars(null_prices=first))
@@ -184,7 +184,7 @@ def test_rows_after_an_early_close_are_rejected(source, yahoo):
     assert (report.bars, report.rejected) == (42, {"outside-session": 2})
 
 
-def test_an_early_close_that_yahoo_knows_of_leaves_nothing_to_reject(source, yahoo):
+def test_an_early_close_that_yahoo_knows_has_nothing_to_reject(source, yahoo):
     yahoo.now = lambda: EARLY_CLOSE.close + dt.timedelta(hours=4)
     _, [report] = collected(source, ["META"], [EARLY_CLOSE], yahoo.now())
     assert (report.bars, report.rejected, report.failures) == (42, {}, [])
@@ -193,14 +193,14 @@ def test_an_early_close_that_yahoo_knows_of_leaves_nothing_to_reject(source, yah
 # Faults
 
 
-def test_an_abandoned_symbol_that_names_a_fund_is_refused_by_what_it_is(source, yahoo):
+def test_an_abandoned_symbol_that_names_a_fund_is_refused(source, yahoo):
     yahoo.answers("FB", Bars(instrument="ETF", long_name="ProShares S&P 500 Dynamic Buffer ETF"))
-    with pytest.raises(WrongInstrument, match=r"^FB is no equity .* ETF \(ProShares .*ask for the symbol"):
+    with pytest.raises(WrongInstrument, match=r"^FB is not an equity .* ETF \(ProShares .*use the symbol"):
         source.bars("FB", [FRIDAY], 5)
     assert yahoo.charts == ["FB"]
 
 
-def test_an_unknown_symbol_is_no_data_with_yahoos_reason_and_not_asked_for_again(source, yahoo, pauses):
+def test_an_unknown_symbol_is_no_data_with_yahoos_reason_and_not_retried(source, yahoo, pauses):
     yahoo.answers("SQ", fake.NOT_FOUND)
     with pytest.raises(NoData, match=r"^SQ: .*No data found, symbol may be delisted.*check the symbol"):
         source.bars("SQ", [FRIDAY], 5)
@@ -220,27 +220,27 @@ def test_an_answer_without_timestamps_is_no_data(source, yahoo):
         source.bars("META", [FRIDAY], 5)
 
 
-def test_a_reason_that_comes_with_status_200_is_told(source, yahoo):
+def test_a_reason_in_an_answer_with_status_200_is_passed_on(source, yahoo):
     reason = "Data doesn't exist for startDate = 1, endDate = 2"
     yahoo.answers("META", fake.Answer(200, fake.refused(400, "Bad Request", reason).body))
     with pytest.raises(NoData, match=rf"^META: .*{reason}"):
         source.bars("META", [FRIDAY], 5)
 
 
-def test_any_other_refusal_is_told_with_its_status_and_not_asked_for_again(source, yahoo, pauses):
+def test_any_other_refusal_names_its_status_and_is_not_retried(source, yahoo, pauses):
     yahoo.answers("META", fake.Answer(403, "<html>Forbidden</html>", fake.HTML))
     with pytest.raises(Unavailable, match=r"^META: Yahoo answered HTTP 403"):
         source.bars("META", [FRIDAY], 5)
     assert (yahoo.charts, pauses) == (["META"], [])
 
 
-def test_a_form_that_yfinance_cannot_read_is_unavailable_in_one_line(source, yahoo):
+def test_an_answer_that_yfinance_cannot_read_is_unavailable(source, yahoo):
     yahoo.answers("META", Bars(without_meta=["instrumentType"]))
     with pytest.raises(Unavailable, match=r"^META: yfinance [\d.]+ cannot read .*'instrumentType'[^\n]*$"):
         source.bars("META", [FRIDAY], 5)
 
 
-def test_the_first_429_ends_the_run_and_what_had_come_is_kept(source, yahoo, pauses):
+def test_the_first_429_ends_the_run_and_what_has_arrived_is_kept(source, yahoo, pauses):
     yahoo.latency = 0.03
     yahoo.rate_limited_from = 6
     sink, [report] = collected(source, watchlist.DEFAULT)
@@ -252,14 +252,16 @@ def test_the_first_429_ends_the_run_and_what_had_come_is_kept(source, yahoo, pau
     assert pauses == []
 
 
-def test_a_429_is_asked_for_once_and_says_what_to_do(source, yahoo, pauses):
+def test_a_429_is_not_retried_and_says_what_to_do(source, yahoo, pauses):
     yahoo.answers("META", fake.TOO_MANY)
-    with pytest.raises(RateLimited, match=r"^META: .*HTTP 429.*wait some minutes, then collect again$"):
+    with pytest.raises(
+        RateLimited, match=r"^Yahoo has rate-limited .*HTTP 429.*wait some minutes, then collect again$"
+    ):
         source.bars("META", [FRIDAY], 5)
     assert (yahoo.charts, pauses) == (["META"], [])
 
 
-def test_a_ticker_that_waits_to_be_asked_for_again_gives_up_once_another_was_refused(yahoo):
+def test_a_ticker_that_waits_to_retry_gives_up_once_another_is_rate_limited(yahoo):
     yahoo.answers("META", fake.UNAVAILABLE)
     yahoo.answers("SNAP", fake.TOO_MANY)
 
@@ -268,7 +270,7 @@ def test_a_ticker_that_waits_to_be_asked_for_again_gives_up_once_another_was_ref
             source.bars("SNAP", [FRIDAY], 5)
 
     source = YahooSource(LoopbackSession(yahoo.origin), pause=meanwhile)
-    with pytest.raises(RateLimited, match="not asked again"):
+    with pytest.raises(RateLimited, match="not retried"):
         source.bars("META", [FRIDAY], 5)
     assert yahoo.charts == ["META", "SNAP"]
 
@@ -278,8 +280,8 @@ def test_a_ticker_that_waits_to_be_asked_for_again_gives_up_once_another_was_ref
     [fake.UNAVAILABLE, fake.A_PAGE, fake.RIGHT_BACK, fake.CUT_JSON, fake.CUT_OFF, fake.RESET],
     ids=["5xx", "a page", "right back", "cut JSON", "cut off", "reset"],
 )
-class TestAPassingFault:
-    def test_heals_at_the_second_attempt(self, source, yahoo, pauses, fault):
+class TestATransientFault:
+    def test_succeeds_at_the_second_attempt(self, source, yahoo, pauses, fault):
         yahoo.answers("META", fault, Bars())
         pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
         assert len(pauses) == 1
@@ -295,14 +297,14 @@ class TestAPassingFault:
         assert Counter(yahoo.charts) == {"META": 3, "SNAP": 1, "AMZN": 1}
         assert 0 < pauses[0] <= 2 < pauses[1] <= 3
 
-    def test_is_forgotten_by_a_process_that_stays_warm(self, source, yahoo, fault):
+    def test_leaves_no_trace_in_a_warm_process(self, source, yahoo, fault):
         yahoo.answers("META", fault, fault, fault, Bars())
         with pytest.raises(Unavailable):
             source.bars("META", [FRIDAY], 5)
         assert len(source.bars("META", [FRIDAY], 5)) == 78
 
 
-def test_the_same_window_asked_for_again_is_asked_of_yahoo_again(source, yahoo):
+def test_a_repeated_request_is_not_answered_from_a_cache(source, yahoo):
     # A restatement would otherwise stay unseen for as long as the process lives.
     restated = simulated("META", [FRIDAY]).assign(volume=1)
     yahoo.answers("META", Bars(), Bars(restated))
@@ -318,7 +320,7 @@ def test_a_time_out_is_unavailable_after_three_attempts(yahoo, pauses):
     assert len(pauses) == 2
 
 
-# How far back, and how much at once
+# Limits of a request
 
 
 def test_the_oldest_bars_are_those_of_59_29_and_729_days_ago(source):
@@ -328,7 +330,7 @@ def test_the_oldest_bars_are_those_of_59_29_and_729_days_ago(source):
 
 
 @pytest.mark.parametrize("bar_minutes", BAR_MINUTES)
-def test_every_session_since_the_oldest_is_served_and_one_a_week_older_is_not(source, yahoo, bar_minutes):
+def test_every_session_since_the_oldest_is_available_and_one_a_week_older_is_not(source, yahoo, bar_minutes):
     oldest = source.oldest(bar_minutes, pd.Timestamp(NOW))
     week = sessions_between((oldest - pd.Timedelta(days=9)).date(), oldest.date())
     served = sessions_between((oldest + pd.Timedelta(days=1)).date(), NOW.date())
@@ -339,20 +341,20 @@ def test_every_session_since_the_oldest_is_served_and_one_a_week_older_is_not(so
     assert len(yahoo.requests) == 2
 
 
-def test_five_sessions_of_minutes_never_span_more_than_yahoo_gives_at_once(source):
+def test_five_sessions_of_minutes_fit_in_one_request(source):
     days = sessions_between(dt.date(2013, 1, 2), dt.date(2026, 12, 31))
     length = source.sessions_per_request(1)
     spans = [last.close - first.open for first, last in zip(days, days[length - 1 :], strict=False)]
     assert max(spans) < dt.timedelta(days=8)
 
 
-def test_minutes_over_more_days_than_yahoo_gives_at_once_are_asked_for_in_pieces(source, yahoo):
+def test_minutes_over_many_days_take_several_requests(source, yahoo):
     days = sessions_between(dt.date(2026, 2, 23), dt.date(2026, 3, 13))
     assert len(source.bars("META", days, 1)) == 15 * 390
     assert len(yahoo.requests) == 3
 
 
-# Reaching it
+# Network
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -366,7 +368,7 @@ def test_proxy_and_certificate_authority_come_from_the_environment(yahoo, monkey
     assert [request.host for request in yahoo.requests] == ["query2.finance.yahoo.com"]
 
 
-def test_an_unchanged_program_gets_its_bars_and_writes_nothing_anywhere(yahoo, tmp_path):
+def test_an_ordinary_program_gets_its_bars_and_writes_nothing_to_disk(yahoo, tmp_path):
     program = (
         "import datetime as dt\n"
         "from tickerlake.exchange import session_on\n"
@@ -387,7 +389,7 @@ def test_an_unchanged_program_gets_its_bars_and_writes_nothing_anywhere(yahoo, t
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_certificate_that_nobody_vouches_for_reads_as_not_reached(yahoo, monkeypatch, tmp_path, pauses):
+def test_an_untrusted_certificate_is_unavailable(yahoo, monkeypatch, tmp_path, pauses):
     with running_yahoo() as other:
         trusted = tmp_path / "another.pem"
         trusted.write_text(other.authority.read_text())
@@ -401,13 +403,13 @@ def test_a_certificate_that_nobody_vouches_for_reads_as_not_reached(yahoo, monke
     assert (yahoo.requests, stranger.requests, pauses) == ([], [], [])
 
 
-def test_a_proxy_where_nobody_listens_reads_as_not_reached(pauses):
+def test_a_dead_proxy_is_unavailable(pauses):
     with pytest.raises(Unavailable, match=r"^Yahoo cannot be reached: [^\n]*HTTPS_PROXY[^\n]*$"):
         YahooSource(pause=pauses.append).bars("META", [FRIDAY], 5)
     assert pauses == []
 
 
-def test_a_proxy_that_never_answers_reads_as_not_reached(yahoo, monkeypatch, pauses):
+def test_a_proxy_that_never_answers_is_unavailable(yahoo, monkeypatch, pauses):
     yahoo.silent_proxy = True
     for name, value in yahoo.environment().items():
         monkeypatch.setenv(name, value)
@@ -416,27 +418,27 @@ def test_a_proxy_that_never_answers_reads_as_not_reached(yahoo, monkeypatch, pau
     assert pauses == []
 
 
-def test_the_way_through_the_proxy_ends_at_yahoo(yahoo, monkeypatch):
+def test_the_test_proxy_reaches_yahoo_only(yahoo, monkeypatch):
     for name, value in yahoo.environment().items():
         monkeypatch.setenv(name, value)
     with pytest.raises(requests.exceptions.RequestException, match="CONNECT tunnel failed, response 403"):
         requests.get("https://example.com", timeout=5)
 
 
-def test_without_curl_cffi_it_refuses_to_start(monkeypatch):
+def test_without_curl_cffi_the_source_does_not_open(monkeypatch):
     monkeypatch.setattr(_http, "HAS_CURL_CFFI", False)
     with pytest.raises(ConfigError, match=r"curl_cffi.*YF_DISABLE_CURL_CFFI"):
         YahooSource()
 
 
-def test_nothing_that_yfinance_has_to_say_reaches_the_terminal(source, yahoo, capfd):
+def test_yfinance_prints_nothing(source, yahoo, capfd):
     yahoo.answers("SQ", fake.NOT_FOUND)
     collected(source, ["SQ", "META"])
     logging.getLogger("yfinance").error("possibly delisted")
     assert capfd.readouterr() == ("", "")
 
 
-# Canaries: private names of yfinance that are leant on, and what it does when left to itself
+# Canaries: the private names of yfinance that the source relies on, and the behaviour that it switches off
 
 
 @pytest.fixture
@@ -453,7 +455,7 @@ def session_without_errors(origin):
     return session
 
 
-def test_canary_a_ticker_keeps_its_time_zone_and_its_requests_where_they_are_replaced(untouched):
+def test_canary_a_ticker_has_the_attributes_that_are_replaced(untouched):
     assert untouched._tz is None
     assert type(untouched._data) is YfData
 
@@ -462,7 +464,7 @@ def test_canary_yfinance_says_whether_it_has_curl_cffi():
     assert _http.HAS_CURL_CFFI is True
 
 
-def test_canary_the_requests_of_one_ticker_can_be_had_apart_from_the_singleton(yahoo):
+def test_canary_the_singleton_can_be_bypassed(yahoo):
     session = LoopbackSession(yahoo.origin)
     mine, another = (type.__call__(YfData, session) for _ in range(2))
     assert mine is not another
@@ -470,7 +472,7 @@ def test_canary_the_requests_of_one_ticker_can_be_had_apart_from_the_singleton(y
     assert mine._cookie_strategy == "basic"
 
 
-def test_canary_left_to_itself_yfinance_asks_for_cookie_crumb_and_time_zone(untouched, yahoo):
+def test_canary_yfinance_alone_requests_cookie_crumb_and_time_zone(untouched, yahoo):
     untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")
     assert {request.path for request in yahoo.requests} == {"/", "/v1/test/getcrumb", f"{fake.CHART}META"}
     assert yahoo.charts == ["META", "META"]
@@ -478,7 +480,7 @@ def test_canary_left_to_itself_yfinance_asks_for_cookie_crumb_and_time_zone(unto
     assert yahoo.requests[-1].query["crumb"] == "A/fake.crumb"
 
 
-def test_canary_left_to_itself_yfinance_asks_again_after_a_429(untouched, yahoo):
+def test_canary_yfinance_alone_retries_after_a_429(untouched, yahoo):
     yahoo.answers("META", fake.TOO_MANY)
     untouched._tz = "America/New_York"
     with pytest.raises(YFRateLimitError):
@@ -486,7 +488,7 @@ def test_canary_left_to_itself_yfinance_asks_again_after_a_429(untouched, yahoo)
     assert yahoo.charts == ["META", "META"]
 
 
-def test_canary_left_to_itself_yfinance_keeps_what_was_no_answer(untouched, yahoo, source):
+def test_canary_yfinance_alone_caches_a_broken_answer(untouched, yahoo, source):
     assert source is not None  # it has yfinance raise its errors
     yahoo.answers("META", fake.A_PAGE, Bars())
     untouched._tz = "America/New_York"
@@ -496,7 +498,7 @@ def test_canary_left_to_itself_yfinance_keeps_what_was_no_answer(untouched, yaho
     YfData.cache_get.cache_clear()
 
 
-def test_canary_left_to_itself_yfinance_makes_a_missing_volume_zero(untouched, yahoo):
+def test_canary_yfinance_alone_makes_a_missing_volume_zero(untouched, yahoo):
     yahoo.answers("META", Bars(null_volumes=[pd.Timestamp(FRIDAY.open)]))
     untouched._tz = "America/New_York"
     assert untouched.history(start=FRIDAY.open, end=FRIDAY.close, interval="5m")["Volume"].iloc[0] == 0

@@ -24,12 +24,14 @@ class Verb(NamedTuple):
 COMMANDS = {
     "demo": Verb("demo", "demo_command", "Open the dashboard on a lake of simulated sessions."),
     "collect": Verb(
-        "collect", "collect_command", "Collect bars from a source: by default those of the last finished session."
+        "collect",
+        "collect_command",
+        "Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo.",
     ),
     "import": Verb(
         "importing",
         "import_command",
-        "Take in what an earlier deployment wrote to its bucket: files, folders, or s3:// URLs.",
+        "Import bars from files, folders or s3:// URLs.",
     ),
     "query": Verb(
         "query", "query_command", "Run the query NAME on the lake; without a name, list the queries there are."

@@ -1,13 +1,13 @@
-"""`tickerlake collect`: ask a source for bars and store them."""
+"""`tickerlake collect`: request bars from a source and store them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -15,32 +15,43 @@ from tickerlake import exchange, symbols, watchlist
 from tickerlake.cli.console import Date, Tickers, needs_aws, progress
 from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.layout import Layout
-from tickerlake.lake.parquet import ParquetSink, refuse_mixing
+from tickerlake.plan import plan
 from tickerlake.record import BAR_MINUTES
-from tickerlake.sources import Source
-from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.settings import Settings
+from tickerlake.sources import SOURCES, open_source
 
-SOURCES = ("yahoo", "simulated")
 SINKS = ("parquet", "firehose")
-_NAMED = 10
+SIMULATED_LAKE = Path("lake-simulated")
 
 
-class SessionDate(Date):
-    """A session's date, or `today`."""
+class SessionName(click.ParamType[dt.date | Literal["today", "last"]]):
+    """A session's date, `today` or `last`."""
 
-    def convert(self, value: str | dt.date, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
-        """The date that `value` names, in exchange time."""
-        return exchange.exchange_date(_now()) if value == "today" else super().convert(value, param, ctx)
+    name = "date"
+
+    def convert(
+        self, value: str | dt.date, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dt.date | Literal["today", "last"]:
+        """The date, or one of the two words."""
+        return value if value in {"today", "last"} else Date().convert(value, param, ctx)
 
 
-@click.command("collect")
-@click.option("--session", type=SessionDate(), help="One session: YYYY-MM-DD, or today for the running one.")
-@click.option("--first", type=Date(), help="The first of several sessions, YYYY-MM-DD.")
-@click.option("--last", type=Date(), help="The last of several sessions; by default the last finished one.")
-@click.option("--tickers", type=Tickers(), help="Symbols separated by commas; by default the lake's watchlist.")
+@click.command(
+    "collect",
+    epilog="""\b
+Examples:
+  tickerlake collect
+  tickerlake collect --session today --tickers META,AMZN
+  tickerlake collect --first 2026-11-02 --last 2026-11-20
+  tickerlake collect --source simulated
+""",
+)
+@click.option("--session", type=SessionName(), help="One session: YYYY-MM-DD, today or last.")
+@click.option("--first", type=Date(), help="First session of a range, YYYY-MM-DD.")
+@click.option("--last", type=Date(), help="Last session of the range. Default: the last finished session.")
+@click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
 @click.option(
     "--bar-minutes",
     type=click.Choice([str(size) for size in BAR_MINUTES]),
@@ -48,22 +59,22 @@ class SessionDate(Date):
     show_default=True,
     help="Length of a bar in minutes.",
 )
-@click.option("--source", type=click.Choice(SOURCES), default="yahoo", show_default=True, help="Where bars come from.")
+@click.option("--source", type=click.Choice(list(SOURCES)), default="yahoo", show_default=True, help="Vendor to ask.")
 @click.option(
     "--lake",
     type=click.Path(path_type=Path),
-    help="Folder of the lake; by default $LAKE_DIR, else lake, and lake-simulated for simulated bars.",
+    help="Folder of the lake. Default: $LAKE_DIR, else lake (lake-simulated for simulated bars).",
 )
 @click.option(
     "--sink",
     type=click.Choice(SINKS),
     default="parquet",
     show_default=True,
-    help="What takes the bars: files of the lake, or a Firehose stream.",
+    help="Where to store bars: files of the lake, or a Firehose stream.",
 )
-@click.option("--stream", help="With --sink firehose: name of the stream, by default $COLLECTOR_STREAM.")
+@click.option("--stream", envvar="COLLECTOR_STREAM", help="Firehose stream. Default: $COLLECTOR_STREAM.")
 def collect_command(
-    session: dt.date | None,
+    session: dt.date | Literal["today", "last"] | None,
     first: dt.date | None,
     last: dt.date | None,
     tickers: tuple[str, ...] | None,
@@ -73,100 +84,79 @@ def collect_command(
     sink: str,
     stream: str | None,
 ) -> int:
-    """Collect bars from a source: by default those of the last finished session."""
+    """Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo."""
     now = _now()
-    wanted = _sessions(session, first, last, now)
+    sessions = plan(now, session=session, first=first, last=last)
     minutes = int(bar_minutes)
-    giver = _source(source)
-    refuse_too_old(giver, wanted, minutes, now)
-    if not len(wanted[0].bar_starts(minutes, until=now)):
+    vendor = open_source(source)
+    refuse_too_old(vendor, sessions, minutes, now)
+    if not len(sessions[0].bar_starts(minutes, until=now)):
         raise ConfigError(
-            f"{wanted[0].date} opens at {wanted[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
-            f"finished {minutes}-minute bar yet; collect it later, or leave --session out for the last finished one"
+            f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
+            f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
-    folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
+    folder = lake or _default_lake(source)
+    store = _open_sink(sink, folder, stream, is_lake_named=lake is not None)
+    store.check_sources({source})
     tickers = tickers or watchlist.read(Layout(folder).config)
-    keeper, place = _open_sink(sink, source, lake, stream)
-    for note in symbols.rename_notes(tickers, wanted[0].date, wanted[-1].date):
+    for note in symbols.rename_notes(tickers, sessions[0].date, sessions[-1].date):
         click.echo(f"note: {note}", err=True)
     if source == "simulated":
-        click.echo("SIMULATED bars: invented by a random generator, none of these prices is real")
+        click.echo("SIMULATED bars, for demonstration only: none of these prices are real")
 
-    windows = math.ceil(len(wanted) / giver.sessions_per_request(minutes))
+    windows = math.ceil(len(sessions) / vendor.sessions_per_request(minutes))
     companies = {symbols.current_symbol(ticker) for ticker in tickers}
-    with progress(f"{source} → {place}", total=windows * len(companies)) as on_answer:
-        reports = collect(giver, keeper, wanted, tickers, minutes, _now, on_answer=on_answer)
+    target = stream if sink == "firehose" else folder
+    with progress(f"{source} → {target}", total=windows * len(companies)) as on_answer:
+        reports = collect(vendor, store, sessions, tickers, minutes, _now, on_answer=on_answer)
+    return _print_reports(reports, source)
+
+
+def _print_reports(reports: Sequence[SessionReport], source: str) -> int:
+    """Prints one line per session and per reason of a failure; returns the exit code."""
     for report in reports:
         click.echo(report.line())
-    reasons = _reasons(reports)
-    if not sum(report.bars for report in reports):
-        why = reasons[0] if len(reasons) == 1 else "each ticker failed for a reason of its own"
-        for reason in reasons if len(reasons) > 1 else []:
-            click.echo(f"failed: {reason}", err=True)
-        click.echo(f"error: nothing could be collected from {source}: {why}", err=True)
+    failures = _failures(reports)
+    collected = sum(report.bars for report in reports)
+    if collected and not sum(report.stored for report in reports):
+        click.echo("nothing new: the lake already holds these bars")
+    if collected or len(failures) > 1:
+        for failure in failures:
+            click.echo(f"failed: {failure}", err=True)
+    if not collected:
+        why = failures[0] if len(failures) == 1 else "every ticker failed, for the reasons above"
+        click.echo(f"error: nothing was collected from {source}: {why}", err=True)
         return 1
-    for reason in reasons:
-        click.echo(f"failed: {reason}", err=True)
-    return 3 if reasons else 0
+    return 3 if failures else 0
 
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _source(name: str) -> Source:
-    if name == "simulated":
-        return SimulatedSource()
-    # Imported when it is asked: yfinance takes a second to load.
-    from tickerlake.sources.yahoo import YahooSource  # noqa: PLC0415
-
-    return YahooSource()
+def _default_lake(source: str) -> Path:
+    lake = next(setting for setting in Settings.explain() if setting.name == "lake")
+    return SIMULATED_LAKE if source == "simulated" and lake.origin == "default" else lake.value
 
 
-def _sessions(session: dt.date | None, first: dt.date | None, last: dt.date | None, now: dt.datetime) -> list[Session]:
-    """The sessions that the arguments name, oldest first, all of them open by `now`."""
-    if session and (first or last):
-        raise ConfigError("--session names one session, --first and --last several; give one or the other")
-    if last and not first:
-        raise ConfigError("--last goes with --first; give both, or --session for one session")
-    if session:
-        wanted = [exchange.session_on(session)]
-    elif first:
-        finished = exchange.last_finished(now)
-        wanted = exchange.sessions_between(first, last or max(finished.date, first))
-        if not wanted:
-            exchange.session_on(first)
-    else:
-        wanted = [exchange.last_finished(now)]
-    future = [each for each in wanted if each.open > now]
-    if future:
-        raise ConfigError(
-            f"{future[0].date} has not opened yet; the last finished session is {exchange.last_finished(now).date}"
-        )
-    return wanted
-
-
-def _open_sink(sink: str, source: str, lake: Path | None, stream: str | None) -> tuple[Sink, str]:
-    """The sink that the arguments name, and its name for a person."""
+def _open_sink(sink: str, folder: Path, stream: str | None, *, is_lake_named: bool) -> Sink:
+    context = click.get_current_context()
     if sink == "parquet":
-        if stream:
-            raise ConfigError("--stream goes with --sink firehose; leave it out, or name that sink")
-        folder = lake or Path(os.environ.get("LAKE_DIR") or ("lake" if source != "simulated" else "lake-simulated"))
-        refuse_mixing(folder, {source})
-        return ParquetSink(folder), str(folder)
-    name = stream or os.environ.get("COLLECTOR_STREAM")
-    if lake or not name:
+        if context.get_parameter_source("stream") == click.core.ParameterSource.COMMANDLINE:
+            raise ConfigError("--stream needs --sink firehose; add it, or leave --stream out")
+        from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  # pyarrow takes a tenth of a second
+
+        return ParquetSink(folder)
+    if is_lake_named or not stream:
         raise ConfigError("--sink firehose sends to a stream: name it with --stream, and leave --lake out")
-    if source == "simulated":
-        raise ConfigError("simulated bars are not sent to a stream, where they would join real ones; leave --sink out")
     with needs_aws():
         from tickerlake.lake.firehose import open_firehose  # noqa: PLC0415
 
-        return open_firehose(name), name
+        return open_firehose(stream)
 
 
-def _reasons(reports: Sequence[SessionReport]) -> list[str]:
-    """One line for each reason of a failure, with the tickers and sessions that it stands for."""
+def _failures(reports: Sequence[SessionReport]) -> list[str]:
+    """One line per reason, with its tickers and sessions."""
     grouped: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for report in reports:
         for failure in report.failures:
@@ -174,8 +164,7 @@ def _reasons(reports: Sequence[SessionReport]) -> list[str]:
     lines = []
     for (reason, message), failures in grouped.items():
         tickers = list(dict.fromkeys(ticker for _, ticker in failures))
-        named = ", ".join(tickers[:_NAMED]) + (f" and {len(tickers) - _NAMED} more" if len(tickers) > _NAMED else "")
         days = sorted({day for day, _ in failures})
         when = days[0] if len(days) == 1 else f"{len(days)} sessions from {days[0]} to {days[-1]}"
-        lines.append(f"{named} in {when} ({reason}): {' '.join(message.split())}")
+        lines.append(f"{symbols.listing(tickers)} in {when} ({reason}): {' '.join(message.split())}")
     return lines

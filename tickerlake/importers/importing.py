@@ -1,12 +1,13 @@
-"""Importing: read the objects of an earlier deployment, hold their records against the rules, hand them to a sink.
+"""Importing: read the records in files, check them against the rules, store them in a sink.
 
-Records are kept as they are: names are upper-cased but not renamed, prices are not rounded, and a bar need not
-lie on the grid. A record that cannot be read or breaks a rule is rejected with its object and its place there.
+Records are kept as they are: tickers are upper-cased but not renamed, prices are not rounded, and a bar may lie off the
+grid. A record that is unreadable or breaks a rule is rejected with its file and its position there.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,50 +18,52 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import bars, exchange
-from tickerlake.importers import recorded
+from tickerlake.importers import recorded, tables
 from tickerlake.importers.recorded import RecordedObject
 from tickerlake.lake import Rejected, Sink
 from tickerlake.record import BAR_MINUTES, KEY, PRICES
 
 SOURCE = "recorded"
-USUAL_BAR_MINUTES = 5
-"""What is assumed where no ticker has two bars in a session: the size the pipeline has collected from the start."""
+DEFAULT_BAR_MINUTES = 5
+"""Assumed if no ticker has two bars in a session: what the first version of this pipeline collected."""
 
 UNREADABLE = "unreadable"
-"""Rule id of text that is no record, and of a record that gives something else than a number or a time."""
+"""Rule id of text that is not a record, and of a record with a value that is not a number or a time."""
 SUPERSEDED = "superseded"
-"""Rule id of a record that a later one, collected at the same time, contradicts."""
+"""Rule id of a record that a later one with the same time of collection contradicts."""
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "bar_minutes")
-_NOTHING = {"", "nan", "none", "null"}
+_BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
-_ROWS_AT_ONCE = 100_000
+_ROWS_PER_FRAME = 100_000
 
 
 @dataclass
 class ImportReport:
-    """What came of an import: every record read was stored, a duplicate, or rejected."""
+    """The result of an import. Every record read is stored, a duplicate, or rejected."""
 
-    objects: int = 0
+    files: int = 0
     read: int = 0
-    """Records, and pieces of text that are none."""
+    """Records, and pieces of text that are not records."""
     duplicate: int = 0
-    """Bars that said the same as another of this import or as the one the sink held."""
+    """Bars equal to another of this import or to one that the sink holds."""
     stored_by_session: dict[str, int] = field(default_factory=dict)
-    """For each session with bars that keep the rules, by `dt`, how many of them were new to the sink."""
+    """New bars of each session, by `dt`. Sessions without any new bar are included."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """How many records broke each rule, by rule id."""
+    """Rejected records by rule id."""
+    without_bars: list[str] = field(default_factory=list)
+    """Files without a single record, each with what is in them instead."""
 
     @property
     def stored(self) -> int:
-        """Bars that were new to the sink."""
+        """Bars that are new to the sink."""
         return sum(self.stored_by_session.values())
 
     def line(self) -> str:
-        """For a person: `read 790 records of 14 objects: 780 stored, 0 duplicate, 10 rejected (10 off-grid)`."""
+        """For a person: `read 790 records from 14 files: 780 stored, 0 duplicate, 10 rejected (10 off-grid)`."""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
-            f"read {self.read} records of {self.objects} objects: {self.stored} stored, {self.duplicate} duplicate, "
+            f"read {self.read} records from {self.files} files: {self.stored} stored, {self.duplicate} duplicate, "
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}"
         )
 
@@ -71,16 +74,15 @@ def import_objects(
     timezone: dt.tzinfo = exchange.EXCHANGE_TIME,
     *,
     on_object: Callable[[str], None] = lambda _name: None,
-    before_storing: Callable[[set[str]], None] = lambda _sources: None,
 ) -> ImportReport:
-    """Reads `objects` in the order they were written and stores their bars in `sink`, a session at a time.
+    """Reads `objects` in the given order and stores their bars in `sink`, one session at a time.
 
-    Our own records (they give `bar_minutes` and `collected_at`) keep their source and are in UTC; all others are
-    `recorded`, and their times without an offset in `timezone`. Importing again stores nothing anew.
+    A record with `bar_minutes` and `collected_at` is one of ours: a time without an offset is UTC, as in the lake's own
+    files. In all other records it is in `timezone`. A record keeps its `source`; without one it is `recorded`. Without
+    `collected_at` a record counts as collected when its object was written. Importing again changes nothing.
 
-    `on_object` hears the name of each object once it is read, and `before_storing` the sources of all bars before
-    the first is stored: what it raises ends the import with the sink untouched. Raises SinkError when the sink
-    fails; what it took before stays.
+    `on_object` is called with the name of each object that has been read. Raises ConfigError, before anything is
+    stored, if the sink does not take these sources; SinkError if it fails, and what was stored before stays.
     """
     report = ImportReport()
     frames = []
@@ -91,10 +93,10 @@ def import_objects(
     good = frame[frame["rule"].isna()].copy()
     good["bar_minutes"] = _bar_minutes(good)
 
-    said = [*KEY, "collected_at", *PRICES, "volume", "source"]
-    distinct = good[~good.duplicated(said, keep="last")]
+    content = [*KEY, "collected_at", *PRICES, "volume", "source"]
+    distinct = good[~good.duplicated(content, keep="last")]
     contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
-    before_storing(set(distinct["source"]))
+    sink.check_sources(set(distinct["source"]))
     for session, of_session in distinct[~contradicted].groupby("dt"):
         report.stored_by_session[str(session)] = sink.write(bars.as_bars(of_session))
 
@@ -109,24 +111,29 @@ def import_objects(
 def _chunks(
     objects: Iterable[RecordedObject], report: ImportReport, on_object: Callable[[str], None]
 ) -> Iterator[pd.DataFrame]:
-    """The records of all objects, in frames of so many rows that a small object does not cost a frame of its own."""
-    nothing = (None,) * len(recorded.KEYS)
+    """The records of all objects, in frames of a fixed size: a frame for each small object would be slow."""
     columns = ["name", "position", "text", "object_collected_at", "is_record", *recorded.KEYS]
+    blank = (None,) * len(recorded.KEYS)
     rows: list[tuple[Any, ...]] = []
     for item in objects:
-        for position, (text, said) in enumerate(recorded.read_records(item.content), start=1):
-            rows.append((item.name, position, text, item.collected_at, said is not None, *(said or nothing)))
-        report.objects += 1
+        read = tables.read_parquet if tables.is_parquet(item.content) else recorded.read_records
+        has_records, first = False, ""
+        for position, (text, fields) in enumerate(read(item.content), start=1):
+            rows.append((item.name, position, text, item.collected_at, fields is not None, *(fields or blank)))
+            has_records, first = has_records or fields is not None, first or str(text)
+            if len(rows) == _ROWS_PER_FRAME:
+                yield pd.DataFrame(rows, columns=columns, dtype=object)
+                rows = []
+        if not has_records:
+            report.without_bars.append(f"{item.name}: {' '.join(first.split()) or 'empty'}")
+        report.files += 1
         on_object(item.name)
-        if len(rows) >= _ROWS_AT_ONCE:
-            yield pd.DataFrame(rows, columns=columns, dtype=object)
-            rows = []
     yield pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
-    """The columns of the record and `dt`, `bar_minutes` NaN where not given; the `rule` that is broken, or None."""
-    # In UTC even without an offset: that is how DuckDB and Athena write the timestamps of the lake.
+    """The record's columns and `dt`, with `bar_minutes` NaN if unknown; `rule` is the broken rule or None."""
+    # DuckDB and Athena write the lake's timestamps in UTC without an offset.
     ours = (chunk["bar_minutes"].notna() & chunk["collected_at"].notna()).to_numpy(dtype=bool)
     ts = recorded.read_times(chunk["ts"], timezone).where(~ours, recorded.read_times(chunk["ts"].where(ours), dt.UTC))
     collected_at = recorded.read_times(chunk["collected_at"], dt.UTC)
@@ -145,13 +152,13 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
         {
             "name": chunk["name"].astype("str"),
             "position": chunk["position"].astype(int),
-            "text": chunk["text"].astype("str"),
-            "ticker": pd.Series([word and word.upper() for word in map(_word, chunk["ticker"])], dtype="str"),
+            "text": chunk["text"],
+            "ticker": pd.Series([name and name.upper() for name in map(_name, chunk["ticker"])], dtype="str"),
             "ts": ts,
             **{name: number[name] for name in PRICES},
             "bar_minutes": bar_minutes,
             "volume": pd.Series(np.where(unreadable, np.nan, volume)).astype("Int64"),
-            "source": pd.Series([_word(value) for value in chunk["source"].where(ours)], dtype="str").fillna(SOURCE),
+            "source": pd.Series([_name(value) for value in chunk["source"]], dtype="str").fillna(SOURCE),
             "collected_at": collected_at.where(
                 collected_at.notna(), pd.DatetimeIndex(chunk["object_collected_at"], dtype=collected_at.dtype)
             ),
@@ -161,14 +168,14 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     return frame.assign(rule=bars.broken_rules(frame, collected=False).mask(unreadable, UNREADABLE))
 
 
-def _word(value: object) -> str | None:
-    """`value` without the blanks around it; None for what no name is made of."""
+def _name(value: object) -> str | None:
+    """`value` as a name, without surrounding blanks; None if it cannot be one."""
     return (value.strip() or None) if isinstance(value, str) and value.isprintable() else None
 
 
 def _number(value: object) -> float:
-    """`value`, or the text of it, as a float: NaN for nothing, infinite for what is no number."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+    """`value`, a number or its text, as a float: NaN for a blank, infinity for anything else."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in _BLANKS):
         return math.nan
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return math.inf
@@ -183,10 +190,10 @@ def _whole(values: np.ndarray, largest: int) -> np.ndarray:
 
 
 def _bar_minutes(good: pd.DataFrame) -> pd.Series:
-    """The size of each bar: its own, or else the most common step between the ticker's bars in that session.
+    """The length of each bar: its own, else the most common step between the ticker's bars in that session.
 
-    Where there is no such step, the ticker's most common one counts, then that of all, then the usual size.
-    Only steps of a size that bars have count; of equally common ones the shorter does.
+    Without such a step, the ticker's most common one counts, then that of all tickers, then the default. Only steps
+    that are a bar length count; of equally common ones, the shorter.
     """
     starts = good.loc[good["bar_minutes"].isna(), ["ticker", "dt", "ts"]].drop_duplicates().sort_values("ts")
     steps = starts.assign(minutes=starts.groupby(["ticker", "dt"])["ts"].diff() / pd.Timedelta(minutes=1))
@@ -199,14 +206,14 @@ def _bar_minutes(good: pd.DataFrame) -> pd.Series:
 
     of_session = good[["ticker", "dt"]].join(most_common(["ticker", "dt"]), on=["ticker", "dt"])["minutes"]
     of_ticker = good["ticker"].map(most_common(["ticker"]))
-    of_all = next(iter(most_common([])), USUAL_BAR_MINUTES)
+    of_all = next(iter(most_common([])), DEFAULT_BAR_MINUTES)
     return good["bar_minutes"].fillna(of_session).fillna(of_ticker).fillna(of_all).astype("int32")
 
 
 def _rejected(row: dict[str, Any]) -> Rejected:
     return Rejected(
         rule=row["rule"],
-        record=row["text"],
+        record=_as_text(row["text"]),
         collected_at=row["collected_at"].isoformat(),
         source=row["source"],
         ticker=row["ticker"] if isinstance(row["ticker"], str) else None,
@@ -214,3 +221,11 @@ def _rejected(row: dict[str, Any]) -> Rejected:
         origin=row["name"],
         position=row["position"],
     )
+
+
+def _as_text(record: str | tuple[Any, ...]) -> str:
+    """A record of a text file as it came; a row of a table as JSON."""
+    if isinstance(record, str):
+        return record
+    fields = zip(recorded.KEYS, record, strict=True)
+    return json.dumps({name: value for name, value in fields if value is not None}, default=str)

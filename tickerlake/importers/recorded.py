@@ -1,11 +1,10 @@
-"""Objects that an earlier deployment of this pipeline wrote to S3, read back record by record.
+"""Reads bars from text files, such as the objects that an earlier deployment of this pipeline wrote to S3.
 
-Nothing says in which form an object is, so it is detected: JSON objects one a line, without separators,
-pretty-printed or in an array; Python dicts; CSV with a header; all of them as UTF-8 or, with a byte-order
-mark, UTF-16; any of them in gzip. Text that is no record stays in its place among the records as a piece of
-its own, and reading goes on at the next record.
+The form is detected: JSON objects, one per line, without separators, pretty-printed or in an array; Python dicts; CSV
+with a header. Each may be UTF-8 or, with a byte-order mark, UTF-16, and may be compressed with gzip. Text between
+records that is not a record becomes a piece of its own, and reading goes on at the next record.
 
-Only reading happens here: no rule is applied, no price is rounded and no name is changed.
+This module only reads. It applies no rule, rounds no price and changes no name.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tickerlake.errors import ConfigError
+from tickerlake.lake.layout import Layout
 from tickerlake.record import milliseconds
 
 KEYS = {
@@ -42,15 +42,15 @@ KEYS = {
     "source": ("source",),
     "collected_at": ("collected_at",),
 }
-"""For each column of the record the keys it came under, in any case; the first that an object has counts."""
+"""For each column of the record, the keys it may have, in any case. The first one present counts."""
 
 LONGEST_PIECE = 4000
-"""Characters that are kept of text that is no record: enough to recognise it, whatever file was taken in."""
+"""Characters kept of text that is not a record: enough to recognise it."""
 
 
 @dataclass(frozen=True)
 class RecordedObject:
-    """One object: what it is called, when it was written (UTC), and its bytes."""
+    """One file or S3 object: its name, when it was written (UTC), and its bytes."""
 
     name: str
     collected_at: dt.datetime
@@ -58,22 +58,22 @@ class RecordedObject:
 
 
 class Record(NamedTuple):
-    """One record of an object, or a piece of text that is none."""
+    """One record of an object, or a piece of text that is not a record."""
 
-    text: str
-    """As it came."""
-    said: tuple[Any, ...] | None
-    """What it says about each of `KEYS`, None where nothing; None instead of the tuple where it is no record."""
+    text: str | tuple[Any, ...]
+    """As it came: text, or the values if it is a row of a table."""
+    fields: tuple[Any, ...] | None
+    """The value of each of `KEYS`, None if missing. None instead of the tuple if it is not a record."""
 
 
 def local_objects(paths: Sequence[Path]) -> Iterator[RecordedObject]:
-    """The files under `paths` (files, or folders with all their folders), in the order they were written.
+    """The files under `paths` (files, or folders and everything below them), in the order they were written.
 
-    A file reached twice is read once; names that begin with a dot are passed over in folders.
-    Raises ConfigError for a path that does not exist or cannot be read.
+    Each file is read once. Hidden files in folders are skipped, and of a lake its rejected records and its
+    tickerlake.toml. Raises ConfigError for a path that does not exist or cannot be read.
     """
     found = {file.resolve(): file for path in reversed(paths) for file in _files(path)}
-    # A name need not be text for the system; told to a person, its odd bytes are escaped.
+    # A file name may hold bytes that are not text; they are escaped for messages.
     named = ((os.fsencode(file.as_posix()).decode(errors="backslashreplace"), file) for file in found.values())
     written = sorted((_written(file), name, file) for name, file in named)
     for collected_at, name, file in written:
@@ -89,7 +89,7 @@ _FIREHOSE_NAME = re.compile(r"-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-[0-9a-
 
 
 def collected_at_in(name: str) -> dt.datetime | None:
-    """The UTC time in an object's name, where Firehose named it; None elsewhere."""
+    """The UTC time in the name of an object that Firehose wrote; None for other names."""
     found = _FIREHOSE_NAME.search(name)
     if found is None:
         return None
@@ -100,25 +100,25 @@ def collected_at_in(name: str) -> dt.datetime | None:
 
 
 def read_records(content: bytes) -> list[Record]:
-    """The records of an object in their order, with the pieces of text between them that are none.
+    """The records of an object in order, and the pieces of text between them.
 
-    An object in which nothing is a record is one piece; an empty one has none.
+    An object without any record is one piece; an empty one has none.
     """
     text, damage = _text(content)
     records = _rows(text)
     if records is None:
         records = list(_objects(text))
-    if records and not any(record.said for record in records):
+    if records and not any(record.fields for record in records):
         records = list(_pieces(text))
     return [*records, *damage]
 
 
 def read_times(values: Sequence[Any], timezone: dt.tzinfo) -> pd.DatetimeIndex:
-    """`values`, text or seconds or milliseconds since 1970, as instants (UTC); NaT for what is no time.
+    """`values` as instants (UTC): datetimes, text, or seconds or milliseconds since 1970. NaT for anything else.
 
-    Text without an offset is in `timezone`; the hour that a change of its offset repeats or leaves out is no time.
+    A time without an offset is in `timezone`. It is NaT in the hour that a clock change repeats or skips.
     """
-    # The bars of all tickers share their starts, so few distinct values stand behind many.
+    # The bars of all tickers share their starts, so there are few distinct values.
     codes, distinct = pd.factorize(pd.Series(values, dtype=object))
     moments = [*(_moment(value, timezone) for value in distinct), None]
     return pd.DatetimeIndex(moments, dtype="datetime64[us, UTC]").take(codes)
@@ -129,10 +129,12 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     try:
-        # Path.rglob would pass over a folder that cannot be read without a word.
+        # Path.rglob would silently skip a folder that cannot be read.
         for folder, folders, names in os.walk(path, onerror=_raise):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            files = (Path(folder, name) for name in names if not name.startswith("."))
+            lake = Layout(Path(folder))
+            no_data = {lake.rejections.name, lake.config.name} if lake.sessions() else set()
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in no_data]
+            files = (Path(folder, name) for name in names if not name.startswith(".") and name not in no_data)
             yield from (file for file in files if file.is_file())
     except OSError as error:
         raise _unusable(path, error) from error
@@ -143,7 +145,7 @@ def _raise(error: OSError) -> None:
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"cannot read {path}: {error.strerror}; give files, or folders of files, that can be read")
+    return ConfigError(f"cannot read {path}: {error.strerror}; name files or folders that exist and are readable")
 
 
 def _written(file: Path) -> dt.datetime:
@@ -161,22 +163,22 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _text(content: bytes) -> tuple[str, list[Record]]:
-    """The text of an object, and a piece that tells of what could not be unpacked. A wrong byte is escaped."""
+    """The text of an object, and a piece for what could not be unpacked. Invalid bytes are escaped."""
     damage = []
     if content.startswith(_GZIP):
-        content, complaint = _unzip(content)
-        damage = [Record(f"gzip: {complaint}", None)] if complaint else []
+        content, problem = _unzip(content)
+        damage = [Record(f"gzip: {problem}", None)] if problem else []
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
     return content.decode(encoding, errors="backslashreplace"), damage
 
 
 def _unzip(content: bytes) -> tuple[bytes, str | None]:
-    """As much of a gzip file as can be unpacked, and what is wrong with the rest."""
+    """As much of a gzip file as can be unpacked, and the problem with the rest, if any."""
     unpacked = bytearray()
     while content.startswith(_GZIP):
         member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            # A block at a time, because a damaged one takes with it all that was unpacked in the same call.
+            # In small blocks, because a damaged one loses everything that was unpacked in the same call.
             for start in range(0, len(content), 4096):
                 unpacked += member.decompress(content[start : start + 4096])
                 if member.eof:
@@ -190,14 +192,14 @@ def _unzip(content: bytes) -> tuple[bytes, str | None]:
 
 
 _START = re.compile(r"""\{\s*["']""")
-# No object of bars holds another, so where one begins inside another, the outer one is cut short or an envelope.
+# Records do not nest: an object that contains another is either cut short or an envelope.
 _FLAT = re.compile(r"""\{(?:[^{}'"]++|'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+")*+\}""")
-# Between records: line ends, the brackets and commas of an array, and the byte-order mark of each joined text.
+# Between records: line ends, the brackets and commas of an array, and the byte-order marks of concatenated files.
 _SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
 
 
 def _objects(text: str) -> Iterator[Record]:
-    """JSON objects and Python dicts, however they are joined, and the pieces between them."""
+    """JSON objects and Python dicts, whatever separates them, and the pieces between them."""
     done = 0
     found = _START.search(text)
     while found:
@@ -214,14 +216,14 @@ def _objects(text: str) -> Iterator[Record]:
 
 
 def _fields(text: str) -> dict[str, Any] | None:
-    """What a JSON object or a Python dict says; None where the text is neither."""
+    """The fields of a JSON object or a Python dict; None if the text is neither."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         pass
     try:
         with warnings.catch_warnings():
-            # Python warns of a backslash that escapes nothing; here it is data.
+            # Python warns about a backslash that escapes nothing; here it is data.
             warnings.simplefilter("ignore", SyntaxWarning)
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -246,7 +248,7 @@ def _literal(node: ast.expr) -> object:
 
 
 def _rows(text: str) -> list[Record] | None:
-    """The rows of CSV under their header; None where the text does not begin with one."""
+    """The rows of CSV; None if the text does not start with a header."""
     lines = text.lstrip("\ufeff").splitlines()
     header = _header(next((line for line in lines if line.strip()), ""))
     if header is None:
@@ -254,10 +256,9 @@ def _rows(text: str) -> list[Record] | None:
     delimiter, names = header
     records = []
     for line in filter(str.strip, lines):
-        again = _header(line)
-        if again:
-            # Objects that were joined bring their headers along.
-            delimiter, names = again
+        if repeated := _header(line):
+            # Concatenated files bring their headers along.
+            delimiter, names = repeated
             continue
         fields = _split(line, delimiter)
         if len(fields) == len(names):
@@ -268,7 +269,7 @@ def _rows(text: str) -> list[Record] | None:
 
 
 def _header(line: str) -> tuple[str, tuple[str, ...]] | None:
-    """The delimiter and the names of a CSV header: a line that names a high and a low."""
+    """The delimiter and the names of a CSV header, which is a line that names a high and a low."""
     if "low" not in line.lower():
         return None
     for delimiter in ",;\t":
@@ -286,7 +287,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _pieces(text: str) -> Iterator[Record]:
-    """`text` as a piece that is no record; nothing where it only separates records."""
+    """`text` as a piece that is not a record; nothing if it only separates records."""
     start = _SEPARATORS.match(text)
     if start is None or start.end() == len(text):
         return
@@ -297,14 +298,14 @@ def _pieces(text: str) -> Iterator[Record]:
 
 
 def _values(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What an object's fields say about each of `KEYS`: text or a number, None for a blank and anything else."""
-    values = (fields[key] if key is not None else None for key in _chosen(tuple(fields)))
+    """For each of `KEYS`, the text or number in `fields`; None for a blank and anything else."""
+    values = (fields[key] if key is not None else None for key in chosen_keys(tuple(fields)))
     return tuple(value if isinstance(value, str | int | float) and value != "" else None for value in values)
 
 
 @lru_cache(maxsize=256)
-def _chosen(keys: tuple[str, ...]) -> tuple[str | None, ...]:
-    """For each of `KEYS` the one of an object's own `keys` that stands for it."""
+def chosen_keys(keys: tuple[str, ...]) -> tuple[str | None, ...]:
+    """For each of `KEYS`, the one of `keys` that holds it, or None."""
     known = {key.strip().lower(): key for key in reversed(keys)}
     return tuple(next((known[name] for name in names if name in known), None) for names in KEYS.values())
 
@@ -321,20 +322,28 @@ _YEARS = range(1900, 2200)
 
 def _moment(value: object, timezone: dt.tzinfo) -> dt.datetime | None:
     try:
-        moment = _written_moment(value.strip(), timezone) if isinstance(value, str) else _epoch_moment(value)
+        match value:
+            case str():
+                moment = _moment_in_text(value.strip(), timezone)
+            case dt.datetime():
+                moment = value.astimezone(dt.UTC) if value.tzinfo else _in_utc(value.replace(tzinfo=timezone))
+            case int() | float():
+                moment = _epoch_moment(value)
+            case _:
+                return None
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment is not None and moment.year in _YEARS else None
 
 
-def _epoch_moment(value: Any) -> dt.datetime | None:
+def _epoch_moment(value: float) -> dt.datetime | None:
     if isinstance(value, bool):
         return None
     # Seconds reach 100 billion in the year 5138, milliseconds passed it in 1973.
     return dt.datetime.fromtimestamp(value / 1000 if abs(value) >= 1e11 else value, dt.UTC)
 
 
-def _written_moment(text: str, timezone: dt.tzinfo) -> dt.datetime | None:
+def _moment_in_text(text: str, timezone: dt.tzinfo) -> dt.datetime | None:
     if _EPOCH.fullmatch(text):
         return _epoch_moment(float(text))
     found = _TIME.fullmatch(text)
@@ -354,7 +363,12 @@ def _written_moment(text: str, timezone: dt.tzinfo) -> dt.datetime | None:
     if part["sign"]:
         offset = dt.timedelta(hours=int(part["hours"]), minutes=int(part["minutes"] or 0))
         return local.replace(tzinfo=dt.UTC) - (offset if part["sign"] == "+" else -offset)
-    # The two readings of a local time differ exactly where it happens twice, or never.
+    return _in_utc(local)
+
+
+def _in_utc(local: dt.datetime) -> dt.datetime | None:
+    """`local` in UTC; None in the hour that a clock change repeats or skips."""
+    # `fold` selects between two readings of a local time; they differ in exactly those hours.
     if local.utcoffset() != local.replace(fold=1).utcoffset():
         return None
     return local.astimezone(dt.UTC)

@@ -1,4 +1,4 @@
-"""Objects that an earlier deployment wrote, read straight from its bucket: `s3://bucket/prefix`."""
+"""Reads objects straight from a bucket: `s3://bucket/prefix`."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _NEXT_STEPS = {
 
 
 def s3_objects(urls: Sequence[str], client: Any = None) -> Iterator[RecordedObject]:
-    """The objects under `urls`, in the order they were written; one reached twice is read once.
+    """The objects under `urls`, in the order they were written, each once.
 
-    A URL names an object or a folder with all its folders; names that begin with a dot are passed over in folders.
-    `client` is boto3's for S3, by default one of the environment's AWS configuration. Raises ConfigError for a URL
-    that names nothing or cannot be read.
+    A URL names an object or a folder and everything below it. Hidden objects in folders are skipped. `client` is
+    boto3's for S3, by default one with the AWS settings of the environment. Raises ConfigError for a URL that names
+    nothing or cannot be read.
     """
     places = [_parse(url) for url in urls]
     client = client or _client()
     found: dict[str, tuple[dt.datetime, str, str]] = {}
     for url, (bucket, prefix) in zip(urls, places, strict=True):
-        inside = dict(_list(client, bucket, prefix, url))
-        if not inside:
-            raise ConfigError(f"there is no object at {url}; a URL names an object or a whole folder")
-        for key, written in inside.items():
+        listed = dict(_list(client, bucket, prefix, url))
+        if not listed:
+            raise ConfigError(f"no object at {url}; name an object or a folder")
+        for key, written in listed.items():
             found[f"s3://{bucket}/{key}"] = (collected_at_in(key.rpartition("/")[2]) or written, bucket, key)
     for name, (collected_at, bucket, key) in sorted(found.items(), key=lambda item: (item[1][0], item[0])):
         try:
@@ -53,7 +53,7 @@ def s3_objects(urls: Sequence[str], client: Any = None) -> Iterator[RecordedObje
 def _parse(url: str) -> tuple[str, str]:
     match = _URL.fullmatch(url)
     if match is None:
-        raise ConfigError(f"{url!r} is no place in S3; write one as s3://bucket/prefix")
+        raise ConfigError(f"{url!r} is not an S3 URL; write s3://bucket/prefix")
     return match["bucket"], match["prefix"] or ""
 
 
@@ -61,27 +61,27 @@ def _client() -> Any:
     try:
         return aws.client("s3")
     except BotoCoreError as error:
-        raise ConfigError(f"S3 cannot be asked: {error}; check the AWS configuration") from error
+        raise ConfigError(f"cannot connect to S3: {error}; check your AWS profile") from error
 
 
 def _list(client: Any, bucket: str, prefix: str, url: str) -> Iterator[tuple[str, dt.datetime]]:
-    """Key and time of writing (UTC) of the object `prefix`, or of the objects in that folder."""
+    """Key and last modification (UTC) of the object `prefix`, or of the objects in that folder."""
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 key = item["Key"]
-                inside = key.startswith(folder) and not any(
+                is_inside = key.startswith(folder) and not any(
                     part.startswith(".") for part in key.removeprefix(folder).split("/")
                 )
-                # A key that ends in a slash is the mark of an empty folder, made by the console.
-                if (key == prefix or inside) and not key.endswith("/"):
+                # The console marks an empty folder by a key that ends in a slash.
+                if (key == prefix or is_inside) and not key.endswith("/"):
                     yield key, milliseconds(item["LastModified"].astimezone(dt.UTC))
     except (ClientError, BotoCoreError) as error:
         raise _unusable(url, error) from error
 
 
-def _unusable(place: str, error: Exception) -> ConfigError:
+def _unusable(url: str, error: Exception) -> ConfigError:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     next_step = _NEXT_STEPS.get(code, "check the network and your AWS profile")
-    return ConfigError(f"cannot read {place}: {' '.join(str(error).split()).rstrip('.')}; {next_step}")
+    return ConfigError(f"cannot read {url}: {' '.join(str(error).split()).rstrip('.')}; {next_step}")

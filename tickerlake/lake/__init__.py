@@ -1,8 +1,8 @@
-"""Sinks take bars: Parquet files of a local lake, or a Firehose stream."""
+"""Sinks store bars: as Parquet files in a local lake, or through a Firehose stream."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that broke a rule and was rejected: kept as it came, never in the table."""
+    """A record that breaks a rule. It is kept as it came and never reaches the table."""
 
     rule: str
-    """Id of the rule, from `bars.RULES` or of the reader that could not make a record of it."""
+    """Id of the rule: one of `bars.RULES`, or one of the importer's."""
     record: str
     """The record as it came."""
     collected_at: str
-    """When it was collected, ISO 8601 UTC."""
+    """When it was collected, ISO 8601, UTC."""
     source: str
     ticker: str | None = None
     ts: str | None = None
-    """Start of the bar, ISO 8601 UTC, where it could be read."""
+    """Start of the bar, ISO 8601, UTC; None if it is unreadable."""
     origin: str | None = None
     """The file it came from."""
     position: int | None = None
-    """Which record of that file it was, from 1."""
+    """Its position in that file, from 1."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for a line of JSON."""
@@ -35,10 +35,13 @@ class Rejected:
 
 
 class Sink(Protocol):
-    """Anything that keeps bars and the rejected records."""
+    """Stores bars and keeps rejected records."""
+
+    def check_sources(self, sources: Collection[str]) -> None:
+        """Checks that bars of these sources may be stored here. `write` checks too; ConfigError if they may not."""
 
     def write(self, frame: pd.DataFrame) -> int:
-        """Stores the bars of one session (see `bars.as_bars`); how many were new. SinkError."""
+        """Stores the bars of one session, a frame as `bars.as_bars` makes it; returns how many are new. SinkError."""
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
-        """Keeps records that broke a rule, for a person to look at. SinkError."""
+        """Keeps rejected records for a person to look at. SinkError."""

@@ -1,8 +1,8 @@
-"""A Firehose stream, which turns JSON lines into the Parquet files of the lake in S3.
+"""Sends bars to a Firehose stream, which turns JSON lines into the Parquet files of the lake in S3.
 
-Firehose answers 200 and refuses single records inside the answer, so what counts is each record's own entry in
-it. Refused records, and only those, are sent again with growing pauses. A record may arrive twice: after a broken
-connection nobody knows whether it was taken. Queries read each bar once, so a repeat does no harm.
+Firehose answers 200 even if it refuses some records of a batch; the answer has an entry for each record. Only refused
+records are sent again, after growing pauses. If the connection breaks, a record may arrive twice. That does no harm:
+queries read each bar once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from tickerlake import aws
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import Rejected
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
+from tickerlake.symbols import listing
 
 # https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html
 RECORDS_PER_CALL = 500
@@ -31,11 +32,11 @@ BYTES_PER_CALL = 4 * 1024 * 1024
 BYTES_PER_RECORD = 1000 * 1024
 
 ATTEMPTS = 5
-"""How often a record is sent before it counts as undelivered: 7.5 to 11.5 seconds of pauses."""
+"""Attempts per record before it counts as undelivered. The pauses between them add up to 7.5 to 11.5 seconds."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0
 
 # https://docs.aws.amazon.com/firehose/latest/APIReference/CommonErrors.html
-_MAY_PASS = {
+_TRANSIENT = {
     "InternalFailure",
     "InternalServerError",
     "LimitExceededException",
@@ -55,21 +56,20 @@ _NEXT_STEPS = {
     "ResourceNotFoundException": "check the stream's name and the region",
     "UnrecognizedClientException": "check the AWS credentials",
 }
-_NAMED = 10
-_LOGGED_AT_ONCE = 100
+_RECORDS_PER_LOG_LINE = 100
 
 _log = logging.getLogger(__name__)
 
 
 class FirehoseClient(Protocol):
-    """The one call of boto3's Firehose client that is made."""
+    """The one method of boto3's Firehose client that this module calls."""
 
     def put_record_batch(self, *, DeliveryStreamName: str, Records: list[dict[str, bytes]]) -> dict[str, Any]:  # noqa: N803
         """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html"""
 
 
 class _Record(NamedTuple):
-    """One bar on its way: its line, and what is told of it where it does not arrive."""
+    """One bar as it is sent, and what an error message says about it."""
 
     data: bytes
     ticker: str
@@ -77,21 +77,21 @@ class _Record(NamedTuple):
 
 
 class _Refused(NamedTuple):
-    """A record that was not taken, and why."""
+    """A record that Firehose did not accept, and why."""
 
     record: _Record
     code: str
     message: str
-    may_pass: bool
-    """Whether it is worth sending again."""
+    is_transient: bool
+    """Whether sending it again may work."""
 
 
 class FirehoseSink:
-    """Sends bars to the Firehose stream `stream`; `pause` waits between attempts.
+    """Sends bars to the Firehose stream `stream`. `pause` waits between attempts.
 
-    With `skip_repeats` a bar that this sink delivered last with the same numbers is not sent again, as long as bars
-    of the same session follow: a look-back meets each bar several times. Without it every bar is sent, so that a
-    sweep also mends what was lost behind Firehose.
+    With `skip_repeats`, a bar that this sink has already delivered with the same numbers is not sent again. A look-back
+    meets each bar several times; the memory covers the latest session only. Without it every bar is sent, which also
+    repairs what was lost behind Firehose.
     """
 
     def __init__(
@@ -108,21 +108,31 @@ class FirehoseSink:
         self._pause = pause
         self._attempts = attempts
         self._skip_repeats = skip_repeats
-        self._said: dict[tuple[Any, ...], bytes] = {}
-        self._said_of = ""
+        self._sent: dict[tuple[Any, ...], bytes] = {}
+        """By key, each delivered bar of `_sent_session` without the time it was collected."""
+        self._sent_session = ""
         self.delivered = 0
-        """Bars delivered so far, those of writes that failed in part included."""
+        """Bars delivered so far, including those of writes that failed in part."""
+
+    def check_sources(self, sources: Collection[str]) -> None:
+        """Refuses simulated bars: a stream leads to a lake of real ones. ConfigError."""
+        if "simulated" in sources:
+            raise ConfigError(
+                f"simulated bars cannot go to the stream {self._stream!r}; store them with --sink parquet"
+            )
 
     def write(self, frame: pd.DataFrame) -> int:
-        """Delivers the bars of one session and returns how many.
+        """Delivers the bars of one session; returns how many were sent.
 
-        Everything that can be delivered is; then SinkError names what was not.
+        A bar that fails does not stop the others. SinkError then names what was not delivered. ConfigError as
+        `check_sources`.
         """
-        fresh = self._fresh(frame)
-        records = list(_records(frame)) if fresh is None else [record for record, _ in fresh.values()]
+        self.check_sources(frame["source"].unique())
+        unsent = self._unsent(frame) if self._skip_repeats else None
+        records = list(_records(frame)) if unsent is None else [record for record, _ in unsent.values()]
         waiting = [record for record in records if len(record.data) <= BYTES_PER_RECORD]
         refused = [
-            _Refused(record, "RecordTooLarge", f"over {BYTES_PER_RECORD} bytes", may_pass=False)
+            _Refused(record, "RecordTooLarge", f"over {BYTES_PER_RECORD} bytes", is_transient=False)
             for record in records
             if len(record.data) > BYTES_PER_RECORD
         ]
@@ -130,36 +140,31 @@ class FirehoseSink:
         self.delivered += len(records) - len(refused)
         if refused:
             raise self._failure(refused, len(records))
-        self._said.update({key: said for key, (_, said) in (fresh or {}).items()})
+        self._sent.update({key: line for key, (_, line) in (unsent or {}).items()})
         return len(records)
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
-        """Logs `rejected` as they came, many of one rule in one line: a stream has no place to keep them."""
+        """Logs `rejected`, up to 100 records of one rule per line. A stream has no other place for them."""
         by_rule: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for record in rejected:
             by_rule[record.rule].append(record.as_dict())
         for rule, records in by_rule.items():
-            for start in range(0, len(records), _LOGGED_AT_ONCE):
-                some = records[start : start + _LOGGED_AT_ONCE]
+            for start in range(0, len(records), _RECORDS_PER_LOG_LINE):
+                some = records[start : start + _RECORDS_PER_LOG_LINE]
                 _log.warning("%d rejected records: %s", len(some), rule, extra={"rule": rule, "records": some})
 
-    def _fresh(self, frame: pd.DataFrame) -> dict[tuple[Any, ...], tuple[_Record, bytes]] | None:
-        """By key, the bars of `frame` that say something else than what was delivered of them last, and what.
-
-        None where repeats are not to be skipped.
-        """
-        if not self._skip_repeats:
-            return None
+    def _unsent(self, frame: pd.DataFrame) -> dict[tuple[Any, ...], tuple[_Record, bytes]]:
+        """By key, the bars of `frame` that are new or changed since they were delivered."""
         session = str(frame["dt"].max())
-        if session != self._said_of:
-            self._said, self._said_of = {}, session
+        if session != self._sent_session:
+            self._sent, self._sent_session = {}, session
         keys = frame[list(KEY)].itertuples(index=False, name=None)
-        said = _lines(frame.drop(columns="collected_at"))
-        bars_said = zip(keys, _records(frame), said, strict=True)
-        return {key: (record, line) for key, record, line in bars_said if self._said.get(key) != line}
+        lines = _lines(frame.drop(columns="collected_at"))
+        rows = zip(keys, _records(frame), lines, strict=True)
+        return {key: (record, line) for key, record, line in rows if self._sent.get(key) != line}
 
     def _deliver(self, records: Sequence[_Record]) -> list[_Refused]:
-        """Sends `records`, those that are refused again after growing pauses; returns what is left in the end."""
+        """Sends `records`, and refused ones again after growing pauses; returns those that were never accepted."""
         refused: list[_Refused] = []
         waiting = records
 
@@ -167,7 +172,7 @@ class FirehoseSink:
             nonlocal refused, waiting
             refused = self._send(waiting)
             waiting = [each.record for each in refused]
-            return bool(refused) and all(each.may_pass for each in refused)
+            return bool(refused) and all(each.is_transient for each in refused)
 
         Retrying(
             stop=stop_after_attempt(self._attempts),
@@ -179,9 +184,9 @@ class FirehoseSink:
         return refused
 
     def _send(self, records: Sequence[_Record]) -> list[_Refused]:
-        """One attempt: every record once, in batches; returns those that were not taken."""
+        """One attempt: sends every record once, in batches; returns those that were refused."""
         refused: list[_Refused] = []
-        # Where one connection fails the next will too, and each may cost the whole time-out: the rest is not tried.
+        # If one connection fails, the next probably will too, and each may cost the full time-out: skip the rest.
         lost: tuple[str, str, bool] | None = None
         for batch in _batches(records):
             if lost is None:
@@ -196,8 +201,8 @@ class FirehoseSink:
                     lost = (type(error).__name__, str(error), False)
                 except ClientError as error:
                     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-                    if code in _MAY_PASS or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-                        refused += [_Refused(record, code, message, may_pass=True) for record in batch]
+                    if code in _TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                        refused += [_Refused(record, code, message, is_transient=True) for record in batch]
                         continue
                     lost = (code, message, False)
             refused += [_Refused(record, *lost) for record in batch]
@@ -205,29 +210,27 @@ class FirehoseSink:
 
     def _failure(self, refused: Sequence[_Refused], out_of: int) -> SinkError:
         tickers = sorted({each.record.ticker for each in refused})
-        named = ", ".join(tickers[:_NAMED]) + (f" and {len(tickers) - _NAMED} more" if len(tickers) > _NAMED else "")
         days = sorted({each.record.session for each in refused})
         span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
         codes = ", ".join(f"{count} {code}" for code, count in Counter(each.code for each in refused).most_common())
-        said = next((f": {each.message.rstrip('.')}" for each in refused if each.message), "")
-        tried = f" after {self._attempts} attempts" if all(each.may_pass for each in refused) else ""
+        reason = next((f": {each.message.rstrip('.')}" for each in refused if each.message), "")
+        attempts = f" after {self._attempts} attempts" if all(each.is_transient for each in refused) else ""
         next_step = _NEXT_STEPS.get(refused[0].code, "collect these sessions again")
         return SinkError(
-            f"{len(refused)} of {out_of} bars were not delivered to the Firehose stream {self._stream!r}{tried}: "
-            f"{named} in {span} ({codes}{said}); {next_step}",
+            f"{len(refused)} of {out_of} bars were not delivered to the Firehose stream {self._stream!r}{attempts}: "
+            f"{listing(tickers)} in {span} ({codes}{reason}); {next_step}",
             undelivered=len(refused),
         )
 
 
 def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool = False) -> FirehoseSink:
-    """The sink for `stream` with the AWS configuration of the environment. ConfigError where that names no region."""
+    """The sink for `stream`, with the AWS settings of the environment. ConfigError if they name no region."""
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
         connect_timeout=4,
         read_timeout=10,
-        # Every attempt is made here, where refused records are told from accepted ones. botocore would send whole
-        # batches again beneath, and its attempts and these would multiply.
+        # This module retries single records. botocore would retry whole batches, and the attempts would multiply.
         retries={"mode": "standard", "total_max_attempts": 1},
     )
     try:
@@ -245,7 +248,7 @@ def _records(frame: pd.DataFrame) -> Iterator[_Record]:
 
 
 def _lines(frame: pd.DataFrame) -> Iterator[bytes]:
-    """Each bar as one line of JSON, nulls left out: what the OpenX SerDe of the table reads."""
+    """Each bar as one line of JSON without nulls, as the OpenX SerDe of the table reads it."""
     columns = [column for column in (*COLUMNS, PARTITION) if column.name in frame]
     values = [_values(frame[column.name], column.type) for column in columns]
     names = [column.name for column in columns]
@@ -255,7 +258,7 @@ def _lines(frame: pd.DataFrame) -> Iterator[bytes]:
 
 
 def _values(column: pd.Series, kind: Type) -> list[Any]:
-    """The values of `column` as JSON knows them; times as `yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
+    """The values of `column` for JSON; times as `yyyy-MM-dd HH:mm:ss.SSS`, UTC."""
     if kind == "timestamp":
         naive = column.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
         return [str(text).replace("T", " ") for text in np.datetime_as_string(naive, unit="ms")]
@@ -276,11 +279,11 @@ def _batches(records: Sequence[_Record]) -> Iterator[list[_Record]]:
 
 
 def _refused(batch: Sequence[_Record], answer: dict[str, Any]) -> list[_Refused]:
-    """The records of `batch` with an error code in `answer`, which lists them in their order."""
+    """The records of `batch` that have an error code in `answer`, which lists them in the same order."""
     if not answer["FailedPutCount"]:
         return []
     return [
-        _Refused(record, entry["ErrorCode"], entry.get("ErrorMessage", ""), may_pass=True)
+        _Refused(record, entry["ErrorCode"], entry.get("ErrorMessage", ""), is_transient=True)
         for record, entry in zip(batch, answer["RequestResponses"], strict=True)
         if entry.get("ErrorCode")
     ]

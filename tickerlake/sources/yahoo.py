@@ -1,8 +1,8 @@
-"""Yahoo's bars, through yfinance (https://github.com/ranaroussi/yfinance): one request for each ticker and window.
+"""Bars from Yahoo through yfinance (https://github.com/ranaroussi/yfinance): one request per ticker and window.
 
-yfinance builds the request and reads the answer. What it does besides is kept out of the way here: the probe for
-a time zone, the cookie and the crumb (the chart endpoint needs none of them), the caches on disk and in memory,
-and a second request after every refusal, which a rate limit would count as well.
+yfinance builds the request and reads the answer. Everything else it does is switched off here: the probe for a time
+zone, the cookie and the crumb (the chart endpoint needs none of them), the caches on disk and in memory, and the second
+request after a refusal, which would count towards the rate limit.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from tickerlake.exchange import Session
 from tickerlake.sources import BAR_COLUMNS
 
 ATTEMPTS = 3
-"""How often one window of one ticker is asked for, when the fault may pass by itself."""
+"""Attempts per ticker and window, if the fault is transient."""
 CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 10.0
 
-# How far back Yahoo serves bars, and how much of it in one request. It publishes no such list; these are the numbers
-# of its own refusals, "The requested range must be within the last 60 days." and "Only 8 days worth of 1m granularity
-# data are allowed to be fetched per request."
+# How far back Yahoo serves bars, and how many days per request. Yahoo publishes no list; these numbers come from its
+# refusals: "The requested range must be within the last 60 days." and "Only 8 days worth of 1m granularity data are
+# allowed to be fetched per request."
 _DAYS_BACK = {1: 30, 60: 730}
 _DAYS_BACK_OTHERWISE = 60
 _DAYS_PER_REQUEST = {1: 8}
-# Five sessions span seven and a half days at most, around a long weekend; `bars` cuts what is longer all the same.
+# Five sessions span at most seven and a half days, around a long weekend. `bars` splits longer windows anyway.
 _SESSIONS_PER_REQUEST = {1: 5}
 
-# yfinance asks for bars of 15 minutes and puts two together, because Yahoo answers 30m with 60m bars.
-_PUT_TOGETHER = {30: "30min"}
-_SETTLED = (CurlECode.COULDNT_CONNECT, CurlECode.SSL_CACERT_BADFILE, CurlECode.SSL_CERTPROBLEM)
+# yfinance requests 15-minute bars and merges two at a time, because Yahoo answers 30m with 60m bars.
+_MERGED = {30: "30min"}
+_PERMANENT = (CurlECode.COULDNT_CONNECT, CurlECode.SSL_CACERT_BADFILE, CurlECode.SSL_CERTPROBLEM)
 
 
 class YahooSource:
     """Bars of US equities from Yahoo.
 
     `session` sends the requests, `timeout` is the seconds to connect and to answer, `pause` waits between attempts.
-    Raises ConfigError where yfinance would go without curl_cffi.
+    Raises ConfigError if yfinance has no curl_cffi.
     """
 
     name = "yahoo"
@@ -75,15 +75,14 @@ class YahooSource:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         if not _http.HAS_CURL_CFFI:
-            # yfinance would carry on with plain requests, and Yahoo soon refuses those with 429:
+            # yfinance would fall back to plain requests, which Yahoo soon refuses with 429:
             # https://github.com/ranaroussi/yfinance/issues/2422
             raise ConfigError(
-                "yfinance found no curl_cffi, without which Yahoo refuses to answer; "
-                "unset YF_DISABLE_CURL_CFFI and reinstall Tickerlake"
+                "yfinance found no curl_cffi, and Yahoo refuses other clients; "
+                "unset YF_DISABLE_CURL_CFFI, or reinstall tickerlake"
             )
         yfinance.config.debug.hide_exceptions = False
-        # What it would log is raised as well, and told in one line. Its use of pandas is its makers' business, though
-        # on import it asks for such warnings to be shown.
+        # yfinance also raises what it logs. On import it turns on DeprecationWarnings, including its own about pandas.
         logging.getLogger("yfinance").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
         self._session = session or BrowserSession()
@@ -92,20 +91,17 @@ class YahooSource:
         self._refusals = 0
 
     def sessions_per_request(self, bar_minutes: int) -> int:
-        """As many as Yahoo serves at once; for most sizes that is all it has, and no more than it has days."""
+        """As many as Yahoo gives in one request; for most bar sizes that is everything it has."""
         return _SESSIONS_PER_REQUEST.get(bar_minutes, _days_back(bar_minutes))
 
     def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:
-        """The earliest bar start that Yahoo still serves at `now`.
-
-        A day short of its limit, so that a window is not refused because its turn came late.
-        """
+        """The earliest bar start to request at `now`: a day within Yahoo's limit, in case the request is sent late."""
         return now - dt.timedelta(days=_days_back(bar_minutes) - 1)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
-        """The bars of `symbol` in `sessions`: UTC starts, USD rounded to 4 decimals, shares as nullable Int64.
+        """The bars of `symbol` in `sessions`: `ts` in UTC, prices in USD rounded to 4 decimals, volume nullable Int64.
 
-        Raises RateLimited at the first 429, NoData, WrongInstrument, and Unavailable once the attempts are spent.
+        Raises RateLimited at the first 429, Unavailable when all attempts have failed, NoData and WrongInstrument.
         """
         windows = [self._window(symbol, window, bar_minutes) for window in _windows(sessions, bar_minutes)]
         return pd.concat(windows, ignore_index=True)
@@ -114,23 +110,23 @@ class YahooSource:
         attempts = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential_jitter(initial=1, max=8),
-            retry=retry_if_exception_type(_MayPass),
+            retry=retry_if_exception_type(_Transient),
             sleep=self._pause,
             reraise=True,
         )
         try:
             return attempts(self._ask, symbol, sessions, bar_minutes, self._refusals)
-        except _MayPass as error:
+        except _Transient as error:
             raise Unavailable(f"{error} ({ATTEMPTS} attempts); collect again later") from error
 
     def _ask(self, symbol: str, sessions: Sequence[Session], bar_minutes: int, refusals: int) -> pd.DataFrame:
-        """One request. `refusals` is how many rate limits there had been when the window's turn came."""
+        """One request. `refusals` is the number of rate limits before this window's first attempt."""
         if self._refusals > refusals:
-            raise RateLimited(f"{symbol}: not asked again, since Yahoo refused another ticker meanwhile (HTTP 429)")
+            raise RateLimited("not retried, because Yahoo rate-limited another ticker (HTTP 429)")
         ticker = yfinance.Ticker(symbol, session=self._session)
-        # Told beforehand, it is neither asked of Yahoo nor looked up in the cache on disk.
+        # Set here, the time zone is neither requested from Yahoo nor looked up in the cache on disk.
         ticker._tz = exchange.EXCHANGE_TIME.key  # noqa: SLF001
-        # YfData is one for the whole process, and so would its session be.
+        # YfData is a singleton, and its session would be shared by the whole process.
         data = ticker._data = type.__call__(_Requests, self._session)  # noqa: SLF001
         try:
             history = ticker.history(
@@ -140,7 +136,7 @@ class YahooSource:
                 prepost=False,
                 auto_adjust=False,
                 actions=False,
-                keepna=True,  # else rows without prices vanish before the rules have seen them
+                keepna=True,  # else rows without prices disappear before they can be rejected
                 timeout=self._timeout,
             )
             answer = data.answer["chart"]["result"][0]
@@ -153,19 +149,19 @@ class YahooSource:
         return frame
 
     def _source_error(self, symbol: str, error: Exception) -> SourceError:
-        """The one line that stands for what yfinance or the connection raised."""
+        """The SourceError for what yfinance or the connection raised."""
         match error:
             case HTTPError(response=requests.Response(status_code=status) as response) if status >= 400:
                 return self._refusal(symbol, status, _reason(response))
             case YFRateLimitError():
                 return self._refusal(symbol, 429, None)
             case RequestException():
-                return _unreached(error, self._timeout)
+                return _unreachable(error, self._timeout)
             case YFPricesMissingError() | KeyError(args=("timestamp",)):
                 reason = getattr(error, "yahoo_reason", None) or "it gave no reason"
                 return NoData(f"{symbol}: Yahoo has no bars in this window ({reason})")
             case YFDataException() | json.JSONDecodeError():
-                return _MayPass("Yahoo answered with something that is no JSON")
+                return _Transient("Yahoo answered with something that is not JSON")
             case _:
                 return Unavailable(
                     f"{symbol}: yfinance {yfinance.__version__} cannot read Yahoo's answer "
@@ -176,39 +172,39 @@ class YahooSource:
         if status == 429:
             self._refusals += 1
             return RateLimited(
-                f"{symbol}: Yahoo answers no more for now (HTTP 429, too many requests from this address); "
+                "Yahoo has rate-limited this address (HTTP 429, too many requests); "
                 "wait some minutes, then collect again"
             )
         if status == 404:
             return NoData(f"{symbol}: Yahoo has no bars ({reason or 'HTTP 404'}); check the symbol")
         if status == 422:
-            return NoData(f"{symbol}: Yahoo refuses this window ({reason or 'HTTP 422'}); ask for later sessions")
+            return NoData(f"{symbol}: Yahoo refuses this window ({reason or 'HTTP 422'}); collect later sessions")
         if status >= 500:
-            return _MayPass(f"Yahoo answered HTTP {status}")
+            return _Transient(f"Yahoo answered HTTP {status}")
         return Unavailable(f"{symbol}: Yahoo answered HTTP {status} ({reason or 'without a reason'})")
 
 
 class BrowserSession(requests.Session):
-    """Connections that look like Chrome's to Yahoo, and raise HTTPError for any answer of 400 and above.
+    """Connections that look like Chrome's to Yahoo. Any answer of 400 and above raises HTTPError.
 
-    Raised there, an error answer never reaches yfinance, which would change its cookie strategy and ask once more.
-    Proxies and certificate authorities come from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and
-    SSL_CERT_FILE. One session serves any number of threads: each has a connection of its own.
+    Otherwise yfinance would see the error, change its cookie strategy and send another request. Proxies and certificate
+    authorities come from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE. One session
+    serves any number of threads; each has its own connection.
     """
 
     def __init__(self) -> None:
-        # curl_cffi reads SSL_CERT_FILE too, but only once, when it is imported.
+        # curl_cffi also reads SSL_CERT_FILE, but only when it is imported.
         authorities = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
         verify: Any = next(filter(None, map(os.environ.get, authorities)), True)
         super().__init__(impersonate="chrome", raise_for_status=True, verify=verify)
 
 
-class _MayPass(Unavailable):
-    """A fault that may be gone at the next attempt."""
+class _Transient(Unavailable):
+    """A fault that may not recur at the next attempt."""
 
 
 class _Requests(YfData):
-    """yfinance's requests of one ticker, without cookie, crumb and cache; `answer` is what the last one brought."""
+    """yfinance's requests for one ticker, without cookie, crumb and cache. `answer` is the JSON of the last one."""
 
     _response: requests.Response | None = None
 
@@ -221,7 +217,7 @@ class _Requests(YfData):
         return self._response
 
     def cache_get(self, url: str, params: dict | None = None, timeout: Any = 30) -> requests.Response:
-        # The cache that is skipped here keeps answers of any kind for the life of the process, broken ones as well.
+        # yfinance's cache keeps every answer for the life of the process, broken ones included.
         return self.get(url, params, timeout)
 
     def _get_cookie_and_crumb(self, timeout: Any = 30) -> tuple[None, str]:  # noqa: ARG002
@@ -233,7 +229,7 @@ def _days_back(bar_minutes: int) -> int:
 
 
 def _windows(sessions: Sequence[Session], bar_minutes: int) -> Iterator[list[Session]]:
-    """`sessions` in rows that Yahoo serves in one request each."""
+    """`sessions` in groups that Yahoo gives in one request each."""
     longest = pd.Timedelta(days=_DAYS_PER_REQUEST.get(bar_minutes, _days_back(bar_minutes)))
     window: list[Session] = []
     for session in sessions:
@@ -245,24 +241,24 @@ def _windows(sessions: Sequence[Session], bar_minutes: int) -> Iterator[list[Ses
 
 
 def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> pd.DataFrame:
-    """What yfinance made of Yahoo's answer, with the nulls that it took out put back in.
+    """The frame that yfinance made of Yahoo's answer, with the nulls that yfinance replaced restored.
 
-    yfinance leaves out rows at or after the end of the trading period that the answer itself names (after an early
-    close Yahoo names the usual one, and such rows stay), repeated rows, and a last row at the window's end. The last
-    trade, when it comes as a row inside the bar before it (12:00:04), is merged into that bar: its price did occur
-    there, and a bar still running is rejected anyway. Everything else comes through for the rules to judge.
+    yfinance drops repeated rows, a last row at the end of the window, and rows at or after the end of the trading
+    period that the answer names. After an early close Yahoo names the usual close, so those rows stay. A last trade
+    inside the previous bar (12:00:04) is merged into that bar: the price did occur there, and a running bar is rejected
+    anyway. Everything else is left to the rules.
     """
     ts = pd.DatetimeIndex(history.index).tz_convert("UTC").as_unit("us")
     given = pd.DatetimeIndex(pd.to_datetime(answer["timestamp"], unit="s", utc=True)).as_unit("us")
-    if bar_minutes in _PUT_TOGETHER:
-        given = given.floor(_PUT_TOGETHER[bar_minutes])
+    if bar_minutes in _MERGED:
+        given = given.floor(_MERGED[bar_minutes])
     traded = given[[volume is not None for volume in answer["indicators"]["quote"][0]["volume"]]]
     prices = history[["Open", "High", "Low", "Close"]].to_numpy(dtype="float64").round(4)
     frame = pd.DataFrame(prices, columns=list(BAR_COLUMNS[1:5]))
     frame.insert(0, "ts", ts)
-    # yfinance writes 0 where Yahoo gave no volume, which is another thing than no trade.
+    # yfinance writes 0 if Yahoo gave no volume, but 0 means that nothing was traded.
     frame["volume"] = pd.arrays.IntegerArray(history["Volume"].to_numpy(dtype="int64"), ~ts.isin(traded))
-    # Putting bars together also makes empty ones, all the nights and weekends through.
+    # Merging also creates empty bars throughout nights and weekends.
     return frame[ts.isin(given)].reset_index(drop=True)
 
 
@@ -271,22 +267,22 @@ def _check_instrument(symbol: str, meta: dict[str, Any]) -> None:
     if instrument != "EQUITY":
         name = meta.get("longName") or meta.get("shortName")
         raise WrongInstrument(
-            f"{symbol} is no equity at Yahoo but of type {instrument}{f' ({name})' if name else ''}; "
-            "ask for the symbol that the company trades under today"
+            f"{symbol} is not an equity at Yahoo but a {instrument}{f' ({name})' if name else ''}; "
+            "use the symbol that the company trades under today"
         )
 
 
-def _unreached(error: RequestException, timeout: tuple[float, float]) -> SourceError:
+def _unreachable(error: RequestException, timeout: tuple[float, float]) -> SourceError:
     text = re.sub(r"^Failed to perform, curl: \(\d+\) |\.? See https://curl\.se/\S+.*$", "", _one_line(str(error)))
     if isinstance(error, Timeout) and text.startswith("Operation timed out"):
-        return _MayPass(f"Yahoo did not answer within {sum(timeout):g} seconds")
-    if isinstance(error, Timeout | ProxyError | DNSError | CertificateVerifyError) or error.code in _SETTLED:
+        return _Transient(f"Yahoo did not answer within {sum(timeout):g} seconds")
+    if isinstance(error, Timeout | ProxyError | DNSError | CertificateVerifyError) or error.code in _PERMANENT:
         return Unavailable(f"Yahoo cannot be reached: {text}; check the network, HTTPS_PROXY and REQUESTS_CA_BUNDLE")
-    return _MayPass(f"Yahoo cannot be reached: {text}")
+    return _Transient(f"Yahoo cannot be reached: {text}")
 
 
 def _reason(response: requests.Response) -> str | None:
-    """Why Yahoo refuses, in its own words, where it says so."""
+    """Yahoo's own reason for a refusal, if it gives one."""
     try:
         return _one_line(response.json()["chart"]["error"]["description"])
     except (LookupError, TypeError, ValueError):

@@ -1,5 +1,3 @@
-"""The record and its rules."""
-
 import datetime as dt
 
 import numpy as np
@@ -80,16 +78,16 @@ def test_every_rule_is_tested_above():
         {"ts": CLOSE - pd.Timedelta(minutes=30), "bar_minutes": 60, "collected_at": CLOSE},
     ],
 )
-def test_what_is_rare_but_right_is_kept(changes):
+def test_rare_but_valid_bars_are_kept(changes):
     assert broken(**changes) is None
 
 
-def test_an_old_record_may_lie_off_the_grid_but_not_outside_the_session():
+def test_an_imported_record_may_lie_off_the_grid_but_not_outside_the_session():
     assert bars.broken_rules(one(ts=OPEN + pd.Timedelta(seconds=4)), collected=False).iloc[0] is None
     assert bars.broken_rules(one(ts=OPEN - pd.Timedelta(hours=1)), collected=False).iloc[0] == "outside-session"
 
 
-def test_a_bar_belongs_to_its_date_at_the_exchange():
+def test_a_bar_belongs_to_its_date_in_exchange_time():
     ts = pd.Series(pd.to_datetime(["2026-11-20T01:00:00Z", "2026-11-20T05:00:00Z", "2026-07-20T03:59:00Z"], utc=True))
 
     assert bars.session_dates(ts).tolist() == ["2026-11-19", "2026-11-20", "2026-07-19"]
@@ -99,12 +97,12 @@ def test_an_empty_frame_has_the_types_of_a_full_one():
     assert bars.empty().dtypes.to_dict() == bars.as_bars(one()).dtypes.to_dict()
 
 
-def test_a_frame_that_lacks_a_column_is_no_frame_of_bars():
+def test_a_frame_without_a_column_is_not_a_frame_of_bars():
     with pytest.raises(ValueError, match="collected_at"):
         bars.as_bars(one().drop(columns="collected_at"))
 
 
-def test_times_are_cut_to_milliseconds_not_rounded():
+def test_times_are_truncated_to_milliseconds():
     moment = dt.datetime(2026, 11, 20, 22, 0, 0, 999_999, tzinfo=dt.UTC)
 
     assert record.milliseconds(moment).microsecond == 999_000

@@ -1,0 +1,46 @@
+"""Bars in Parquet files: the lake's own, and any other with the record's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tickerlake.importers.recorded import KEYS, Record, chosen_keys
+
+REQUIRED = ("ticker", "ts", "high", "low")
+_MAGIC = b"PAR1"
+
+
+def is_parquet(content: bytes) -> bool:
+    """Whether `content` starts like a Parquet file."""
+    return content.startswith(_MAGIC)
+
+
+def read_parquet(content: bytes) -> Iterator[Record]:
+    """The rows of a Parquet file as records, under the same names as in text (see `recorded.KEYS`).
+
+    Times are aware if the file states UTC or a zone. A file that is damaged or lacks one of `REQUIRED` gives one record
+    without values that says so.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            names = dict(zip(KEYS, chosen_keys(tuple(file.schema_arrow.names)), strict=True))
+            if missing := [column for column in REQUIRED if names[column] is None]:
+                yield Record(f"a Parquet file without the columns {', '.join(missing)}", None)
+                return
+            for batch in file.iter_batches(columns=[name for name in names.values() if name]):
+                columns = [_values(batch.column(name)) if name else [None] * len(batch) for name in names.values()]
+                yield from (Record(row, row) for row in zip(*columns, strict=True))
+    except (pa.ArrowException, ValueError, LookupError, OSError) as error:
+        yield Record(f"a damaged Parquet file: {' '.join(str(error).split())}", None)
+
+
+def _values(column: pa.Array) -> list[object]:
+    if pa.types.is_timestamp(column.type):
+        # Finer than microseconds, pyarrow would make pandas Timestamps, one by one.
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    elif pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return column.to_pylist()
