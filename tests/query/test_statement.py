@@ -119,7 +119,7 @@ def test_values_have_plain_types_and_times_are_in_exchange_time(engine):
     """)
 
     (row,) = answer.rows
-    assert [field.name for field in answer.columns][-1] == "n_2"
+    assert [field.name for field in answer.columns][-1] == "n_1"
     assert row[:6] == (1, 1.5, True, None, "2026-11-20", "[1, 2]")
     assert [moment.isoformat() for moment in row[6:8]] == ["2026-11-20T09:30:00-05:00", "2026-07-01T08:30:00-04:00"]
     assert row[8:] == (2, "50%%(first)s", 1)
@@ -134,7 +134,7 @@ def test_values_have_plain_types_and_times_are_in_exchange_time(engine):
         "zoned": "datetime64[us, America/New_York]",
         "big": "Int64",
         "text": "str",
-        "n_2": "int64",
+        "n_1": "int64",
     }
 
 

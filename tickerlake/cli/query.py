@@ -9,7 +9,7 @@ import click
 from tickerlake.cli.console import Date, Tickers
 from tickerlake.cli.rows import Target, row_options
 from tickerlake.query import Field, Query, load, names, run
-from tickerlake.query.runner import DEFAULTS
+from tickerlake.query.runner import DEFAULTS, is_required
 
 _TYPES: dict[str, click.ParamType] = {
     "varchar": click.STRING,
@@ -86,7 +86,7 @@ def _option(field: Field) -> click.Option:
     return click.Option(
         [f"--{field.name.replace('_', '-')}", field.name],
         type=Tickers() if field.name == "tickers" else _TYPES[field.type],
-        required=default is None,
+        required=is_required(field),
         help=f"{comment[0].upper()}{comment[1:]}{f'; by default {default}' if default else ''}.",
     )
 

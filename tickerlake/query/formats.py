@@ -14,6 +14,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tickerlake.query.answer import Answer
@@ -114,7 +115,9 @@ def _iso(values: Sequence[dt.datetime | None]) -> Callable[[dt.datetime], str]:
     """One precision for the whole column."""
     whole = not any(value.microsecond for value in values if value is not None)
     precision = "seconds" if whole else "microseconds"
-    return lambda value: value.isoformat(timespec=precision)
+    text = lru_cache(maxsize=None)(lambda value, _fold: value.isoformat(timespec=precision))
+    # An hour comes twice when summer time ends; its two times are equal but for their fold.
+    return lambda value: text(value, value.fold)
 
 
 def _fit(columns: Sequence[Field], widths: dict[int, int], width: int | None) -> tuple[list[int], dict[int, int]]:
@@ -186,9 +189,14 @@ def _price(value: float) -> str:
     return text[:-2] if text.endswith("00") else text.removesuffix("0")
 
 
+@lru_cache(maxsize=10_000)
+def _minute(value: dt.datetime, _fold: int) -> str:
+    return f"{value:%Y-%m-%d %H:%M %Z}"
+
+
 _SHOW: dict[str, Callable[[Any], str]] = {
     "double": _price,
-    "timestamp": lambda value: f"{value:%Y-%m-%d %H:%M %Z}",
+    "timestamp": lambda value: _minute(value, value.fold),
     "boolean": lambda value: str(value).lower(),
     "integer": str,
     "bigint": str,

@@ -10,7 +10,7 @@ from tickerlake import exchange
 from tickerlake.errors import ConfigError, LakeEmpty
 from tickerlake.query import types
 from tickerlake.query.answer import Answer
-from tickerlake.query.catalog import FILLED_IN, Query, load
+from tickerlake.query.catalog import FILLED_IN, Field, Query, load
 from tickerlake.query.engines import Engine
 
 EVERY_TICKER = "*"
@@ -36,7 +36,7 @@ def run(
     found = engine.run(query.sql, values, limit).declared(query.columns)
     asked = set(values.get("tickers", ())) - {EVERY_TICKER}
     has_tickers = any(field.name == "ticker" for field in query.columns)
-    if not found.rows or (has_tickers and not asked.issubset(found.column("ticker"))):
+    if not len(found) or (asked and has_tickers and not asked.issubset(found.distinct("ticker"))):
         _explain(engine, values)
     return found
 
@@ -49,14 +49,19 @@ def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
     values = {}
     for field in query.options:
         value = parameters.get(field.name)
+        if value is None and is_required(field):
+            raise ConfigError(f"the query {query.name} needs {field.name}: {field.comment}")
         if value is None:
             value = DEFAULTS.get(field.name, field.default)
-        if value is None:
-            raise ConfigError(f"the query {query.name} needs {field.name}: {field.comment}")
         values[field.name] = types.parse(field.name, field.type, value)
     if "first" in values and "last" in values and values["first"] > values["last"]:
         raise ConfigError(f"first session {values['first']} is after last session {values['last']}; swap them")
     return values
+
+
+def is_required(field: Field) -> bool:
+    """True if a parameter has no default."""
+    return field.name not in DEFAULTS and field.default is None
 
 
 def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:

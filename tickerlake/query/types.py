@@ -10,13 +10,17 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tickerlake import symbols
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import EXCHANGE_TIME
 from tickerlake.plan import parse_date
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ZONED = re.compile(r"(\S+ \S+?)(?: ([A-Za-z]\S*)| ([+-]\S+))?")
 
@@ -31,7 +35,7 @@ class Type(NamedTuple):
     dtype: str = "str"
     """The pandas type of a column."""
     expects: str = "text"
-    """What to write, for messages."""
+    """What to give, for messages."""
 
 
 def read_timestamp(value: Any) -> dt.datetime:
@@ -92,7 +96,7 @@ def _list(value: Any) -> list[str]:
 
 def _read_number(value: Any) -> float | None:
     number = float(value)
-    return None if math.isnan(number) else number
+    return number if number == number else None  # noqa: PLR0124  # NaN; four times as fast as math.isnan
 
 
 def _read_truth(value: Any) -> bool:
@@ -101,7 +105,7 @@ def _read_truth(value: Any) -> bool:
 
 TYPES = {
     "varchar": Type(_text, str),
-    "varchar list": Type(_list, str, expects="text, several separated by commas"),
+    "varchar list": Type(_list, str, expects="one text or several"),
     "date": Type(_date, str, expects="YYYY-MM-DD"),
     "integer": Type(_whole, int, "int64", "a whole number"),
     "bigint": Type(_whole, int, "Int64", "a whole number"),
@@ -152,32 +156,32 @@ def parse(name: str, type_: str, value: Any) -> Any:
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise ConfigError(f"{name}: {value!r} is not {type_}; write {kind.expects}") from error
+        raise ConfigError(f"{name}: {value!r} cannot be used; give {kind.expects}") from error
 
 
 def read_rows(types: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     """`rows` with plain Python values of these types; None for null."""
-    if not rows:
-        return []
     columns = []
-    for type_, values in zip(types, zip(*rows, strict=True), strict=True):
+    for type_, values in zip(types, zip(*rows, strict=True), strict=bool(rows)):
         read = TYPES[type_].read
+        if type_ == "timestamp":
+            read = lru_cache(maxsize=None)(read)  # bars of many tickers start at the same time
         columns.append([None if value is None else read(value) for value in values])
     return list(zip(*columns, strict=True))
 
 
-def as_series(type_: str, values: Sequence[Any]) -> Any:
-    """`values` as a pandas column."""
+def as_series(type_: str, values: Any) -> pd.Series:
+    """Plain values, or a column that DuckDB made for pandas, as a pandas column of this type."""
     import pandas as pd  # noqa: PLC0415  # an answer that is printed does not need it
 
     kind = TYPES[type_]
     if type_ == "timestamp":
-        # Summer and winter have other offsets, which pandas reads as one column by way of UTC only.
-        return (
-            pd.Series(pd.to_datetime(list(values), utc=True)).astype("datetime64[us, UTC]").dt.tz_convert(EXCHANGE_TIME)
-        )
-    dtype = "Int64" if type_ == "integer" and None in values else kind.dtype
+        # By way of UTC: pandas does not make one column of summer and winter offsets.
+        utc = pd.Series(pd.to_datetime(values, utc=True))
+        return utc.astype("datetime64[us, UTC]").dt.tz_convert(EXCHANGE_TIME)
+    series = values if isinstance(values, pd.Series) else pd.Series(values, dtype=object)
+    dtype = "Int64" if type_ == "integer" and series.isna().any() else kind.dtype
     try:
-        return pd.Series(values, dtype=dtype)
+        return series.astype(dtype)
     except OverflowError:  # DuckDB's integers have up to 128 bits
-        return pd.Series(values, dtype=object)
+        return series

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import duckdb
 
 from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.layout import Layout
-from tickerlake.query.answer import Answer, answer
+from tickerlake.query.answer import Answer, Result, answer
 from tickerlake.query.statement import bars_of, records_of, refuse
 from tickerlake.record import COLUMNS
 from tickerlake.settings import Settings
@@ -22,6 +22,9 @@ _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # Trino's name of a function that DuckDB has under another name only.
 _ARRAY_JOIN = "CREATE OR REPLACE MACRO array_join(list, separator) AS array_to_string(list, separator)"
+
+_PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
+"""Types of which DuckDB makes a whole pandas column."""
 
 
 def open_engine(settings: Settings) -> DuckDBEngine:
@@ -49,12 +52,9 @@ class DuckDBEngine:
         text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
         try:
             cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
-            cursor.execute(text)
-            return _fetch(cursor, limit, started)
+            return _run(cursor, text, limit, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
-        finally:
-            cursor.close()
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
         """Runs a user's SQL in a database of its own that can read the lake's files and nothing else."""
@@ -66,14 +66,14 @@ class DuckDBEngine:
                 raise refuse("more than one statement" if statements else "")
             if statements[0].type != duckdb.StatementType.SELECT:
                 raise refuse(statements[0].type.name)
-            with _connect() as connection:
-                connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
-                connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
-                connection.execute(f"SET allowed_paths = {_array(files)}")
-                connection.execute("SET python_enable_replacements = false")
-                connection.execute("SET enable_external_access = false")
-                connection.execute("SET lock_configuration = true")
-                return _fetch(connection.execute(sql), limit, started)
+            connection = _connect()
+            connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
+            connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
+            connection.execute(f"SET allowed_paths = {_array(files)}")
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            return _run(connection, statements[0].query, limit, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
 
@@ -142,10 +142,59 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _fetch(cursor: duckdb.DuckDBPyConnection, limit: int | None, started: float) -> Answer:
-    columns = [(column[0], str(column[1])) for column in cursor.description or ()]
-    rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
-    return answer(columns, rows, time.perf_counter() - started)
+def _run(cursor: duckdb.DuckDBPyConnection, text: str, limit: int | None, started: float) -> Answer:
+    """Runs `text`. The whole result stays in memory until its reader knows in which form it is wanted."""
+    result: Result
+    if limit is None and _keep(cursor, text):
+        columns = _columns(cursor.execute("FROM answer LIMIT 0"))
+        result = _Table(cursor, {type_ for _, type_ in columns})
+    else:
+        columns = _columns(cursor.execute(text))
+        result = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+    return answer(columns, result, time.perf_counter() - started)
+
+
+def _keep(cursor: duckdb.DuckDBPyConnection, text: str) -> bool:
+    try:
+        cursor.execute(f"CREATE TEMPORARY TABLE answer AS {text}")
+    except duckdb.ParserException:  # DESCRIBE makes no table
+        return False
+    return True
+
+
+def _columns(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return [(column[0], str(column[1])) for column in cursor.description or ()]
+
+
+class _Table:
+    """The result of a query as a table in memory, to be read as rows or as pandas columns."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, types: set[str]) -> None:
+        self._cursor = cursor
+        self._types = types
+
+    def __len__(self) -> int:
+        return self._rows("SELECT count(*) FROM answer")[0][0]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._rows("FROM answer"))
+
+    def columns(self) -> list[Any]:
+        """One pandas column each; none if a type needs to be read value by value."""
+        if not self._types <= _PLAIN_TYPES:
+            return []
+        import pandas as pd  # noqa: PLC0415  # only frames need the two
+        import pyarrow as pa  # noqa: PLC0415
+
+        table = self._cursor.execute("FROM answer").to_arrow_table()
+        return [column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get) for column in table.columns]
+
+    def distinct(self, name: str) -> set[Any]:
+        """The different values of one column."""
+        return {value for (value,) in self._rows(f'SELECT DISTINCT "{name}" FROM answer')}  # noqa: S608
+
+    def _rows(self, text: str) -> list[tuple[Any, ...]]:
+        return self._cursor.execute(text).fetchall()
 
 
 def _reason(error: duckdb.Error) -> str:
