@@ -1,0 +1,133 @@
+"""Rows as CSV, JSON and tables."""
+
+import csv
+import datetime as dt
+import io
+import json
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.query.lakes import ANSWERS, read_records, write_lake
+from tests.query.test_answers import ANSWERED, NOW
+from tickerlake.query import Answer, Field, run
+from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.query.formats import as_csv, as_json, as_table, to_csv
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def answer(columns, *rows):
+    return Answer(tuple(Field(name, type_, "") for name, type_ in columns.items()), list(rows), 0.0)
+
+
+BARS = {
+    "ticker": "varchar",
+    "session": "varchar",
+    "ts": "timestamp",
+    "bar_minutes": "integer",
+    "open": "double",
+    "high": "double",
+    "low": "double",
+    "close": "double",
+    "volume": "bigint",
+    "source": "varchar",
+    "collected_at": "timestamp",
+}
+MOMENT = dt.datetime(2026, 11, 20, 9, 30, tzinfo=NEW_YORK)
+BAR = ("META", "2026-11-20", MOMENT, 5, 612.3456, 613.0, 611.5, None, 12345678, "yahoo", MOMENT)
+
+
+@pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)
+def test_rows_and_frames_make_the_same_csv(case, name, tmp_path):
+    found = run(DuckDBEngine(write_lake(tmp_path / "lake", read_records(case))), name, now=NOW)
+
+    expected = (ANSWERS / case / f"{name}.csv").read_text(encoding="utf-8")
+    assert as_csv(found) == expected
+    assert to_csv(found.frame) == expected
+
+
+def test_an_hour_that_comes_twice_keeps_both_offsets():
+    utc = dt.datetime(2026, 11, 1, 5, 30, tzinfo=dt.UTC)
+    found = answer({"ts": "timestamp"}, (utc,), (utc + dt.timedelta(hours=1),))
+
+    assert as_csv(found) == "ts\n2026-11-01T01:30:00-04:00\n2026-11-01T01:30:00-05:00\n"
+    assert "01:30 EDT\n2026-11-01 01:30 EST" in as_table(found)
+
+
+def test_json_has_no_infinity_and_no_nan():
+    found = answer({"price": "double", "flag": "boolean"}, (float("inf"), True), (float("nan"), None), (1.5, False))
+
+    assert json.loads(as_json(found)) == [
+        {"price": None, "flag": True},
+        {"price": None, "flag": None},
+        {"price": 1.5, "flag": False},
+    ]
+
+
+def test_no_rows_are_an_empty_array_and_a_header_line():
+    assert json.loads(as_json(answer(BARS))) == []
+    assert as_csv(answer(BARS)) == ",".join(BARS) + "\n"
+
+
+def test_a_table_rounds_prices_aligns_numbers_and_leaves_null_blank():
+    found = answer({"ticker": "varchar", "price": "double", "n": "bigint"}, ("A", 1234.5, 7), ("BB", 0.12345, None))
+
+    assert as_table(found) == ("ticker     price  n\n──────  ────────  ─\nA       1,234.50  7\nBB        0.1235\n")
+
+
+def test_at_80_columns_prices_stay_and_provenance_goes_and_is_named():
+    table = as_table(answer(BARS, BAR), width=80)
+
+    header, _, row, note = table.splitlines()
+    assert header.split() == ["ticker", "ts", "open", "high", "low", "close", "volume"]
+    assert row == "META    2026-11-20 09:30 EST  612.3456  613.00  611.50         12345678"
+    assert note == "not shown for lack of width: session, bar_minutes, source, collected_at"
+
+
+@pytest.mark.parametrize("width", range(1, 140))
+def test_no_line_is_wider_than_the_terminal_and_no_column_goes_without_need(width):
+    lines = as_table(answer(BARS, BAR), width=width).splitlines()[:3]
+
+    assert max(map(len, lines)) <= width
+    if width >= 138:
+        assert lines[0].split() == list(BARS)
+
+
+def test_long_text_is_cut_before_a_column_goes():
+    columns = {"ticker": "varchar", "missing": "bigint", "gaps": "varchar"}
+    table = as_table(answer(columns, ("META", 40, "09:35-09:40, " * 20)), width=40)
+
+    assert table.splitlines()[2] == "META         40  09:35-09:40, 09:35-09:…"
+
+
+def test_a_long_table_shows_both_ends_and_says_how_many_rows_there_are():
+    found = answer({"n": "bigint"}, *((n,) for n in range(1000)))
+
+    lines = as_table(found, rows_shown=4).splitlines()
+
+    assert [line.strip() for line in lines[2:]] == ["0", "1", "…", "998", "999", "4 of 1,000 rows shown"]
+    assert len(as_table(found).splitlines()) == 1002
+    assert "…" not in as_table(answer({"n": "bigint"}, (1,), (2,), (3,), (4,)), rows_shown=4)
+
+
+@pytest.mark.parametrize(
+    ("ticker", "shown"),
+    [
+        ("[/red]", "[/red]  1"),
+        ("\x1b[31mA\n", "\\x1b[31mA\\n  1"),
+        ("日本", "日本    1"),
+        ("e\N{COMBINING ACUTE ACCENT}", "e\N{COMBINING ACUTE ACCENT}       1"),
+        ("\N{RIGHT-TO-LEFT OVERRIDE}A", "\\u202eA  1"),
+    ],
+)
+def test_a_terminal_acts_on_nothing_in_a_name_and_columns_stay_straight(ticker, shown):
+    table = as_table(answer({"ticker": "varchar", "n": "bigint"}, (ticker, 1)))
+
+    assert table.splitlines()[2] == shown
+
+
+def test_text_with_commas_quotes_and_line_ends_survives_csv():
+    text = 'say "hi", now\nand then'
+
+    assert list(csv.reader(io.StringIO(as_csv(answer({"a": "varchar"}, (text,)))))) == [["a"], [text]]
