@@ -14,8 +14,9 @@ from dashboard.data import collection
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
 from tickerlake import exchange, symbols, watchlist
-from tickerlake.errors import ConfigError, NotAsked, TickerlakeError
+from tickerlake.errors import NotAsked, TickerlakeError
 from tickerlake.exchange import Session
+from tickerlake.plan import plan
 
 _LOOK_AGAIN = dt.timedelta(seconds=0.7)
 
@@ -92,7 +93,7 @@ def _begin(target: Path, what: str, first: dt.date, last: dt.date, text: str) ->
     try:
         collection.start(
             target,
-            _wanted(what, first, last, clock.now()),
+            _sessions(what, first, last),
             symbols.parse_tickers(text),
             collection.open_source(),
             clock.now,
@@ -163,16 +164,11 @@ def _choices(now: dt.datetime) -> Sequence[str]:
     return [*(["Today so far"] if running else []), "The last finished session", "A range"]
 
 
-def _wanted(what: str, first: dt.date, last: dt.date, now: dt.datetime) -> list[Session]:
-    """The sessions asked for. ConfigError where the range holds none that has opened."""
-    if what == "Today so far" and (running := exchange.running(now)):
-        return [running]
+def _sessions(what: str, first: dt.date, last: dt.date) -> list[Session]:
+    """The sessions of a choice. ConfigError as `plan`."""
     if what == "A range":
-        wanted = [session for session in exchange.sessions_between(first, last) if session.open < now]
-        if not wanted:
-            raise ConfigError(f"no session has opened between {first} and {last}; choose other days")
-        return wanted
-    return [exchange.last_finished(now)]
+        return plan(clock.now(), first=first, last=last)
+    return plan(clock.now(), session="today" if what == "Today so far" else "last")
 
 
 def _known(lake: Lake) -> Sequence[str]:

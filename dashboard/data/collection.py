@@ -84,8 +84,8 @@ def start(
 ) -> Job:
     """Starts a collection in a thread of its own. ConfigError where one runs, or the bars cannot be had or stored."""
     refuse_too_old(source, wanted, BAR_MINUTES, now())
-    if "simulated" in sources_held(target) and source.name != "simulated":
-        raise ConfigError(f"{target}/ holds simulated bars; real ones are never mixed in")
+    sink = ParquetSink(target)
+    sink.check_sources({source.name})
     current = desk()
     with current.lock:
         if current.job is not None and current.job.is_running:
@@ -93,13 +93,13 @@ def start(
         job = Job(target, wanted, tickers, now())
         length = source.sessions_per_request(BAR_MINUTES)
         job.windows = -(-len(wanted) // length)
-        job.thread = threading.Thread(target=_work, args=(job, source, now), name="collect", daemon=True)
+        job.thread = threading.Thread(target=_work, args=(job, source, sink, now), name="collect", daemon=True)
         current.job = job
         job.thread.start()
     return job
 
 
-def _work(job: Job, source: Source, now: Callable[[], dt.datetime]) -> None:
+def _work(job: Job, source: Source, sink: ParquetSink, now: Callable[[], dt.datetime]) -> None:
     def on_answer(symbol: str) -> None:
         job.latest = symbol
         job.answered += 1
@@ -107,7 +107,7 @@ def _work(job: Job, source: Source, now: Callable[[], dt.datetime]) -> None:
     try:
         job.reports = collect(
             source,
-            ParquetSink(job.target),
+            sink,
             job.wanted,
             job.tickers,
             BAR_MINUTES,

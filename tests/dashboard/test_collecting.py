@@ -98,7 +98,7 @@ def test_real_bars_never_go_into_a_simulated_lake(app, tmp_path, simulated, sour
 
 
 def test_starting_into_a_simulated_lake_is_refused(simulated, source):
-    with pytest.raises(ConfigError, match="real ones are never mixed in"):
+    with pytest.raises(ConfigError, match="cannot share a lake"):
         start(simulated, source)
 
 
