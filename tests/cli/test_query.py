@@ -5,12 +5,15 @@ import datetime as dt
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import tickerlake
 from tests.query.lakes import read_records, write_lake
 from tickerlake import exchange
 from tickerlake.cli import cli
@@ -182,12 +185,114 @@ def test_a_reader_that_has_seen_enough_hears_no_complaint(lake, tmp_path):
         assert process.stderr.read() == b""
 
 
-def test_reading_a_local_lake_loads_nothing_of_aws():
+def test_printing_rows_of_a_local_lake_imports_nothing_slow(lake, tmp_path):
     code = (
-        "import sys; from tickerlake import query; query.open_engine(query.Settings()); "
-        "print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'pyathena', 'trino', 'yfinance')])"
+        "import sys; from tickerlake.cli import main; main(['query', 'hourly_high', '--tickers', 'AAA']); "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'pandas', 'numpy', 'pyarrow', 'rich', 'boto3', "
+        "'botocore', 'pyathena', 'trino', 'yfinance', 'exchange_calendars', 'streamlit'}))"
     )
 
-    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
-    assert printed.stdout == "[]\n"
+    assert printed.stdout.endswith("8 rows of hourly_high from lake\n[]\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-o", "x.xlsx"], "-o x.xlsx: cannot write such a file; end its name in .csv, .json, .parquet, .txt"),
+        (["-o", "x"], "-o x: cannot write such a file"),
+        (["-o", "x.csv", "--format", "json"], "--format json contradicts -o x.csv; leave --format out"),
+        (["--limit", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_lake_is_read(call, tmp_path, arguments, says):
+    code, _, err = call("hourly_high", *arguments)
+
+    assert code == 2
+    assert says in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parquet_file_has_the_types_of_the_frame(call, lake, tmp_path):
+    assert call("bars", "-o", "out.PARQUET")[0] == 0
+
+    written = pd.read_parquet(tmp_path / "out.PARQUET")
+    pd.testing.assert_frame_equal(written, tickerlake.open(lake).bars())
+
+
+def test_no_restatement_is_a_line_in_a_table_too(call, lake):
+    assert call("restatements") == (0, "no rows of restatements from lake\n", "")
+
+
+def test_a_limit_is_a_number_of_rows(call, lake):
+    assert call("bars", "--limit", "3", "--format", "csv")[1].count("\n") == 1 + 3
+    assert call("hourly_high", "--limit", "1")[1].endswith("\n1 row of hourly_high from lake\n")
+    # BBB is not among the first rows, which says nothing about the lake.
+    assert call("bars", "--limit", "1", "--tickers", "AAA,BBB")[0] == 0
+
+
+def test_a_terminal_gets_both_ends_of_a_long_table_and_a_pipe_or_a_file_all_of_it(call, tmp_path, monkeypatch):
+    day = exchange.session_on(dt.date(2026, 11, 20))
+    collect(SimulatedSource(), ParquetSink(tmp_path / "lake"), [day], ["META"], 5, lambda: day.close)
+    _, piped, _ = call("bars")
+    call("bars", "-o", "all.txt")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    _, shown, _ = call("bars")
+    _, asked, _ = call("bars", "--limit", "60")
+
+    assert "40 of 78 rows shown\n" in shown
+    assert "not shown for lack of width: session, bar_minutes, source, collected_at\n" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert len(shown.splitlines()) == 2 + 40 + 1 + 3
+    assert "rows shown" not in asked
+    assert len(piped.splitlines()) == 2 + 78 + 1
+    assert (tmp_path / "all.txt").read_text() == piped.removesuffix("78 rows of bars from lake\n")
+
+
+def test_a_folder_of_a_date_that_does_not_exist_is_no_session(call, lake):
+    shutil.copytree(lake / "bars" / "dt=2026-11-20", lake / "bars" / "dt=2026-13-45")
+
+    code, out, err = call("coverage", "--format", "csv")
+
+    assert (code, err) == (0, "")
+    assert "2026-13-45" not in out
+
+
+@pytest.mark.parametrize("columns", [{"a": [1]}, {"ticker": ["AAA"], "ts": [pd.Timestamp("2026-11-20 15:00")]}])
+def test_a_foreign_parquet_file_in_the_lake_is_named(call, lake, columns):
+    pd.DataFrame(columns).to_parquet(lake / "bars" / "dt=2026-11-20" / "foreign.parquet")
+
+    code, _, err = call("hourly_high")
+
+    assert code == 1
+    assert "error: lake/bars/dt=2026-11-20/foreign.parquet is not a file of bars: it has no column bar_minutes, " in err
+    assert err.endswith("; move it out of the lake\n")
+
+
+def test_only_the_sessions_asked_for_are_opened(call, tmp_path):
+    lake = write_lake(tmp_path / "lake", read_records("early_close"))
+    first, second = sorted(lake.glob("bars/*/*.parquet"))
+    second.write_text("damaged")
+
+    assert call("hourly_high", "--last", first.parent.name.removeprefix("dt="))[0] == 0
+    assert call("hourly_high")[0] == 1
+
+
+def test_a_folder_and_a_cloud_engine_contradict_each_other(call, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "trino")
+
+    assert call("bars", "--lake", "lake") == (
+        2,
+        "",
+        "error: --lake names a folder, but LAKE_ENGINE is trino; leave --lake out\n",
+    )

@@ -54,14 +54,15 @@ class Target:
             settings = replace(settings, lake=self.lake)
         return open_engine(settings)
 
-    def show(self, answer: Answer, engine: Engine, name: str) -> None:
+    def show(self, answer: Answer, engine: Engine, name: str = "") -> None:
         """Writes the rows to the file or to standard output; the count and the cost go to standard error."""
-        count = f"{len(answer.rows):,} row{'' if len(answer.rows) == 1 else 's'}"
+        number = f"{len(answer):,}" if len(answer) else "no"
+        count = f"{number} row{'' if len(answer) == 1 else 's'}{f' of {name}' if name else ''}"
         if self.output is not None:
             _write(self.output, answer)
-            click.echo(f"{count} of {name} → {self.output}", err=True)
+            click.echo(f"{count} → {self.output}", err=True)
         elif self.form in (None, "table"):
-            self._show_table(answer, f"{count} of {name} from {engine.lake}")
+            self._show_table(answer, f"{count} from {engine.lake}")
         else:
             click.echo(TEXT[self.form](answer), nl=False)
         if answer.query_id is not None:
@@ -74,9 +75,9 @@ class Target:
             width = shutil.get_terminal_size().columns
             # Whoever names a number of rows wants to see them.
             rows_shown = formats.ROWS_SHOWN if self.limit is None else None
-        if answer.rows:
+        if len(answer):
             click.echo(formats.as_table(answer, width, rows_shown), nl=False)
-        click.echo(title if answer.rows else title.replace("0 rows", "no rows", 1))
+        click.echo(title)
 
 
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -34,6 +34,6 @@ def sql_command(text: str, target: Target) -> None:
     if text == "-":
         text = sys.stdin.read()
     engine = target.engine()
-    target.show(engine.ask(text, target.limit), engine, "the answer")
+    target.show(engine.ask(text, target.limit), engine)
     if engine.simulated(None, None):
         click.echo("note: these prices are simulated, not real", err=True)
