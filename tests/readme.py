@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from dashboard.pages import PAGES
+from tickerlake.bars import RULES
 from tickerlake.cli import cli
 from tickerlake.cli.console import EXIT_CODES
 from tickerlake.query import SETTINGS, load, names
+from tickerlake.record import COLUMNS, PARTITION
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -20,12 +23,17 @@ def blocks() -> dict[str, str]:
     """What stands between the markers of each block."""
     return {
         "queries": _table(
-            ["query", "what it tells", "columns"],
+            ["query", "what it answers", "columns"],
             [
                 [f"`{name}`", load(name).purpose, " ".join(f"`{column.name}`" for column in load(name).columns)]
                 for name in names()
             ],
         ),
+        "record": _table(
+            ["column", "type", "what it holds"],
+            [[f"`{column.name}`", column.type, column.comment] for column in (*COLUMNS, PARTITION)],
+        ),
+        "rules": _table(["rule", "a record that"], [[f"`{rule.id}`", rule.description] for rule in RULES]),
         "commands": _table(["command", "what it does"], _commands()),
         "exit-codes": _table(["code", "meaning"], [[f"`{code}`", meaning] for code, meaning in EXIT_CODES.items()]),
         "settings": _table(
@@ -55,6 +63,15 @@ def rendered(text: str) -> str:
             rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", rf"\1{_escape(body)}\2", text, flags=re.DOTALL
         )
     return text
+
+
+def every_command(group: click.Group) -> Iterator[click.Command]:
+    """The commands of `group`, and theirs."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield command
+        if isinstance(command, click.Group):
+            yield from every_command(command)
 
 
 def _commands() -> list[list[str]]:

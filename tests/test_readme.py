@@ -3,12 +3,12 @@
 import re
 import shlex
 
-import click
 import pytest
 
-from tests.readme import README, ROOT, blocks, make_targets, rendered
-from tickerlake.cli import cli
+from tests.readme import README, ROOT, blocks, every_command, make_targets, rendered
+from tickerlake.cli import COMMANDS, cli
 from tickerlake.cli.console import run_command
+from tickerlake.query import SETTINGS
 
 TEXT = README.read_text(encoding="utf-8")
 
@@ -31,20 +31,22 @@ def test_the_two_commands_of_the_set_up_are_the_first_ones_shown():
 
 
 def test_every_option_that_the_text_names_is_one_that_a_command_has():
-    context = click.Context(cli)
-    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
-    groups = [command for command in commands if isinstance(command, click.Group)]
-    commands += [group.get_command(context, name) for group in groups for name in group.list_commands(context)]
-    options = {name for command in commands for parameter in command.params for name in parameter.opts}
+    options = {option for command in every_command(cli) for parameter in command.params for option in parameter.opts}
 
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) <= options | {"--help"}
 
 
-def test_every_command_that_is_shown_with_its_output_gives_such_output(tmp_path, monkeypatch, capsys):
+def test_every_command_that_the_text_names_exists():
+    named = set(re.findall(r"(?:^|`|\()tickerlake ([a-z]+)\b", TEXT, re.MULTILINE))
+
+    assert named == set(COMMANDS)
+
+
+def test_every_command_shown_with_its_output_prints_that_output(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_command(cli, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"])
-    capsys.readouterr()
-    shown_runs = re.findall(r"^\$ (tickerlake query.+?)(?=\n\n|\n```)", TEXT, re.MULTILINE | re.DOTALL)
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.variable, raising=False)
+    shown_runs = re.findall(r"^\$ (tickerlake .+?)(?=\n\n|\n```)", TEXT, re.MULTILINE | re.DOTALL)
     assert shown_runs
     for line, *output in map(str.splitlines, shown_runs):
         code = run_command(cli, shlex.split(line)[1:])
@@ -52,6 +54,17 @@ def test_every_command_that_is_shown_with_its_output_gives_such_output(tmp_path,
         assert code == 0
         shown = [row for row in output if row != "…"]
         assert printed[: len(shown)] == shown
+
+
+def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(cli, ["collect", "--source", "simulated", "--session", "2026-11-20", "--lake", "lake"]) == 0
+    (block,) = re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL)
+    *setup, expression = block.strip().splitlines()
+    names: dict = {}
+    exec("\n".join(setup), names)
+
+    assert list(eval(expression, names)["hour"].unique()) == [9, 10, 11, 12, 13, 14, 15]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", TEXT))))
