@@ -1,22 +1,22 @@
--- How complete each ticker's sessions are: bars expected, present and missing, and where the gaps lie.
+-- How complete each ticker's sessions are: bars expected, present and missing, and the gaps.
 --
 -- parameters
 --   first        date           first session, YYYY-MM-DD
 --   last         date           last session, YYYY-MM-DD
---   tickers      varchar list   tickers to read; '*' among them stands for all
---   calendar     varchar        the exchange's sessions: 'YYYY-MM-DD open close' in UTC, joined by ';'
+--   tickers      varchar list   symbols as traded
+--   calendar     varchar        sessions of the exchange: 'YYYY-MM-DD open close' in UTC, joined by ';'
 -- columns
 --   ticker       varchar        symbol as traded that day
 --   session      varchar        session, YYYY-MM-DD in exchange time
 --   bar_minutes  integer        length of the bars, minutes
---   expected     bigint         bars that a complete session has, early closes honoured
---   present      bigint         of these, how many the lake holds
---   missing      bigint         of these, how many it does not
+--   expected     bigint         bars of a complete session, which is shorter on an early close
+--   present      bigint         how many of them the lake holds
+--   missing      bigint         how many of them it lacks
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
--- The calendar comes as a parameter because SQL knows no holidays. A ticker with no bar at all in a session is
--- told as missing at the ticker's finest bar size. The bars are read once for what is held and once for the
--- tickers: Trino works a common table expression out anew, and reads its tables anew, wherever it is named.
+-- The calendar is a parameter because SQL knows no holidays. If a ticker has no bar at all in a session, all bars
+-- of its finest size are missing. The table is read twice, once for the bars and once for the tickers: Trino runs a
+-- common table expression again wherever it is named.
 WITH
 calendar AS (
     SELECT
@@ -27,7 +27,7 @@ calendar AS (
             AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' AS timestamp) AS exchange_opens
     FROM UNNEST(split(%(calendar)s, ';')) AS t (entry)
 ),
--- Every record by the place of its bar in the session: 0 is the bar at the open.
+-- The place of each record's bar in the session: 0 is the bar at the open.
 places AS (
     SELECT
         b.ticker,
@@ -62,7 +62,7 @@ gaps AS (
         END AS ends
     FROM steps
 ),
--- A repeat is at the place of the record before it: it is neither one more bar nor behind a gap.
+-- A repeat has the place of the record before it, so it adds neither a bar nor a gap.
 held AS (
     SELECT
         ticker,
@@ -99,7 +99,7 @@ wanted AS (
     CROSS JOIN calendar c
     LEFT JOIN held h ON h.ticker = t.ticker AND h.session = c.session
 ),
--- The gap before the close is behind no bar.
+-- The gap before the close has no bar after it.
 closed AS (
     SELECT
         *,

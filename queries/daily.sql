@@ -1,9 +1,9 @@
--- Each ticker's session in one row: where it opened, how far it went, where it stands, how much was traded.
+-- One row per ticker and session: open, high, low, close and volume.
 --
 -- parameters
 --   first         date           first session, YYYY-MM-DD
 --   last          date           last session, YYYY-MM-DD
---   tickers       varchar list   tickers to read; '*' among them stands for all
+--   tickers       varchar list   symbols as traded
 -- columns
 --   ticker        varchar        symbol as traded that day
 --   session       varchar        session, YYYY-MM-DD in exchange time
@@ -11,16 +11,16 @@
 --   high          double         greatest high, USD
 --   low           double         least low, USD
 --   close         double         last price of the latest bar that has one, USD
---   volume        bigint         shares traded, of the bars that say so
---   bars          bigint         bars, each counted once
+--   volume        bigint         shares traded, of the bars that have a volume
+--   bars          bigint         number of bars, each counted once
 --   bar_minutes   integer        length of these bars, minutes
 --   first_ts      timestamp      start of the earliest bar, UTC
 --   last_ts       timestamp      start of the latest bar, UTC
---   sources       varchar        where they came from: yahoo, simulated, recorded
---   collected_at  timestamp      when the latest record in force was collected, UTC
+--   sources       varchar        where the bars come from, such as yahoo or recorded
+--   collected_at  timestamp      when the latest of these records was collected, UTC
 --
--- Of the records of a bar the one collected last counts. Where a session is stored at several bar sizes, high and
--- low are of all of them, everything else of the finest: volumes of both would be counted twice.
+-- Of a bar's records, the one collected last counts. If a session is stored in several bar sizes, high and low
+-- cover all of them and everything else the finest, so that no volume counts twice.
 WITH
 ranked AS (
     SELECT

@@ -1,21 +1,21 @@
--- Each ticker's highest price in every hour of the trading day: one row per bar that reached it.
+-- Each ticker's highest price in each hour of the session: one row per bar that reached it.
 --
 -- parameters
 --   first    date           first session, YYYY-MM-DD
 --   last     date           last session, YYYY-MM-DD
---   tickers  varchar list   tickers to read; '*' among them stands for all
+--   tickers  varchar list   symbols as traded
 -- columns
 --   ticker   varchar        symbol as traded that day
 --   session  varchar        session, YYYY-MM-DD in exchange time
 --   hour     integer        clock hour in exchange time, 9 to 15
 --   high     double         greatest high of the hour's bars, USD
 --   ts       timestamp      start of the bar that reached it, UTC
---   touch    bigint         1 for the hour's earliest such bar, then 2, 3 … for ties
+--   touch    bigint         1 for the earliest bar that reached it, then 2, 3 … for ties
 --
--- A bar may be stored more than once: delivered twice, or restated by the vendor; the record collected last
--- counts. Looking for it bar by bar costs most, so it is done only in hours whose records were not all collected
--- at once. Where an hour is stored at several bar sizes, the finest that reaches its high is told. Hours are UTC
--- until the end: New York is whole hours from UTC, so they are the exchange's hours too.
+-- A bar may be stored more than once, because it was delivered twice or corrected by the vendor; the record
+-- collected last counts. Finding it bar by bar is slow, so the query does so only in hours whose records were not
+-- all collected at the same moment. If an hour is stored in several bar sizes, the finest that reaches the high
+-- counts. Hours are UTC until the last step: New York is whole hours from UTC, so they are exchange hours too.
 WITH
 hours AS (
     SELECT

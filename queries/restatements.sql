@@ -1,9 +1,9 @@
--- Bars that were stored again with other numbers: what the vendor first gave, and what it gave last.
+-- Bars that the vendor later gave with other numbers: the first and the last it gave.
 --
 -- parameters
 --   first            date           first session, YYYY-MM-DD
 --   last             date           last session, YYYY-MM-DD
---   tickers          varchar list   tickers to read; '*' among them stands for all
+--   tickers          varchar list   symbols as traded
 -- columns
 --   ticker           varchar        symbol as traded that day
 --   session          varchar        session, YYYY-MM-DD in exchange time
@@ -14,16 +14,15 @@
 --   last_high        double         high as collected last, USD
 --   first_low        double         low as collected first, USD
 --   last_low         double         low as collected last, USD
---   first_close      double         close as collected first, USD; null when the source gave none
---   last_close       double         close as collected last, USD; null when the source gave none
---   first_volume     bigint         volume as collected first, shares; null when the source gave none
---   last_volume      bigint         volume as collected last, shares; null when the source gave none
+--   first_close      double         close as collected first, USD; null if the source gave none
+--   last_close       double         close as collected last, USD; null if the source gave none
+--   first_volume     bigint         volume as collected first, shares; null if the source gave none
+--   last_volume      bigint         volume as collected last, shares; null if the source gave none
 --   first_collected  timestamp      when it was collected first, UTC
 --   last_collected   timestamp      when it was collected last, UTC
 --
--- No row is the good news. Repeats with the same numbers are no restatements; neither is a bar whose numbers came
--- back to what they were at first. Bars are looked at one by one only where a ticker's session was not collected all
--- at once.
+-- Repeats with the same numbers are not restatements, nor are bars whose numbers returned to the first ones. The
+-- query compares bar by bar only in sessions of a ticker that were not collected at one moment.
 WITH
 suspected AS (
     SELECT ticker, dt
@@ -44,7 +43,7 @@ collected AS (
         max_by(b.high, b.collected_at) AS last_high,
         min_by(b.low, b.collected_at) AS first_low,
         max_by(b.low, b.collected_at) AS last_low,
-        -- -1 stands for null: max_by passes over nulls on one engine and not on the other.
+        -- -1 stands for null: max_by skips nulls on one engine and not on the other.
         min_by(coalesce(b.close, -1e0), b.collected_at) AS first_close,
         max_by(coalesce(b.close, -1e0), b.collected_at) AS last_close,
         min_by(coalesce(b.volume, -1), b.collected_at) AS first_volume,

@@ -1,14 +1,14 @@
--- The sessions the lake holds: how much of each, from where, and how old.
+-- The sessions in the lake: how many tickers and records, from which source, and when collected.
 --
 -- parameters
 --   first         date           first session, YYYY-MM-DD
 --   last          date           last session, YYYY-MM-DD
---   tickers       varchar list   tickers to read; '*' among them stands for all
+--   tickers       varchar list   symbols as traded
 -- columns
 --   session       varchar        session, YYYY-MM-DD in exchange time
 --   tickers       bigint         tickers with at least one bar
 --   records       bigint         records stored, repeats and restatements included
---   sources       varchar        where they came from: yahoo, simulated, recorded
+--   sources       varchar        where the records come from, such as yahoo or recorded
 --   first_ts      timestamp      start of the earliest bar, UTC
 --   last_ts       timestamp      start of the latest bar, UTC
 --   collected_at  timestamp      when the latest record was collected, UTC

@@ -1,9 +1,9 @@
--- The tickers the lake holds, and from when to when.
+-- The tickers in the lake, with their first and last session.
 --
 -- parameters
 --   first          date           first session, YYYY-MM-DD
 --   last           date           last session, YYYY-MM-DD
---   tickers        varchar list   tickers to read; '*' among them stands for all
+--   tickers        varchar list   symbols as traded
 -- columns
 --   ticker         varchar        symbol as traded that day
 --   first_session  varchar        earliest session with a bar, YYYY-MM-DD

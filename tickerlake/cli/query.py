@@ -9,7 +9,7 @@ import click
 from tickerlake.cli.console import Date, Tickers
 from tickerlake.cli.rows import Target, row_options
 from tickerlake.query import Field, Query, load, names, run
-from tickerlake.query.runner import DEFAULTS, is_required
+from tickerlake.query.runner import is_required
 
 _TYPES: dict[str, click.ParamType] = {
     "varchar": click.STRING,
@@ -20,6 +20,9 @@ _TYPES: dict[str, click.ParamType] = {
     "double": click.FLOAT,
     "boolean": click.BOOL,
 }
+
+
+_WHOLE_LAKE = {"first": "the first in the lake", "last": "the last in the lake", "tickers": "all in the lake"}
 
 
 class _Queries(click.Group):
@@ -35,7 +38,11 @@ class _Queries(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Queries"):
-            formatter.write_dl([(name, _summary(load(name))) for name in names()])
+            entries = []
+            for name in names():
+                query = load(name)
+                entries += [(name, query.purpose), ("", " ".join(map(_spelled, query.options)))]
+            formatter.write_dl(entries)
         formatter.write_paragraph()
         formatter.write_text("`tickerlake query NAME --help` explains a query's options and columns.")
 
@@ -44,7 +51,8 @@ class _Queries(click.Group):
     "query",
     cls=_Queries,
     invoke_without_command=True,
-    subcommand_metavar="[NAME] [OPTIONS]",
+    options_metavar="",
+    subcommand_metavar="[NAME [OPTIONS]]",
 )
 @click.pass_context
 def query_command(ctx: click.Context) -> None:
@@ -60,7 +68,11 @@ class _QueryCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Columns"):
-            formatter.write_dl([(f"{field.name}  {field.type}", field.comment) for field in self.query.columns])
+            wide = max(len(field.name) for field in self.query.columns)
+            columns = [(f"{field.name:{wide}}  {field.type}", field.comment) for field in self.query.columns]
+            formatter.write_dl(columns)
+        formatter.write_paragraph()
+        formatter.write_text("Times are printed in exchange time.")
         if self.query.notes:
             formatter.write_paragraph()
             formatter.write_text(self.query.notes)
@@ -81,16 +93,15 @@ def _command(query: Query) -> click.Command:
 
 
 def _option(field: Field) -> click.Option:
-    default = "the whole lake" if field.name in DEFAULTS else field.default
+    default = _WHOLE_LAKE.get(field.name, field.default)
     comment = field.comment.partition("; default ")[0]
     return click.Option(
-        [f"--{field.name.replace('_', '-')}", field.name],
+        [_spelled(field), field.name],
         type=Tickers() if field.name == "tickers" else _TYPES[field.type],
         required=is_required(field),
         help=f"{comment[0].upper()}{comment[1:]}{f'; by default {default}' if default else ''}.",
     )
 
 
-def _summary(query: Query) -> str:
-    options = " ".join(f"--{field.name.replace('_', '-')}" for field in query.options)
-    return f"{query.purpose}\n{options}"
+def _spelled(field: Field) -> str:
+    return f"--{field.name.replace('_', '-')}"
