@@ -192,7 +192,7 @@ def test_a_query_that_takes_too_long_is_cancelled(athena):
     with pytest.raises(QueryFailed) as error:
         opened(clock=lambda: next(seconds)).run("SELECT 1", {})
     assert str(error.value) == (
-        "the query took longer than 60 seconds and was cancelled; ask for fewer sessions, or raise LAKE_TIMEOUT_SECONDS"
+        "the query took longer than 60 seconds and was cancelled; query fewer sessions, or raise LAKE_TIMEOUT_SECONDS"
     )
     assert athena.stopped == {error.value.query_id}
 
@@ -227,8 +227,8 @@ def test_an_interrupt_cancels_the_query_and_goes_on_its_way(athena):
             refusal(400, "InvalidRequestException", "WorkGroup is not found."),
             ConfigError,
             (
-                "workgroup not found: 'analysts' is none of the region 'us-east-1'; "
-                "set LAKE_WORKGROUP and LAKE_REGION as the stack's outputs say"
+                "workgroup not found: the region 'us-east-1' has no 'analysts'; "
+                "set LAKE_WORKGROUP and LAKE_REGION to the stack's outputs"
             ),
         ),
         (
@@ -295,8 +295,8 @@ def test_what_aws_refuses_is_told_in_one_line(athena, engine, operation, answer,
             "Bytes scanned limit was exceeded",
             QueryFailed,
             (
-                "scan limit reached: a query of the workgroup 'analysts' may not read more; "
-                "ask for fewer sessions, or raise the limit of the workgroup"
+                "scan limit reached: the workgroup 'analysts' allows no query to read more; "
+                "query fewer sessions, or raise the workgroup's limit"
             ),
         ),
         (
@@ -305,7 +305,7 @@ def test_what_aws_refuses_is_told_in_one_line(athena, engine, operation, answer,
             ConfigError,
             (
                 "there is no table bars in the database 'lake' of the region 'us-east-1'; "
-                "set LAKE_DATABASE and LAKE_REGION as the stack's outputs say, or deploy it with pulumi up"
+                "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
             ),
         ),
         (
@@ -314,7 +314,7 @@ def test_what_aws_refuses_is_told_in_one_line(athena, engine, operation, answer,
             ConfigError,
             (
                 "there is no table bars in the database 'lake' of the region 'us-east-1'; "
-                "set LAKE_DATABASE and LAKE_REGION as the stack's outputs say, or deploy it with pulumi up"
+                "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
             ),
         ),
         (
@@ -444,7 +444,7 @@ def test_the_command_tells_a_failure_in_one_line(athena, monkeypatch, capsys):
     athena.refusals["StartQueryExecution"] = [refusal(400, "InvalidRequestException", "WorkGroup is not found.")]
     monkeypatch.setenv("LAKE_ENGINE", "athena")
     assert run_command(cli, ["query", "hourly_high"]) == 2
-    assert re.fullmatch(r"error: workgroup not found: 'tickerlake' .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: workgroup not found: the region .* has no 'tickerlake'; .*\n", capsys.readouterr().err)
 
 
 def test_reading_a_local_lake_imports_nothing_of_aws(tmp_path):

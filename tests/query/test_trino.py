@@ -230,11 +230,15 @@ def test_the_settings_open_this_engine():
         (
             "EXCEEDED_TIME_LIMIT",
             QueryFailed,
-            r"ask for fewer sessions or tickers: the limit is the cluster's$",
+            r"query fewer sessions or tickers: the limit is the cluster's$",
         ),
-        ("EXCEEDED_GLOBAL_MEMORY_LIMIT", QueryFailed, r"it says why; ask for fewer sessions or tickers$"),
+        ("EXCEEDED_GLOBAL_MEMORY_LIMIT", QueryFailed, r"it says why; query fewer sessions or tickers$"),
         ("COLUMN_NOT_FOUND", QueryFailed, r"it says why; declare the table bars as docs/trino.md says"),
-        ("GENERIC_INTERNAL_ERROR", QueryFailed, r"GENERIC_INTERNAL_ERROR: it says why; look it up .*/ui$"),
+        (
+            "GENERIC_INTERNAL_ERROR",
+            QueryFailed,
+            r"GENERIC_INTERNAL_ERROR: it says why; see the cluster's pages: .*/ui$",
+        ),
     ],
 )
 @pytest.mark.parametrize("type_", ["USER_ERROR", "EXTERNAL", "INTERNAL_ERROR"])
@@ -260,8 +264,8 @@ def test_what_the_server_refuses_is_told_in_one_line_with_the_next_step(coordina
         ),
         (403, "", ConfigError, r"\(HTTP 403\); set LAKE_USER and LAKE_PASSWORD"),
         (503, "", QueryFailed, r"is not ready \(HTTP 503\); try again in a minute"),
-        (404, "<html>", QueryFailed, r"is no Trino coordinator \(error 404.*; set LAKE_HOST"),
-        (200, "<html>", QueryFailed, r"is no Trino coordinator .*; set LAKE_HOST"),
+        (404, "<html>", QueryFailed, r"is not a Trino coordinator \(error 404.*; set LAKE_HOST"),
+        (200, "<html>", QueryFailed, r"is not a Trino coordinator .*; set LAKE_HOST"),
     ],
 )
 def test_what_the_address_answers_otherwise_is_told_with_the_next_step(coordinator, status, text, error, says):
@@ -285,7 +289,7 @@ def test_a_query_over_its_time_is_cancelled_on_the_server(coordinator):
     coordinator.answers = [coordinator.page(more=True)]
     seconds = count()
 
-    with pytest.raises(QueryFailed, match=r"longer than 5 s and the query was cancelled; ask for fewer") as failed:
+    with pytest.raises(QueryFailed, match=r"longer than 5 seconds and was cancelled; query fewer") as failed:
         engine_at(coordinator, clock=lambda: next(seconds), timeout_seconds=5).run("SELECT 1", {})
 
     assert failed.value.query_id == ID
@@ -337,7 +341,9 @@ def test_a_password_goes_over_trusted_tls_only(tls_coordinator, authority, tmp_p
 
 @pytest.mark.parametrize("settings", [{"password": "hunter2"}, {"tls": True}])
 def test_a_certificate_that_nobody_signed_is_refused_before_anything_is_sent(tls_coordinator, settings):
-    with pytest.raises(ConfigError, match=r"no trusted TLS .*: certificate verify failed: .*; LAKE_PORT .*REQUESTS_CA"):
+    with pytest.raises(
+        ConfigError, match=r"no trusted TLS .*: certificate verify failed: .*; set LAKE_PORT .*REQUESTS_CA"
+    ):
         engine_at(tls_coordinator, **settings).run("SELECT 1", {})
 
     assert tls_coordinator.asked == []

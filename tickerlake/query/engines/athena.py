@@ -1,9 +1,9 @@
 """Athena over the lake in S3, through PyAthena.
 
-The query runs on PyAthena's plain cursor. Its first page holds 999 rows, which most results of this project fit
-into: one request. A longer result is read from the file that Athena has written, whole, because further pages cost
-a request for every 1,000 rows. Where there is no such file (a workgroup whose results Athena manages), the pages are
-read after all. PyAthena's PandasCursor would ask three times for the shortest result, and reads empty text as null.
+Queries run on PyAthena's plain cursor. Its first page has 999 rows, so most results take one request. A longer result
+is read whole from the CSV file that Athena writes, because further pages cost one request per 1,000 rows; a workgroup
+whose results Athena manages has no such file, and then pages are read after all. PyAthena's PandasCursor would make
+three requests for the shortest result, and reads empty text as null.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from tickerlake.query.answer import Answer, answer
 from tickerlake.query.statement import with_tables
 from tickerlake.settings import Settings
 
-# https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows, the header among them
+# https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
 ROWS_OF_FIRST_PAGE = 999
 POLL_SECONDS = 0.5
 # Athena throttles by account and second: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html.
-# A person is waiting, so within some ten seconds it works or is told.
+# Fail within ten seconds: a user is waiting.
 RETRY = RetryConfig(attempt=4, max_delay=4)
 
 _CREDENTIALS_MISSING = (
@@ -80,13 +80,13 @@ _DENIED = re.compile(
 _NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database) \S+ (does not exist|not found)")
 _NO_WORKGROUP = re.compile(r"work ?group\b.* not found", re.IGNORECASE)
 
-# PyAthena logs each failure with its traceback before it raises it; where nobody set logging up that would go to the
-# terminal, beside the one line that tells it.
+# PyAthena logs each failure with its traceback before it raises it. Without logging set up, that would reach the
+# terminal.
 logging.getLogger("pyathena").addHandler(logging.NullHandler())
 
 
 def open_engine(settings: Settings) -> AthenaEngine:
-    """The engine over the database and workgroup that `settings` name. NoAccess where AWS is not configured."""
+    """The engine over the database and workgroup that `settings` name. NoAccess if AWS is not configured."""
     return AthenaEngine(settings)
 
 
@@ -141,7 +141,7 @@ class AthenaEngine:
         return self.run(with_tables(sql, f'"{self._settings.database}"."bars"'), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
-        """Simulated bars stay on the machine that made them: they are never sent to a stream."""
+        """Never: simulated bars are not sent to a stream."""
         return False
 
     def _connect(self) -> Connection[Cursor]:
@@ -150,7 +150,7 @@ class AthenaEngine:
                 region_name=aws.region(self._settings.region),
                 schema_name=self._settings.database,
                 work_group=self._settings.workgroup,
-                # The workgroup says where results go, and so it must not be read from the environment.
+                # The workgroup decides where results go, whatever the environment says.
                 s3_staging_dir="",
                 poll_interval=self._poll_seconds,
                 retry_config=self._retry,
@@ -170,7 +170,7 @@ class AthenaEngine:
         return on_poll
 
     def _cancelled(self, cursor: Cursor | None) -> QueryFailed:
-        """Cancels the query of `cursor`, and the error that tells it."""
+        """Cancels the query of `cursor` and returns the error to raise."""
         fate = "was cancelled"
         try:
             if cursor is not None:
@@ -179,12 +179,12 @@ class AthenaEngine:
             fate = f"could not be cancelled ({_one_line(error)})"
         return QueryFailed(
             f"the query took longer than {self._settings.timeout_seconds} seconds and {fate}; "
-            "ask for fewer sessions, or raise LAKE_TIMEOUT_SECONDS",
+            "query fewer sessions, or raise LAKE_TIMEOUT_SECONDS",
             cursor.query_id if cursor else None,
         )
 
     def _failure(self, error: Exception, query_id: str | None) -> TickerlakeError:
-        """The one line that stands for what PyAthena or botocore raised."""
+        """The error to raise for one of PyAthena or botocore."""
         cause = error.__cause__ or error
         if isinstance(cause, ClientError):
             return self._refusal(cause, query_id)
@@ -193,10 +193,10 @@ class AthenaEngine:
         return self._failed(_one_line(error), query_id)
 
     def _refusal(self, error: ClientError, query_id: str | None) -> TickerlakeError:
-        """For a request that AWS answered with an error."""
+        """The error for a request that AWS refused."""
         code, message = error.response["Error"]["Code"], _one_line(error.response["Error"].get("Message", ""))
         if code in _CREDENTIALS_REFUSED:
-            self._connection = None  # the next run looks for credentials anew
+            self._connection = None  # the next run looks for credentials again
             return NoAccess(f"AWS does not accept the credentials ({code}); log in again, or set AWS_PROFILE")
         if code in _THROTTLED:
             return QueryFailed(
@@ -207,39 +207,39 @@ class AthenaEngine:
             return _denied(message, f"{service}:{error.operation_name}", query_id)
         if _NO_WORKGROUP.search(message):
             return NoAccess(
-                f"workgroup not found: {self._settings.workgroup!r} is none of {self._region}; "
-                "set LAKE_WORKGROUP and LAKE_REGION as the stack's outputs say"
+                f"workgroup not found: {self._region} has no {self._settings.workgroup!r}; "
+                "set LAKE_WORKGROUP and LAKE_REGION to the stack's outputs"
             )
         return QueryFailed(f"Athena refused the query: {message or code}", query_id)
 
     def _unreached(self, error: BotoCoreError, query_id: str | None) -> TickerlakeError:
-        """For a request that was not made, or got no answer."""
+        """The error for a request that was not sent or not answered."""
         if isinstance(error, _CREDENTIALS_MISSING):
             self._connection = None
             return NoAccess(f"no credentials: {_one_line(error)}; log in to AWS, or set AWS_PROFILE")
         if isinstance(error, NoRegionError | InvalidRegionError):
-            return NoAccess(f"no region: {_one_line(error)}; set LAKE_REGION to the region of the lake")
+            return NoAccess(f"no region: {_one_line(error)}; set LAKE_REGION or AWS_REGION to the region of the lake")
         if isinstance(error, ProfileNotFound | ConfigParseError):
-            return NoAccess(f"the AWS configuration cannot be used: {_one_line(error)}; correct it, or AWS_PROFILE")
+            return NoAccess(f"the AWS configuration cannot be used: {_one_line(error)}; correct it, or set AWS_PROFILE")
         if isinstance(error, HTTPClientError | ConnectionError):
             return QueryFailed(
                 f"Athena cannot be reached: {_one_line(error)}; check the network, LAKE_REGION and AWS_ENDPOINT_URL",
                 query_id,
             )
-        return QueryFailed(f"Athena could not be asked: {_one_line(error)}", query_id)
+        return QueryFailed(f"the request to Athena failed: {_one_line(error)}", query_id)
 
     def _failed(self, reason: str, query_id: str | None) -> TickerlakeError:
-        """For a query that was taken and failed; `reason` is Athena's own."""
+        """The error for a query that Athena started and failed for `reason`."""
         if "Bytes scanned limit was exceeded" in reason:
             return QueryFailed(
-                f"scan limit reached: a query of the workgroup {self._settings.workgroup!r} may not read more; "
-                "ask for fewer sessions, or raise the limit of the workgroup",
+                f"scan limit reached: the workgroup {self._settings.workgroup!r} allows no query to read more; "
+                "query fewer sessions, or raise the workgroup's limit",
                 query_id,
             )
         if _NO_TABLE.search(reason):
             return NoAccess(
                 f"there is no table bars in the database {self._settings.database!r} of {self._region}; "
-                "set LAKE_DATABASE and LAKE_REGION as the stack's outputs say, or deploy it with pulumi up"
+                "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
             )
         if _DENIED.search(reason):
             return _denied(reason, "the data of the query", query_id)
@@ -253,11 +253,11 @@ class AthenaEngine:
 
 
 class _TimedOut(Exception):
-    """A query ran into the time-out."""
+    """The query ran into the time-out."""
 
 
 def _rows(connection: Connection[Cursor], cursor: Cursor, limit: int | None) -> Sequence[Any]:
-    """The result of the query that `cursor` has run."""
+    """The rows of the query that `cursor` has run."""
     if limit is not None and limit < ROWS_OF_FIRST_PAGE:
         return cursor.fetchmany(limit)
     rows = cursor.fetchmany(ROWS_OF_FIRST_PAGE)
@@ -297,7 +297,7 @@ def _read_file(connection: Connection[Cursor], location: str | None, width: int)
 
 
 def _denied(message: str, otherwise: str, query_id: str | None) -> QueryFailed:
-    """Names the action and the resource, as far as `message` does."""
+    """The error for a denied request, with the action and the resource if `message` names them."""
     found = _NOT_AUTHORIZED.search(message)
     if found is None:
         what = f"{otherwise} ({message})"

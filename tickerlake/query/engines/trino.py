@@ -1,7 +1,7 @@
-"""Trino over the lake in S3, or over any other that one of its catalogs can read: your own cluster.
+"""Your own Trino cluster, over any lake that one of its catalogs can read.
 
-The engine needs Trino 418 or later, the first with EXECUTE IMMEDIATE: earlier ones take a prepared statement in
-an HTTP header, and the longest of the queries is longer than headers may be.
+Needs Trino 418 or later, the first with EXECUTE IMMEDIATE. Earlier versions take prepared statements in an HTTP
+header, which is too short for our longest query.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
-"""A coordinator answers every request within a second or so, with \"not yet\" where a query still runs."""
+"""A coordinator answers every request within about a second, if only to say that the query still runs."""
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _STATUS = re.compile(r"error (\d{3})\b")
 
 
 def open_engine(settings: Settings) -> TrinoEngine:
-    """The engine on the cluster that `settings` name. Nothing is asked of the cluster before the first query."""
+    """The engine on the cluster that `settings` name. It connects with the first query."""
     return TrinoEngine(settings)
 
 
@@ -43,7 +43,7 @@ class TrinoEngine:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        # A password is never sent over a connection that others can read.
+        # Never send a password over a connection that others can read.
         self._scheme = "https" if settings.tls or settings.password else "http"
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
         self.lake = f"{settings.catalog}.{settings.database} at {settings.host}:{settings.port}"
@@ -58,18 +58,18 @@ class TrinoEngine:
                 cursor.execute(text, values)
                 rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
             except BaseException as error:
-                # Whatever ended the waiting, Ctrl-C included: the cluster need not go on.
+                # Whatever ended the wait, Ctrl-C included, the cluster can stop.
                 with contextlib.suppress(*_FAILURES):
                     cursor.cancel()
                 if isinstance(error, (*_FAILURES, _TimedOut)):
-                    raise self._told(error, cursor.query_id) from error
+                    raise self._failure(error, cursor.query_id) from error
                 raise
         columns = [(column.name, column.type_code) for column in cursor.description]
         scanned = cursor.stats.get("physicalInputBytes", cursor.stats.get("processedBytes"))
         return answer(columns, rows, self._clock() - started, scanned, cursor.query_id)
 
     def _watch(self, deadline: float) -> Callable[[Mapping[str, Any]], None]:
-        """What the driver calls whenever the coordinator tells how far it is; it ends the waiting when time is up."""
+        """A callback for the driver, called with each progress report, that raises when time is up."""
 
         def watch(_stats: Mapping[str, Any]) -> None:
             if self._clock() > deadline:
@@ -82,7 +82,7 @@ class TrinoEngine:
         return self.run(with_tables(sql, f'"{self._settings.catalog}"."{self._settings.database}"."bars"'), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
-        """Simulated bars stay on the machine that made them: they are never sent to a stream."""
+        """Never: simulated bars are not sent to a stream."""
         return False
 
     def _connect(self) -> trino.dbapi.Connection:
@@ -98,7 +98,7 @@ class TrinoEngine:
             catalog=settings.catalog,
             schema=settings.database,
             source="tickerlake",
-            # Trino reads timestamps without a zone in the session's, which would be this machine's.
+            # Trino reads a timestamp without a zone in the session's zone, by default this machine's.
             timezone="UTC",
             request_timeout=(CONNECT_SECONDS, min(ANSWER_SECONDS, settings.timeout_seconds)),
             # Times come as text; `types.read_timestamp` reads them, with any precision.
@@ -106,30 +106,30 @@ class TrinoEngine:
             legacy_prepared_statements=False,
         )
 
-    def _told(self, error: BaseException, query_id: str | None) -> TickerlakeError:
-        """`error` of the driver as one of ours, with what to do next."""
+    def _failure(self, error: BaseException, query_id: str | None) -> TickerlakeError:
+        """The error to raise for one of the driver's."""
         settings = self._settings
         if isinstance(error, _TimedOut):
             return QueryFailed(
-                f"Trino needed longer than {settings.timeout_seconds} s and the query was cancelled; ask for fewer "
+                f"the query took longer than {settings.timeout_seconds} seconds and was cancelled; query fewer "
                 "sessions or tickers, or raise LAKE_TIMEOUT_SECONDS",
                 query_id,
             )
         if isinstance(error, trino.exceptions.TrinoQueryError):
             return self._refused(error, query_id or error.query_id)
         if isinstance(error, (trino.exceptions.HttpError, json.JSONDecodeError)):
-            return self._turned_away(error)
+            return self._http_failure(error)
         if isinstance(error.__context__, requests.exceptions.SSLError):
             return NoAccess(
-                f"no trusted TLS connection to Trino at {self._address}: {_cause(error)}; LAKE_PORT is the port that "
-                "speaks TLS, and REQUESTS_CA_BUNDLE names the file of your own authority's certificate"
+                f"no trusted TLS connection to Trino at {self._address}: {_cause(error)}; set LAKE_PORT to a port "
+                "with TLS, and REQUESTS_CA_BUNDLE to the file of your own authority's certificate"
             )
         return QueryFailed(
             f"cannot reach Trino at {self._address}: {_cause(error)}; start the coordinator, or set LAKE_HOST, "
             "LAKE_PORT and LAKE_TLS"
         )
 
-    def _turned_away(self, error: Exception) -> TickerlakeError:
+    def _http_failure(self, error: Exception) -> TickerlakeError:
         status = int(match[1]) if (match := _STATUS.match(str(error))) else None
         if status in (401, 403):
             said = "a password" if self._settings.password else "no password"
@@ -140,8 +140,7 @@ class TrinoEngine:
         if status in (429, 502, 503, 504):
             return QueryFailed(f"Trino at {self._address} is not ready (HTTP {status}); try again in a minute")
         return QueryFailed(
-            f"what answers at {self._address} is no Trino coordinator ({str(error)[:200]}); set LAKE_HOST, LAKE_PORT "
-            "and LAKE_TLS"
+            f"{self._address} is not a Trino coordinator ({str(error)[:200]}); set LAKE_HOST, LAKE_PORT and LAKE_TLS"
         )
 
     def _refused(self, error: trino.exceptions.TrinoQueryError, query_id: str | None) -> TickerlakeError:
@@ -155,25 +154,25 @@ class TrinoEngine:
             case "SCHEMA_NOT_FOUND":
                 return NoAccess(
                     f"the catalog {settings.catalog!r} of Trino at {self._address} has no schema "
-                    f"{settings.database!r}; set LAKE_DATABASE, or make the schema as docs/trino.md says"
+                    f"{settings.database!r}; set LAKE_DATABASE, or create the schema as docs/trino.md says"
                 )
             case "TABLE_NOT_FOUND":
                 return LakeEmpty(f"the lake {self.lake!r} has no table bars; declare it as docs/trino.md says")
             case "PERMISSION_DENIED":
                 return NoAccess(
                     f"Trino does not let the user {settings.user!r} read {self.lake!r}: {message}; set LAKE_USER, or "
-                    "have the cluster's administrator allow it"
+                    "ask the cluster's administrator to allow it"
                 )
             case "SERVER_STARTING_UP":
                 return QueryFailed(f"Trino at {self._address} is still starting; try again in a minute", query_id)
             case "EXCEEDED_TIME_LIMIT":
-                step = "ask for fewer sessions or tickers: the limit is the cluster's"
+                step = "query fewer sessions or tickers: the limit is the cluster's"
             case "EXCEEDED_LOCAL_MEMORY_LIMIT" | "EXCEEDED_GLOBAL_MEMORY_LIMIT" | "CLUSTER_OUT_OF_MEMORY":
-                step = "ask for fewer sessions or tickers"
+                step = "query fewer sessions or tickers"
             case "COLUMN_NOT_FOUND" | "TYPE_MISMATCH":
                 step = "declare the table bars as docs/trino.md says"
             case _:
-                step = f"look it up in the cluster's own pages: {self._address}/ui"
+                step = f"see the cluster's pages: {self._address}/ui"
         return QueryFailed(
             f"Trino could not run the query on {self.lake!r}: {error.error_name}: {message}; {step}", query_id
         )
@@ -199,7 +198,7 @@ def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 class _TimedOut(Exception):
-    """The settings' time for a query is over."""
+    """The query ran into the time-out of the settings."""
 
 
 _FAILURES = (
@@ -208,11 +207,11 @@ _FAILURES = (
     requests.exceptions.RequestException,
     json.JSONDecodeError,
 )
-"""What the driver raises: the database's errors, HTTP statuses, the network's errors, and what is no answer at all."""
+"""What the driver raises: errors of the database, HTTP statuses, network errors, and answers that are not JSON."""
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason of a failed connection, without the pools and retries wrapped around it."""
+    """The innermost reason of a failed connection, without the retries wrapped around it."""
     while error.__context__ is not None:
         error = error.__context__
     text = re.sub(r"^\[[^]]*\] ", "", str(error))
