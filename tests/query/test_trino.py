@@ -1,4 +1,4 @@
-"""The Trino engine against a coordinator of our own on loopback; `make test-trino` has the real one."""
+"""The Trino engine against a fake coordinator on loopback; `make test-trino` runs the real one."""
 
 import contextlib
 import datetime as dt
@@ -40,7 +40,7 @@ HOSTILE = (
 
 
 class Coordinator(ThreadingHTTPServer):
-    """Answers the requests of one query after another from a list; keeps what was asked."""
+    """Answers requests from a list, in order, and keeps them."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -242,7 +242,7 @@ def test_the_settings_open_this_engine():
     ],
 )
 @pytest.mark.parametrize("type_", ["USER_ERROR", "EXTERNAL", "INTERNAL_ERROR"])
-def test_what_the_server_refuses_is_told_in_one_line_with_the_next_step(coordinator, name, error, says, type_):
+def test_what_the_server_refuses_is_reported_in_one_line_with_the_next_step(coordinator, name, error, says, type_):
     coordinator.answers = [coordinator.page(more=True), coordinator.error(name, "it says\n  why", type_)]
 
     with pytest.raises(error, match=says) as raised:
@@ -268,14 +268,14 @@ def test_what_the_server_refuses_is_told_in_one_line_with_the_next_step(coordina
         (200, "<html>", QueryFailed, r"is not a Trino coordinator .*; set LAKE_HOST"),
     ],
 )
-def test_what_the_address_answers_otherwise_is_told_with_the_next_step(coordinator, status, text, error, says):
+def test_what_the_address_answers_otherwise_is_reported_with_the_next_step(coordinator, status, text, error, says):
     coordinator.answers = [(status, text)]
 
     with pytest.raises(error, match=says):
         engine_at(coordinator).run("SELECT 1", {})
 
 
-def test_nobody_at_the_address_is_told_with_the_address():
+def test_an_address_without_a_server_is_reported_with_the_address():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
@@ -313,7 +313,7 @@ def test_ctrl_c_cancels_the_query_on_the_server(coordinator):
 
 @pytest.fixture(scope="module")
 def authority():
-    """Who vouches for the coordinator's certificate, unknown to everybody but a test that says so."""
+    """Signs the coordinator's certificate; only a test that says so trusts it."""
     return trustme.CA()
 
 
@@ -340,7 +340,7 @@ def test_a_password_goes_over_trusted_tls_only(tls_coordinator, authority, tmp_p
 
 
 @pytest.mark.parametrize("settings", [{"password": "hunter2"}, {"tls": True}])
-def test_a_certificate_that_nobody_signed_is_refused_before_anything_is_sent(tls_coordinator, settings):
+def test_a_certificate_of_an_unknown_authority_is_refused_before_anything_is_sent(tls_coordinator, settings):
     with pytest.raises(
         ConfigError, match=r"no trusted TLS .*: certificate verify failed: .*; set LAKE_PORT .*REQUESTS_CA"
     ):
@@ -359,7 +359,7 @@ def test_a_password_is_not_sent_to_a_port_without_tls(coordinator):
     assert coordinator.asked == []
 
 
-def test_a_refused_password_is_not_told(tls_coordinator, authority, tmp_path, monkeypatch):
+def test_a_refused_password_is_not_printed(tls_coordinator, authority, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     tls_coordinator.answers = [(401, "Access Denied: Invalid credentials")]

@@ -26,6 +26,9 @@ _ARRAY_JOIN = "CREATE OR REPLACE MACRO array_join(list, separator) AS array_to_s
 _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 """Types of which DuckDB makes a whole pandas column."""
 
+_USERS_ERRORS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.PermissionException)
+"""What is wrong with the text of a question, not with a file."""
+
 
 def open_engine(settings: Settings) -> DuckDBEngine:
     """The engine over the folder that `settings` name."""
@@ -57,7 +60,7 @@ class DuckDBEngine:
             raise self._failure(error, files) from error
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
-        """Runs a user's SQL in a database of its own that can read the lake's files and nothing else."""
+        """Runs a user's SQL over `bars` and `records`."""
         started = time.perf_counter()
         files = self._files(None, None)
         try:
@@ -66,16 +69,25 @@ class DuckDBEngine:
                 raise refuse("more than one statement" if statements else "")
             if statements[0].type != duckdb.StatementType.SELECT:
                 raise refuse(statements[0].type.name)
-            connection = _connect()
-            connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
-            connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
-            connection.execute(f"SET allowed_paths = {_array(files)}")
-            connection.execute("SET python_enable_replacements = false")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            return _run(connection, statements[0].query, limit, started)
+            return _run(self._reader(files), statements[0].query, limit, started)
+        except _USERS_ERRORS as error:
+            raise QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_reason(error)}") from error
         except duckdb.Error as error:
             raise self._failure(error, files) from error
+
+    def _reader(self, files: list[str]) -> duckdb.DuckDBPyConnection:
+        """A database with `bars` and `records` that can read `files` and nothing else."""
+        connection = _connect()
+        try:
+            connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
+        except duckdb.Error as error:
+            raise self._failure(error, files) from error
+        connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
+        connection.execute(f"SET allowed_paths = {_array(files)}")
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
         """Reads the statistics of one file."""
