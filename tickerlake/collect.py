@@ -56,7 +56,8 @@ class SessionReport:
         """One line for a person: `2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed`."""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
-            f"{self.session.date}: {self.bars} bars of {self.tickers} tickers, {self.stored} new, "
+            f"{self.session.date}: {self.bars} bars of {self.tickers} ticker{'s' * (self.tickers != 1)}, "
+            f"{self.stored} new, "
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
         )
 

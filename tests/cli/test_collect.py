@@ -212,7 +212,7 @@ def test_collecting_again_succeeds_and_says_that_nothing_is_new(call, yahoo):
 
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "2026-11-20: 78 bars of 1 tickers, 0 new, 0 rejected, 0 failed",
+        "2026-11-20: 78 bars of 1 ticker, 0 new, 0 rejected, 0 failed",
         "nothing new: the lake already holds these bars",
     ]
 
@@ -262,7 +262,7 @@ def test_another_lake_is_imported_whole(call):
     code, out, err = call("import", "theirs", "--lake", "ours")
 
     assert (code, err) == (0, "")
-    assert out == "read 78 records from 1 files: 78 stored, 0 duplicate, 0 rejected\n"
+    assert out == "read 78 records from 1 file: 78 stored, 0 duplicate, 0 rejected\n"
 
 
 def test_a_parquet_file_without_bars_is_named_with_the_missing_columns(call, tmp_path):
@@ -271,7 +271,7 @@ def test_a_parquet_file_without_bars_is_named_with_the_missing_columns(call, tmp
     code, out, err = call("import", "other.parquet")
 
     assert code == 1
-    assert out == "read 1 records from 1 files: 0 stored, 0 duplicate, 1 rejected (1 unreadable)\n"
+    assert out == "read 1 record from 1 file: 0 stored, 0 duplicate, 1 rejected (1 unreadable)\n"
     assert err.splitlines() == [
         "no bars in other.parquet: a Parquet file without the columns ticker, ts, high, low",
         "rejected records are kept in lake/rejected",

@@ -231,7 +231,7 @@ class TestWatchlist:
         tickerlake("watchlist", "remove", *DEFAULT[1:], "--lake", "mine")
         collect = ("collect", "--source", "simulated", "--lake", "mine")
 
-        assert "78 bars of 1 tickers" in tickerlake(*collect, "--session", "2026-11-20")[1]
+        assert "78 bars of 1 ticker," in tickerlake(*collect, "--session", "2026-11-20")[1]
         assert "156 bars of 2 tickers" in tickerlake(*collect, "--session", "2026-11-19", "--tickers", "A,B")[1]
 
 

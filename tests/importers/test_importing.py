@@ -95,7 +95,7 @@ def test_every_form_gives_the_same_bars(form, tmp_path):
     )
     assert set(lake["source"]) == {"recorded"}
     assert lake[["open", "close", "volume"]].isna().all(axis=None)
-    assert report.line() == "read 6 records from 1 files: 6 stored, 0 duplicate, 0 rejected"
+    assert report.line() == "read 6 records from 1 file: 6 stored, 0 duplicate, 0 rejected"
 
 
 def test_names_are_kept_and_not_renamed(tmp_path):
@@ -167,7 +167,7 @@ def test_garbage_between_records_is_rejected_with_its_position(tmp_path):
     text = f"{record()}<<<< a proxy's error page >>>>\n{record(102.0, '2020-12-02 09:35:00-05:00')}\n\x00\x00\n"
     report = imported(tmp_path, written(text, name="mixed"))
 
-    assert report.line() == "read 4 records from 1 files: 2 stored, 0 duplicate, 2 rejected (2 unreadable)"
+    assert report.line() == "read 4 records from 1 file: 2 stored, 0 duplicate, 2 rejected (2 unreadable)"
     found = [(line["rule"], line["record"], line["origin"], line["position"]) for line in rejected(tmp_path)]
     assert found == [
         ("unreadable", "<<<< a proxy's error page >>>>", "mixed", 2),

@@ -68,7 +68,7 @@ def imported(tmp_path_factory) -> dict[str, Imported]:
 @pytest.mark.parametrize(
     ("name", "line", "bar_minutes"),
     [
-        (FULL, "read 780 records from 1 files: 780 stored, 0 duplicate, 0 rejected", 5),
+        (FULL, "read 780 records from 1 file: 780 stored, 0 duplicate, 0 rejected", 5),
         (GAP, "read 3844 records from 3 files: 3844 stored, 0 duplicate, 0 rejected", 1),
         (DUPLICATES, "read 873 records from 2 files: 780 stored, 93 duplicate, 0 rejected", 5),
         (

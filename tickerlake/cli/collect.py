@@ -7,13 +7,12 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from tickerlake import exchange, symbols, watchlist
 from tickerlake.cli.console import Date, Tickers, needs_aws, progress
-from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError
 from tickerlake.lake import Sink
 from tickerlake.lake.layout import Layout
@@ -21,6 +20,9 @@ from tickerlake.plan import plan
 from tickerlake.record import BAR_MINUTES
 from tickerlake.settings import Settings
 from tickerlake.sources import SOURCES, open_source
+
+if TYPE_CHECKING:
+    from tickerlake.collect import SessionReport
 
 SINKS = ("parquet", "firehose")
 SIMULATED_LAKE = Path("lake-simulated")
@@ -85,6 +87,8 @@ def collect_command(
     stream: str | None,
 ) -> int:
     """Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo."""
+    from tickerlake.collect import collect, refuse_too_old  # noqa: PLC0415  # loads pandas, which --help does not need
+
     now = _now()
     sessions = plan(now, session=session, first=first, last=last)
     minutes = int(bar_minutes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -11,11 +12,11 @@ import click
 from tickerlake import exchange
 from tickerlake.cli.console import lake_option, needs_aws, progress
 from tickerlake.errors import ConfigError
-from tickerlake.importers.importing import import_objects
-from tickerlake.importers.recorded import RecordedObject, local_objects
 from tickerlake.lake.layout import Layout
-from tickerlake.lake.parquet import ParquetSink
 from tickerlake.settings import Settings
+
+if TYPE_CHECKING:
+    from tickerlake.importers.recorded import RecordedObject
 
 _FILES_SHOWN = 10
 _CHARACTERS_SHOWN = 120
@@ -44,6 +45,10 @@ def import_command(paths: tuple[str, ...], timezone: str, lake: Path | None) -> 
     Reads Parquet, CSV and JSON with the columns ticker, ts, high and low and, if present, open, close, volume,
     bar_minutes, source and collected_at. A folder may be another lake.
     """
+    # These load pandas and pyarrow, which --help does not need.
+    from tickerlake.importers.importing import import_objects  # noqa: PLC0415
+    from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
+
     try:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -68,6 +73,8 @@ def import_command(paths: tuple[str, ...], timezone: str, lake: Path | None) -> 
 
 def _objects(paths: Sequence[str]) -> Iterator[RecordedObject]:
     """The files or S3 objects under `paths`. ConfigError for both at once."""
+    from tickerlake.importers.recorded import local_objects  # noqa: PLC0415
+
     remote = [path for path in paths if path.startswith("s3://")]
     if not remote:
         return local_objects([Path(path) for path in paths])

@@ -63,7 +63,8 @@ class ImportReport:
         """For a person: `read 790 records from 14 files: 780 stored, 0 duplicate, 10 rejected (10 off-grid)`."""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
-            f"read {self.read} records from {self.files} files: {self.stored} stored, {self.duplicate} duplicate, "
+            f"read {self.read} record{'s' * (self.read != 1)} from {self.files} file{'s' * (self.files != 1)}: "
+            f"{self.stored} stored, {self.duplicate} duplicate, "
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}"
         )
 
