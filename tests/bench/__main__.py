@@ -60,9 +60,9 @@ def seconds(call, runs=5):
         call()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken)
-figures = {"hourly_high": seconds(lambda: tickerlake.query.run(engine, "hourly_high"))}
+figures = {"hourly_high": seconds(lambda: tickerlake.query.run(engine, "hourly_high").frame)}
 figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-figures["bare"] = seconds(lambda: engine.run(bare, {}))
+figures["bare"] = seconds(lambda: engine.run(bare, {}).frame)
 print(json.dumps(figures))
 """
 

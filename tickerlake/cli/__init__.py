@@ -33,9 +33,7 @@ COMMANDS = {
         "import_command",
         "Import bars from files, folders or s3:// URLs.",
     ),
-    "query": Verb(
-        "query", "query_command", "Run the query NAME on the lake; without a name, list the queries there are."
-    ),
+    "query": Verb("query", "query_command", "Run a named query; without a name, list the queries."),
     "sql": Verb(
         "sql",
         "sql_command",

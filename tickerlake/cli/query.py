@@ -56,7 +56,7 @@ class _Queries(click.Group):
 )
 @click.pass_context
 def query_command(ctx: click.Context) -> None:
-    """Run the query NAME on the lake; without a name, list the queries there are."""
+    """Run a named query; without a name, list the queries."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
