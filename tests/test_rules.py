@@ -16,6 +16,7 @@ def one(**changes):
     row = {
         "ticker": "META", "ts": OPEN, "bar_minutes": 5, "open": 10.0, "high": 11.0, "low": 9.0, "close": 10.5,
         "volume": 100, "source": "yahoo", "collected_at": LATER, "dt": SESSION,
+        "exchange": "XNYS", "hour": 9, "currency": "USD",
     }  # fmt: skip
     frame = pd.DataFrame([{**row, **changes}])
     for name in ("ts", "collected_at"):
@@ -87,10 +88,15 @@ def test_an_imported_record_may_lie_off_the_grid_but_not_outside_the_session():
     assert bars.broken_rules(one(ts=OPEN - pd.Timedelta(hours=1)), collected=False).iloc[0] == "outside-session"
 
 
-def test_a_bar_belongs_to_its_date_in_exchange_time():
-    ts = pd.Series(pd.to_datetime(["2026-11-20T01:00:00Z", "2026-11-20T05:00:00Z", "2026-07-20T03:59:00Z"], utc=True))
+def test_a_bar_belongs_to_its_date_and_hour_in_exchange_time():
+    ts = pd.to_datetime(["2026-11-20T01:00:00Z", "2026-11-20T05:00:00Z", "2026-07-20T03:59:00Z", None], utc=True)
 
-    assert bars.session_dates(ts).tolist() == ["2026-11-19", "2026-11-20", "2026-07-19"]
+    placed = bars.placed(pd.DataFrame({"ts": ts}))
+
+    assert placed["dt"].tolist()[:3] == ["2026-11-19", "2026-11-20", "2026-07-19"]
+    assert placed["hour"].tolist()[:3] == [20, 0, 23]
+    assert placed[["dt", "hour"]].iloc[3].isna().all()
+    assert placed[["exchange", "currency"]].iloc[0].tolist() == ["XNYS", "USD"]
 
 
 def test_an_empty_frame_has_the_types_of_a_full_one():

@@ -39,13 +39,21 @@ def empty() -> pd.DataFrame:
     return as_bars(pd.DataFrame(columns=[column.name for column in (*COLUMNS, PARTITION)]))
 
 
-def session_dates(ts: pd.Series) -> pd.Series:
-    """The partition of each bar start: its date in exchange time, `YYYY-MM-DD`."""
+def placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with the columns that follow from `ts`: `exchange`, `hour`, `currency` and the session `dt`.
+
+    This is the only place where bars are converted to exchange time. Where `ts` is missing, so are `hour` and `dt`.
+    """
     # Many bars share few distinct hours, and the offset from UTC changes only on the hour.
-    hours = ts.dt.floor("h")
-    distinct = pd.Series(hours.unique())
-    dates = distinct.dt.tz_convert(exchange.EXCHANGE_TIME).dt.strftime("%Y-%m-%d")
-    return hours.map(dict(zip(distinct, dates, strict=True))).astype("str")
+    hours = frame["ts"].dt.floor("h")
+    distinct = pd.Series(hours.dropna().unique())
+    local = distinct.dt.tz_convert(exchange.EXCHANGE_TIME)
+    return frame.assign(
+        exchange=exchange.EXCHANGE,
+        hour=hours.map(dict(zip(distinct, local.dt.hour, strict=True))).astype("Int32"),
+        currency=exchange.CURRENCY,
+        dt=hours.map(dict(zip(distinct, local.dt.strftime("%Y-%m-%d"), strict=True))).astype("str"),
+    )
 
 
 @dataclass(frozen=True)

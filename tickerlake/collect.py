@@ -194,8 +194,7 @@ def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) 
     records = pd.concat(frames, ignore_index=True)
     records["ts"] = records["ts"].astype("datetime64[us, UTC]")
     records["volume"] = records["volume"].astype("Int64")
-    records = records.assign(
-        dt=bars.session_dates(records["ts"]),
+    records = bars.placed(records).assign(
         bar_minutes=bar_minutes,
         source=source,
         collected_at=pd.Timestamp(now).as_unit("us"),

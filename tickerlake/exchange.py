@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXCHANGE = "XNYS"
 EXCHANGE_TIME = ZoneInfo("America/New_York")
+CURRENCY = "USD"
 FIRST_YEAR = 1990
 FULL_SESSION = datetime.timedelta(hours=6, minutes=30)
 _OPENS, _CLOSES = datetime.time(9, 30), datetime.time(16)

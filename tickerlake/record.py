@@ -25,18 +25,21 @@ class Column:
 
 COLUMNS = (
     Column("ticker", "string", "Symbol the company traded under that day"),
+    Column("exchange", "string", "Exchange the bar was traded on, such as XNYS"),
     Column("ts", "timestamp", "Start of the bar, UTC"),
+    Column("hour", "int", "Clock hour of the exchange in which the bar starts"),
     Column("bar_minutes", "int", "Length of the bar in minutes"),
-    Column("open", "double", "First price, USD; null if the source gave none", nullable=True),
-    Column("high", "double", "Highest price, USD"),
-    Column("low", "double", "Lowest price, USD"),
-    Column("close", "double", "Last price, USD; null if the source gave none", nullable=True),
+    Column("open", "double", "First price; null if the source gave none", nullable=True),
+    Column("high", "double", "Highest price"),
+    Column("low", "double", "Lowest price"),
+    Column("close", "double", "Last price; null if the source gave none", nullable=True),
     Column("volume", "bigint", "Shares traded; null if the source gave none, 0 if none were traded", nullable=True),
+    Column("currency", "string", "Currency of the prices, such as USD"),
     Column("source", "string", "Where the bar comes from, such as yahoo, simulated or recorded"),
     Column("collected_at", "timestamp", "When the bar was collected, UTC; the latest record of a bar wins"),
 )
 PARTITION = Column("dt", "string", "Session: date in exchange time, YYYY-MM-DD")
-KEY = ("ticker", "bar_minutes", "ts")
+KEY = ("ticker", "bar_minutes", "ts", "source")
 """Two records with the same key are the same bar. The one with the latest `collected_at` wins."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)

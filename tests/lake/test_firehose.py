@@ -49,9 +49,7 @@ def session_bars(tickers=("META",), day=DAY, collected=COLLECTED):
     frames = [SimulatedSource().bars(ticker, [session_on(day)], 5).assign(ticker=ticker) for ticker in tickers]
     frame = pd.concat(frames, ignore_index=True)
     return bars.as_bars(
-        frame.assign(bar_minutes=5, source="yahoo", collected_at=collected, dt=day.isoformat()).astype(
-            {"volume": "Int64"}
-        )
+        bars.placed(frame).assign(bar_minutes=5, source="yahoo", collected_at=collected).astype({"volume": "Int64"})
     )
 
 
@@ -60,8 +58,8 @@ def test_a_bar_is_one_line_of_json_that_the_table_can_read(sink, stream):
     frame["volume"] = pd.array([1810280], dtype="Int64")
     assert sink.write(frame) == 1
     line = (
-        b'{"ticker":"META","ts":"2026-11-20 14:30:00.000","bar_minutes":5,"open":332.795,"high":336.19,"low":331.65,'
-        b'"close":336.0736,"volume":1810280,"source":"yahoo","collected_at":"2026-11-20 15:00:00.123",'
+        b'{"ticker":"META","exchange":"XNYS","ts":"2026-11-20 14:30:00.000","hour":9,"bar_minutes":5,"open":332.795,'
+        b'"high":336.19,"low":331.65,"close":336.0736,"volume":1810280,"currency":"USD","source":"yahoo","collected_at":"2026-11-20 15:00:00.123",'
         b'"dt":"2026-11-20"}\n'
     )
     assert stream.taken == [line]

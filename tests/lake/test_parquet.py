@@ -185,10 +185,13 @@ def test_a_damaged_file_of_the_session_is_an_error_that_names_it(tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda bars: pa.table({"price": [1.5]}), "it has no column ticker, ts, bar_minutes"),
+        (lambda bars: pa.table({"price": [1.5]}), "it has no column ticker, exchange, ts, hour"),
         (lambda bars: bars.drop_columns(["collected_at"]), "it has no column collected_at"),
-        (lambda bars: bars.set_column(4, "high", pa.array(["x"] * 78)), "Failed to parse string"),
-        (lambda bars: bars.set_column(4, "high", pa.nulls(78, pa.float64())), "null"),
+        (
+            lambda bars: bars.set_column(bars.schema.get_field_index("high"), "high", pa.array(["x"] * 78)),
+            "Failed to parse string",
+        ),
+        (lambda bars: bars.set_column(bars.schema.get_field_index("high"), "high", pa.nulls(78, pa.float64())), "null"),
     ],
     ids=["another table", "a missing column", "text", "nulls"],
 )
@@ -228,8 +231,8 @@ def test_columns_are_read_by_name_and_types_are_converted(tmp_path):
 def frame(source, session=FRIDAY):
     bars_of_session = SimulatedSource().bars("META", [session], 5)
     return bars.as_bars(
-        bars_of_session.assign(
-            ticker="META", bar_minutes=5, source=source, collected_at=pd.Timestamp(LATER), dt=session.dt
+        bars.placed(bars_of_session).assign(
+            ticker="META", bar_minutes=5, source=source, collected_at=pd.Timestamp(LATER)
         )
     )
 

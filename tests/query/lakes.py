@@ -40,7 +40,7 @@ def write_lake(lake: Path, records: Iterable[dict[str, Any]]) -> Path:
     frame = pd.DataFrame(records)
     for column in ("ts", "collected_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")
-    frame["dt"] = bars.session_dates(frame["ts"])
+    frame = bars.placed(frame)
     frame["volume"] = frame["volume"].astype("Int64")
     for partition, inside in bars.as_bars(frame).groupby("dt"):
         naive = inside.assign(**{name: inside[name].dt.tz_localize(None) for name in ("ts", "collected_at")})

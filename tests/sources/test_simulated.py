@@ -35,7 +35,7 @@ def test_seeds_tickers_and_sessions_all_make_a_difference():
 def test_early_closes_and_holidays_are_honoured():
     frame = SimulatedSource().bars("META", WEEK, 5)
 
-    assert bars.session_dates(frame["ts"]).value_counts().to_dict() == {
+    assert bars.placed(frame)["dt"].value_counts().to_dict() == {
         "2026-11-23": 78, "2026-11-24": 78, "2026-11-25": 78, "2026-11-27": 42,
     }  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_the_open_and_the_close_are_livelier_than_noon():
 def test_longer_bars_are_made_of_the_one_minute_bars(bar_minutes):
     minutes = SimulatedSource().bars("META", WEEK, 1)
     opens = {session.dt: session.open for session in WEEK}
-    passed = minutes["ts"] - pd.to_datetime(bars.session_dates(minutes["ts"]).map(opens)).dt.as_unit("us")
+    passed = minutes["ts"] - pd.to_datetime(bars.placed(minutes)["dt"].map(opens)).dt.as_unit("us")
     starts = minutes["ts"] - passed % pd.Timedelta(minutes=bar_minutes)
 
     together = minutes.assign(ts=starts).groupby("ts", as_index=False).agg(

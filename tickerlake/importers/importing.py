@@ -94,7 +94,7 @@ def import_objects(
     good = frame[frame["rule"].isna()].copy()
     good["bar_minutes"] = _bar_minutes(good)
 
-    content = [*KEY, "collected_at", *PRICES, "volume", "source"]
+    content = [*KEY, "collected_at", *PRICES, "volume"]
     distinct = good[~good.duplicated(content, keep="last")]
     contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
     sink.check_sources(set(distinct["source"]))
@@ -165,7 +165,7 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
             ),
         }
     )
-    frame["dt"] = bars.session_dates(frame["ts"])
+    frame = bars.placed(frame)
     return frame.assign(rule=bars.broken_rules(frame, collected=False).mask(unreadable, UNREADABLE))
 
 

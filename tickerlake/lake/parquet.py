@@ -179,7 +179,7 @@ def _unknown(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     order = [*KEY, "collected_at"]
     both = pd.concat([stored.assign(fresh=False), fresh.assign(fresh=True)], ignore_index=True)
     both = both.sort_values([*order, "fresh"], kind="stable")
-    values = both[[*PRICES, "volume", "source"]]
+    values = both[[*PRICES, "volume"]]
     before = values.shift()
     same_key = (both[list(KEY)] == both[list(KEY)].shift()).all(axis=1)
     same_values = ((values == before) | (values.isna() & before.isna())).fillna(False).all(axis=1)
