@@ -146,6 +146,14 @@ def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
     ]
 
 
+def test_a_session_counts_as_missing_once_it_has_closed():
+    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-11-18", "2026-11-20")]
+    missing = exchange.session_on(dt.date(2026, 11, 19))
+    for now, count in ((missing.close - dt.timedelta(seconds=1), 0), (missing.close, 1)):
+        found = list(doctor.check_sessions(rows, "lake", now, missing.open))
+        assert [finding.level for finding in found[1:]] == ["problem"] * count
+
+
 def test_many_missing_sessions_end_with_one_command_for_the_rest():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-10-01", "2026-11-20")]
     *_, rest = doctor.check_sessions(rows, "lake", NOW, dt.datetime.min.replace(tzinfo=dt.UTC))
@@ -170,6 +178,7 @@ def test_gaps_of_the_watchlist_are_notes_and_other_tickers_do_not_matter(lake):
         "2 single bars are missing, of AMZN",
     ]
     assert findings(lake, "problem") == []
+    assert findings(lake, "note")[1].next_step == f"tickerlake collect --session 2026-11-17 --lake {lake}"
 
 
 def test_a_watchlist_that_cannot_be_read_is_a_problem(lake):
@@ -255,7 +264,8 @@ class TestCommand:
         out, err = capsys.readouterr()
         assert err == ""
         assert out.splitlines()[-1] == "Nothing needs attention."
-        assert "Vendor" not in out
+        headings = [line for line in out.splitlines()[:-1] if not line.startswith(" ")]
+        assert headings == ["Versions", "Settings", "Watchlist", "Lake"]
 
     def test_a_problem_exits_with_1_within_80_columns(self, lake, capsys, monkeypatch):
         monkeypatch.chdir(lake.parent)

@@ -302,13 +302,14 @@ class TestDashboard:
         assert len(list((tmp_path / "lake-simulated" / "bars").iterdir())) == 2
 
     def test_it_serves_the_bundled_app_on_the_lake_that_is_named(self, tickerlake, monkeypatch, port):
-        served = []
+        served, left = [], []
         monkeypatch.setattr("streamlit.web.cli.main", lambda arguments, **_: served.append(arguments))
+        monkeypatch.setattr("tickerlake.cli.dashboard._leave", lambda: left.append(True))
         monkeypatch.setenv("LAKE_ENGINE", "athena")
         monkeypatch.setenv("LAKE_DIR", "other")
         code, out, _ = tickerlake("dashboard", "--lake", "mine", "--port", str(port), "--address", "127.0.0.1")
 
-        assert code == 0
+        assert (code, left) == (0, [True])
         assert served[0][:4] == [
             "run",
             str(bundle.DASHBOARD / "app.py"),
@@ -317,6 +318,12 @@ class TestDashboard:
         ]
         assert (os.environ["LAKE_DIR"], os.environ["LAKE_ENGINE"]) == ("mine", "duckdb")
         assert out == f"The dashboard is at http://127.0.0.1:{port}. Ctrl-C stops it.\n"
+
+    def test_a_server_that_does_not_start_exits_with_1(self, tickerlake, monkeypatch, port):
+        monkeypatch.setattr("streamlit.web.cli.main", lambda *_, **__: sys.exit(1))
+        code, _, err = tickerlake("dashboard", "--port", str(port))
+
+        assert (code, err) == (1, "error: the dashboard could not be served; the reason is above\n")
 
     @pytest.mark.parametrize("command", ["dashboard", "demo"])
     def test_without_streamlit_it_says_what_to_install_before_anything_else(

@@ -12,7 +12,7 @@ import click
 
 from tickerlake import bundle
 from tickerlake.cli.console import lake_option
-from tickerlake.errors import ConfigError
+from tickerlake.errors import ConfigError, TickerlakeError
 
 address_option = click.option(
     "--address",
@@ -65,7 +65,22 @@ def serve(lake: Path | None, port: int, address: str) -> None:
     try:
         streamlit.main(["run", app, *options], standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
-        return
+        pass
+    except SystemExit as end:
+        if end.code:
+            raise TickerlakeError("the dashboard could not be served; the reason is above") from end
+    _leave()
+
+
+def _leave() -> None:
+    """Ends the process at once.
+
+    Streamlit's threads may still be inside C++ libraries, and Python before 3.14 can abort if it ends normally then:
+    https://github.com/python/cpython/issues/87135
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _require_free(address: str, port: int) -> None:
