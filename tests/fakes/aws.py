@@ -1,4 +1,4 @@
-"""What the fakes of AWS services share: a server on loopback that speaks AWS's JSON protocol to a real botocore."""
+"""A server on loopback that speaks AWS's JSON protocol to the real botocore. The fakes of AWS services share it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREDENTIALS = {
     "AWS_SESSION_TOKEN": "testing",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
-    # botocore's own attempts come with real pauses.
+    # botocore's retries pause for real.
     "AWS_MAX_ATTEMPTS": "1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
@@ -29,7 +29,7 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Call:
-    """A request as it came: the operation of a JSON service, or the method and path of S3."""
+    """A request: the operation of a JSON service, or the method and path of S3."""
 
     operation: str
     body: dict[str, Any]
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered, and what becomes of the connection on the way."""
+    """An answer, and what happens to the connection."""
 
     body: dict[str, Any] | bytes = field(default_factory=dict)
     status: int = 200
@@ -58,7 +58,7 @@ def refusal(status: int, code: str, message: str = "") -> Reply:
 
 @contextlib.contextmanager
 def serving(answer: Callable[[Call], Reply]) -> Iterator[str]:
-    """A server on 127.0.0.1 that answers with `answer` until the block ends; gives its address."""
+    """Runs a server on 127.0.0.1 that answers with `answer` until the block ends; yields its address."""
     with _Server(("127.0.0.1", 0), answer) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="fake-aws")
         thread.start()
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         if reply.then != "sent":
-            # Lingering for no time makes the kernel answer with RST instead of an orderly end.
+            # Closing with a linger time of zero makes the kernel send RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return

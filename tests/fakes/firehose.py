@@ -1,4 +1,4 @@
-"""A Firehose stream of our own on loopback: PutRecordBatch over real HTTP, refusing what it is told to refuse."""
+"""A fake Firehose stream on loopback: PutRecordBatch over real HTTP, with scripted refusals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STREAM = "tickerlake-bars"
 
 @dataclass(frozen=True)
 class Refusing:
-    """Takes a batch but for the records at these places, or of these tickers."""
+    """Accepts a batch except for the records at these positions or of these tickers."""
 
     places: Collection[int] = ()
     tickers: Collection[str] = ()
@@ -26,24 +26,24 @@ class Refusing:
 
 @dataclass
 class FakeFirehose:
-    """What the stream took, and how it answers: one entry of `script` a call, and good answers after them."""
+    """What the stream accepted, and its answers: one entry of `script` per call, then good ones."""
 
     script: list[Reply | Refusing] = field(default_factory=list)
     refused_tickers: frozenset[str] = frozenset()
     """Tickers that are refused in every call."""
     calls: list[list[bytes]] = field(default_factory=list)
-    """The records of each call, taken or not."""
+    """The records of each call, accepted or not."""
     taken: list[bytes] = field(default_factory=list)
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def bars(self) -> list[dict[str, Any]]:
-        """The bars taken, in the order in which they came."""
+        """The accepted bars, in order of arrival."""
         return [json.loads(data) for data in self.taken]
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead botocore here, and nowhere else."""
+        """Environment variables that make botocore use this server only."""
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
 
     def answer(self, call: Call) -> Reply:
@@ -80,7 +80,7 @@ class FakeFirehose:
 
 
 def _fault(records: list[bytes]) -> str | None:
-    """What the real one refuses: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html"""
+    """What the real service refuses: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html"""
     if len(records) > 500:
         return f"{len(records)} records"
     if sum(map(len, records)) > 4 * 1024 * 1024:

@@ -1,9 +1,9 @@
-"""A Yahoo of our own on loopback: the chart endpoint, and the cookie and crumb beside it, over real HTTP.
+"""A fake Yahoo on loopback: the chart endpoint, the cookie and the crumb, over real HTTP.
 
-It answers as Yahoo was seen to answer, odd rows and refusals included, with simulated bars on the real calendar.
-There are two ways in: `LoopbackSession(server.origin)` handed to a YahooSource, or the environment of
-`server.environment()` alone, under which an unchanged program reaches it through a CONNECT proxy with a
-certificate authority of its own. `python -m tests.fakes.yahoo --port N` runs it by hand and prints that environment.
+It answers as the real one was observed to, odd rows and refusals included, with simulated bars on the real calendar.
+Connect with `YahooSource(LoopbackSession(server.origin))`, or run an unchanged program with `server.environment()`: it
+then comes through a CONNECT proxy with its own certificate authority. `python -m tests.fakes.yahoo --port N` runs the
+server by hand and prints that environment.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HTML = "text/html"
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that holds no bars. `then` is what becomes of the connection on the way."""
+    """An answer without bars. `then` is what happens to the connection."""
 
     status: int = 200
     body: str = ""
@@ -55,7 +55,7 @@ class Answer:
 
 
 def refused(status: int, code: str, description: str) -> Answer:
-    """A refusal in the chart endpoint's own form."""
+    """A refusal as the chart endpoint writes it."""
     return Answer(status, json.dumps({"chart": {"result": None, "error": {"code": code, "description": description}}}))
 
 
@@ -66,33 +66,33 @@ A_PAGE = Answer(200, "<!DOCTYPE html><html><body>Yahoo Finance</body></html>", H
 RIGHT_BACK = Answer(200, "<html><body>Will be right back... Thank you for your patience.</body></html>", HTML)
 CUT_JSON = Answer(200, '{"chart":{"result":[{"meta":{"currency":"USD","symbol":"ME')
 CUT_OFF = Answer(200, '{"chart":{"result":[{"meta":', then="cut")
-"""Announced longer than it is: the connection ends in the middle of the body."""
+"""The connection ends in the middle of the body."""
 RESET = Answer(then="reset")
 HELD = Answer(then="held")
-"""Nothing comes until the server is closed or `released` is set."""
+"""No answer until the server is closed or `released` is set."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """A good answer: `frame` or simulated bars, with what is odd about it."""
+    """A good answer: `frame` or simulated bars, with oddities."""
 
     frame: pd.DataFrame | None = None
-    """Bars to answer with, columns as a source gives them, of any sessions."""
+    """Bars of any sessions, with the columns of a source."""
     instrument: str = "EQUITY"
     long_name: str = ""
     null_prices: Collection[pd.Timestamp] = ()
     null_volumes: Collection[pd.Timestamp] = ()
     live: pd.Timestamp | None = None
-    """The last trade as a row of its own, off the grid and without volume."""
+    """The last trade as an extra row, off the grid and without volume."""
     rows_after_close: int = 0
-    """So many rows follow each close, and the trading period named is that of a full session."""
+    """Number of rows after each close. The answer then names the trading period of a full session."""
     without_rows: bool = False
     without_meta: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came. `symbol` is None where it was not for a chart."""
+    """A request. `symbol` is None if it was not for a chart."""
 
     host: str
     path: str
@@ -102,21 +102,21 @@ class Request:
 
 @dataclass
 class FakeYahoo:
-    """What the server answers, and what it was asked."""
+    """The server's answers and the requests it received."""
 
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     latency: float = 0.0
-    """Seconds that a good answer takes."""
+    """Duration of a good answer in seconds."""
     rate_limited_from: int | None = None
-    """The chart request, counted from 1, from which on every one is answered with 429."""
+    """Number of the first chart request, from 1, that is answered with 429, like all after it."""
     silent_proxy: bool = False
-    """Whether CONNECT is taken and never answered."""
+    """Whether CONNECT is accepted but never answered."""
     requests: list[Request] = field(default_factory=list)
     most_in_flight: int = 0
     released: threading.Event = field(default_factory=threading.Event)
     port: int = 0
     authority: Path = field(default_factory=Path)
-    """PEM file of the certificate authority that signed the server's certificate."""
+    """PEM file of the authority that signed the server's certificate."""
 
     def __post_init__(self) -> None:
         self._scripts: dict[str, list[Answer | Bars]] = {}
@@ -125,20 +125,20 @@ class FakeYahoo:
 
     @property
     def origin(self) -> str:
-        """Where it speaks plain HTTP."""
+        """Its address for plain HTTP."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def charts(self) -> list[str]:
-        """The symbols whose charts were asked for, in the order in which they came."""
+        """The symbols of the chart requests, in order of arrival."""
         return [request.symbol for request in self.requests if request.symbol]
 
     def answers(self, symbol: str, *answers: Answer | Bars) -> None:
-        """Answers for `symbol`, one a request; the last one stays."""
+        """Sets the answers for `symbol`, one per request; the last one repeats."""
         self._scripts[symbol] = list(answers)
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead an unchanged program here, and nowhere else."""
+        """Environment variables that make an unchanged program use this server only."""
         proxy = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.origin)
         around = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
         trust = {name: str(self.authority) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")}
@@ -146,7 +146,7 @@ class FakeYahoo:
 
     @contextlib.contextmanager
     def answering(self, request: Request) -> Generator[Answer]:
-        """Records `request` and gives the answer to it."""
+        """Records `request` and returns its answer."""
         with self._lock:
             self.requests.append(request)
             count = len(self.charts)
@@ -171,13 +171,13 @@ class FakeYahoo:
         started = time.monotonic()
         ready = chart(request.symbol, request.query, answer, self.now())
         if self.latency:
-            # What making it took is part of the time that an answer takes.
+            # The time to build the answer counts towards its duration.
             self.released.wait(max(0.0, self.latency - (time.monotonic() - started)))
         return ready
 
 
 def chart(symbol: str, query: dict[str, str], answer: Bars, now: dt.datetime) -> Answer:
-    """The chart endpoint's answer at `now`: bars from `period1` to `period2` as far as there are any, or a refusal."""
+    """The chart endpoint's answer at `now`: the bars from `period1` to `period2`, or a refusal."""
     interval = query["interval"]
     if "range" in query:
         session = exchange.last_finished(now)
@@ -276,7 +276,7 @@ def _period(session: Session, *, full: bool) -> dict[str, Any]:
 
 
 class LoopbackSession(BrowserSession):
-    """The session that YahooSource uses, with every address turned to `origin`."""
+    """YahooSource's HTTP session, with every address replaced by `origin`."""
 
     def __init__(self, origin: str) -> None:
         super().__init__()
@@ -291,7 +291,7 @@ class LoopbackSession(BrowserSession):
 
 @contextlib.contextmanager
 def running_yahoo(port: int = 0, **settings: Any) -> Generator[FakeYahoo]:
-    """A FakeYahoo with `settings`, listening on 127.0.0.1 until the block ends."""
+    """Runs a FakeYahoo with `settings` on 127.0.0.1 until the block ends."""
     with tempfile.TemporaryDirectory(prefix="yahoo-") as folder:
         authority, certificate = Path(folder, "authority.pem"), Path(folder, "server.pem")
         authority.write_bytes(_certificates()[0])
@@ -311,7 +311,7 @@ def running_yahoo(port: int = 0, **settings: Any) -> Generator[FakeYahoo]:
 
 
 class _Server(ThreadingHTTPServer):
-    # Every connection is closed and its thread joined, so that none outlives the test that opened it.
+    # Close every connection and join its thread, so that none outlives its test.
     daemon_threads = False
     block_on_close = True
     request_queue_size = 64
@@ -326,11 +326,11 @@ class _Server(ThreadingHTTPServer):
     def hang_up(self) -> None:
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
-                # Of socket.socket itself: a TLS socket's own shutdown would pull its state from under its thread.
+                # socket.socket's method: the TLS socket's own would remove state that its thread uses.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address) -> None:
-        if not isinstance(sys.exception(), OSError):  # a caller who went away is part of the play
+        if not isinstance(sys.exception(), OSError):  # clients may disconnect
             super().handle_error(request, client_address)
 
 
@@ -363,7 +363,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response_only(200, "Connection established")
         self.end_headers()
-        # From here on the same connection carries TLS, and the next request comes through it.
+        # From here on the connection carries TLS.
         self.close_connection = True
         self.server.connections.discard(self.connection)
         self.rfile.close()
@@ -386,7 +386,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if answer.then == "reset":
-            # Lingering for no time makes the kernel answer with RST instead of an orderly end.
+            # Closing with a linger time of zero makes the kernel send RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -402,19 +402,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 @cache
 def _certificates() -> tuple[bytes, bytes]:
-    """A certificate authority, and the key and certificate of a server that it vouches for, as PEM."""
+    """A certificate authority, and the key and certificate of a server that it signed, as PEM."""
     authority = trustme.CA()
     return authority.cert_pem.bytes(), authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.bytes()
 
 
 def main() -> None:
-    """Runs the server until interrupted and prints the environment that leads to it."""
+    """Runs the server until interrupted and prints the environment variables for its clients."""
     parser = argparse.ArgumentParser(prog="python -m tests.fakes.yahoo", description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; a free one unless told")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; by default a free one")
     parser.add_argument("--latency-ms", type=float, default=0, help="milliseconds before each answer with bars")
     parser.add_argument("--rate-limited-from", type=int, help="the request from which on all are answered with 429")
     arguments = parser.parse_args()
-    # Whoever started it ends it by SIGTERM; its certificate is to go with it.
+    # SIGTERM is the usual end; the certificate must be removed then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = {"latency": arguments.latency_ms / 1000, "rate_limited_from": arguments.rate_limited_from}
     with running_yahoo(arguments.port, **settings) as yahoo:

@@ -19,7 +19,7 @@ COLLECTED = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
-def _no_way_to_the_internet():
+def _no_internet():
     """In place of the fixture of this name that every other test has: TRINO_URL may name any host."""
 
 
