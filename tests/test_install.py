@@ -75,6 +75,19 @@ def test_the_installed_command_collects_and_queries_from_an_empty_folder(run):
     assert "hourly_high" in run("tickerlake", "query")
     rows = run("tickerlake", "query", "hourly_high", "--format", "csv").splitlines()
     assert {row.split(",")[0] for row in rows} > {"AMZN", "META"}
+    assert run("tickerlake", "sql", "SELECT count(*) AS n FROM bars", "--format", "csv").split() == ["n", "858"]
+
+
+def test_two_lines_of_python_answer_from_an_empty_folder(run):
+    script = """
+import tickerlake
+highs = tickerlake.open("lake").hourly_high("META", first="2026-11-20")
+print(len(highs), highs["ts"].dt.tz)
+"""
+    rows, zone = run("python", "-c", script).split()
+
+    assert int(rows) >= 7
+    assert zone == "America/New_York"
 
 
 def test_the_installed_dashboard_draws_its_first_page(run):

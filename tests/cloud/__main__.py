@@ -1,7 +1,7 @@
-"""`python -m tests.cloud`: the deployed pipeline without an AWS account, left running to look at.
+"""`python -m tests.cloud`: runs the deployed pipeline without an AWS account, to look at.
 
-Brings the stack up in the emulator, lets the sweep's schedule fire, collects the week before, runs the crawler, and
-opens the dashboard on it. Prices are invented: they come from our own Yahoo server, which knows no real ones.
+Creates the stack in the emulator, fires the sweep's schedule, collects the week before, runs the crawler, and opens the
+dashboard on it. Prices are simulated: they come from the tests' own Yahoo server.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ DAYS = 7
 def main() -> None:
     """Runs until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tests.cloud", description="The pipeline in an emulator of AWS.")
-    parser.add_argument("--port", type=int, default=8501, help="where the dashboard listens")
+    parser.add_argument("--port", type=int, default=8501, help="port of the dashboard")
     port = parser.parse_args().port
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder, running_yahoo() as yahoo:
         started = time.monotonic()
-        say("Running __main__.py, and bringing up what it registers in the emulator …")
+        say("Running __main__.py and creating its resources in the emulator …")
         with running_stack(Path(folder), yahoo) as stack:
             kinds = Counter(created.split(":")[1].split("/")[0] for created in stack.created)
             listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-            say(f"{len(stack.created)} resources after {time.monotonic() - started:.0f} s: {listed}")
+            say(f"{len(stack.created)} resources created after {time.monotonic() - started:.0f} s: {listed}")
             collect(stack)
             show(stack, port)
 
@@ -54,34 +54,37 @@ def collect(stack: Stack) -> None:
     stack.fire("sweep")
     report = next(line["report"] for line in stack.log(since) if line.get("message") == "collected")
     session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
-    say(f"The sweep's schedule fired: {report['delivered']} bars of {session.dt} were handed to Firehose.")
+    say(f"The sweep's schedule fired: {report['delivered']} bars of {session.dt} sent to Firehose.")
     first, last = (session.date - dt.timedelta(days=days) for days in (DAYS, 1))
     backfill = stack.invoke({"first": first.isoformat(), "last": last.isoformat()})
     say(f"Backfill of {len(backfill['sessions'])} sessions: {backfill['delivered']} bars.")
     for each in (*report["sessions"], *backfill["sessions"]):
         stack.settle(exchange.session_on(dt.date.fromisoformat(each["session"])), each["delivered"])
     say(f"s3://{stack.outputs['bucket']}/bars/ holds {len(stack.objects())} Parquet files.")
-    say(f"The crawler {stack.outputs['crawler']} ran: {stack.crawl()['Status']}.")
+    say(f"Crawl by {stack.outputs['crawler']}: {stack.crawl()['Status']}.")
     for name, value in stack.environment.items():
         os.environ[name] = value
     answer = run(open_engine(stack.settings), "hourly_high", first=session.date, last=session.date)
-    say(f"PyAthena asked hourly_high of {session.dt}: {len(answer.frame)} rows (query {answer.query_id}).")
+    say(f"hourly_high of {session.dt} through Athena: {len(answer.frame)} rows (query {answer.query_id}).")
 
 
 def show(stack: Stack, port: int) -> None:
-    """The dashboard, until somebody ends it."""
-    led = stack.environment | environment({"tickerlake": stack.outputs})
-    invented = "**INVENTED PRICES.** A test server in Yahoo's place made them up; nobody ever traded at them."
-    told = os.environ | led | {NOTICE: invented}
+    """Serves the dashboard until Ctrl-C."""
+    variables = stack.environment | environment({"tickerlake": stack.outputs})
+    notice = "**SIMULATED PRICES**, for demonstration only: a test server stands in for Yahoo."
+    told = os.environ | variables | {NOTICE: notice}
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
     command += ["--server.address", "localhost", "--server.port", str(port), "--server.headless", "true"]
     with (stack.folder / "dashboard.log").open("wb") as log:
         dashboard = subprocess.Popen(command, cwd=ROOT, env=told, stdout=log, stderr=subprocess.STDOUT)
     try:
-        until(lambda: b"URL" in (stack.folder / "dashboard.log").read_bytes() or dashboard.poll() is not None, "it")
-        say(f"\nThe dashboard is at http://localhost:{port}; these prices are INVENTED. Ctrl-C ends it all.")
-        say("Ask the same lake from another terminal:")
-        say(f"  {' '.join(shlex.quote(f'{name}={value}') for name, value in led.items())} \\")
+        until(
+            lambda: b"URL" in (stack.folder / "dashboard.log").read_bytes() or dashboard.poll() is not None,
+            "the dashboard",
+        )
+        say(f"\nThe dashboard is at http://localhost:{port}; its prices are SIMULATED. Ctrl-C stops everything.")
+        say("Query the same lake from another terminal:")
+        say(f"  {' '.join(shlex.quote(f'{name}={value}') for name, value in variables.items())} \\")
         say("    .venv/bin/tickerlake query hourly_high")
         dashboard.wait()
     finally:

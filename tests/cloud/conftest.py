@@ -1,4 +1,4 @@
-"""One stack for all tests of this folder, brought up once."""
+"""One stack for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.util
 import pytest
 
 if importlib.util.find_spec("ministack") is None:
-    # test_patches.py remains, and skips with one line.
+    # test_patches.py remains, and is skipped with a reason.
     collect_ignore = ["test_access.py", "test_commands.py", "test_faults.py", "test_path.py"]
 else:
     from tests.cloud.local import local_lake
@@ -31,24 +31,24 @@ else:
 
     @pytest.fixture(scope="session")
     def stack(tmp_path_factory, cloud_yahoo):
-        with running_stack(tmp_path_factory.mktemp("stack"), cloud_yahoo) as brought_up:
-            yield brought_up
+        with running_stack(tmp_path_factory.mktemp("stack"), cloud_yahoo) as created:
+            yield created
 
     @pytest.fixture(scope="session")
     def guarded(tmp_path_factory, cloud_yahoo):
-        """A stack of which every caller needs permission."""
-        with running_guarded_stack(tmp_path_factory.mktemp("guarded"), cloud_yahoo) as brought_up:
-            yield brought_up
+        """A stack that checks every caller's permissions."""
+        with running_guarded_stack(tmp_path_factory.mktemp("guarded"), cloud_yahoo) as created:
+            yield created
 
     @pytest.fixture
-    def _led_to_the_stack(stack, monkeypatch):
-        stack.failures()  # what a test before has left
+    def _points_at_the_stack(stack, monkeypatch):
+        stack.failures()  # drops those of earlier tests
         for name, value in stack.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("AWS_PROFILE", raising=False)
 
     @pytest.fixture
-    def engine(stack, _led_to_the_stack):
+    def engine(stack, _points_at_the_stack):
         return open_engine(stack.settings)
 
     @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ else:
 
     @pytest.fixture
     def local(tmp_path):
-        """Collects sessions into a lake on this machine, and opens it: `local(first, last, tickers)`."""
+        """`local(first, last, tickers)` collects sessions into a local lake and opens it."""
 
         def collected(first, last=None, tickers=WATCHLIST):
             return local_lake(tmp_path / "lake", first, last or first, tickers)

@@ -1,8 +1,8 @@
-"""Creates in the emulator what the program registers, by the requests that its registrations are mapped to.
+"""Creates the registered resources in the emulator, with the requests that their registrations map to.
 
-The mapping is the strict one of `tests/infra/service_models.py`: a property that is in no request is refused. Names
-and ARNs are those the recording made up; what the emulator answers has to be the same, or the wiring would be of
-other resources than those that are there.
+The mapping is the strict one of `tests/infra/service_models.py`: a property that is in no request is a fault. Names and
+ARNs are those that the recording generated. The emulator must answer with the same ARNs, or the resources would refer
+to others than those created.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from tests.infra import service_models
 from tests.infra.recorder import Registration, computed
 
 Client = Callable[[str], Any]
-"""Makes a boto3 client by the name of its service."""
+"""Returns the boto3 client of a service."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What is created otherwise than registered, because the emulator is no AWS and our Yahoo is not Yahoo."""
+    """Differences from what is registered, for the emulator and the fake Yahoo."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the function's own."""
+    """Variables to add to the function's own."""
     code: bytes | None = None
-    """Put in the place of the function's zip."""
+    """Replaces the function's zip."""
     schedules_enabled: bool = False
-    """The emulator reads a cron in UTC, whatever the schedule's time zone: left on, it would fire at the wrong hour."""
+    """The emulator ignores a schedule's time zone, so an enabled one would fire at the wrong hour."""
 
 
 def create(registrations: list[Registration], client: Client, changes: Changes) -> list[str]:
-    """Creates every AWS resource of `registrations`, in their order; returns the types that were created."""
+    """Creates every AWS resource of `registrations` in order. Returns their types."""
     created = []
     for registration in registrations:
         if registration.type.startswith("aws:"):
@@ -60,7 +60,7 @@ class _Creator:
             self.request(**{_NAMED[self._type]: self._name} if self._type in _NAMED else {})
 
     def request(self, **changed: Any) -> dict[str, Any]:
-        """Sends the request that the resource is mapped to, with `changed` members."""
+        """Sends the request that the resource maps to, with the members in `changed` replaced."""
         mapped = service_models.REQUESTS[self._type]
         members = {**parameters(self._type, self._inputs), **changed}
         client = self._client(mapped.service)
@@ -70,7 +70,7 @@ class _Creator:
         return answer
 
     def only(self, *known: str) -> None:
-        """Refuses a property that is neither `known` nor of no concern to AWS."""
+        """Fails on a property that is not in `known` and that AWS needs."""
         unknown = {key for key in self._inputs if not key.startswith("__")} - {*known, "forceDestroy"}
         assert not unknown, f"{self._type} {self._name}: {unknown} would be lost"
 
@@ -81,7 +81,7 @@ class _Creator:
             arns = {text for text in texts if text.startswith("arn:")}
             assert not arns or self._state["arn"] in arns, f"{self._type}: {arns} is not {self._state['arn']}"
 
-    # What is created by more than one request, or by one that `service_models` does not hold against a model.
+    # Resources that need several requests, or one that is not in `service_models`.
 
     def bucket(self) -> None:
         self.only("bucket")
@@ -156,7 +156,7 @@ _NAMED = {
     "aws:iam/role:Role": "RoleName",
     "aws:iam/rolePolicy:RolePolicy": "PolicyName",
 }
-"""Where the name goes that the program leaves to the provider."""
+"""Member for the name, where the program lets the provider generate it."""
 
 
 def parameters(resource_type: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _input_shape(service: str, operation: str) -> Shape:
 
 
 def _fitted(value: Any, shape: Shape) -> Any:
-    """`value` with whole numbers where AWS wants them: over gRPC every number is a float."""
+    """`value` with integers where AWS expects them; over gRPC every number is a float."""
     if isinstance(shape, StructureShape):
         return {name: _fitted(item, shape.members[name]) for name, item in value.items()}
     if isinstance(shape, ListShape):

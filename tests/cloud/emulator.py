@@ -1,4 +1,4 @@
-"""Starts the emulator, and the proxy in front of it that makes faults; each a process on loopback at a free port."""
+"""Starts the emulator and the fault proxy in front of it, each as a process on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from typing import Any
 from tests.infra.recorder import ACCOUNT, REGION, ROOT
 
 CREDENTIALS = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
-"""To the emulator a key that looks like an account is that account."""
+"""The emulator takes a key that looks like an account number as that account."""
 START_SECONDS = 60
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """The variables that lead an unchanged program to the emulator, and to no AWS account."""
+    """The variables that point an unchanged program at the emulator and away from any AWS account."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": ACCOUNT,
@@ -40,7 +40,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """What `condition` returns as soon as that is true; AssertionError naming `what` after `seconds`."""
+    """Waits until `condition` is true and returns it. AssertionError, naming `what`, after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {seconds} seconds for {what}"
@@ -50,27 +50,27 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
 
 @contextlib.contextmanager
 def running_emulator(folder: Path, settings: Mapping[str, str] | None = None) -> Generator[str]:
-    """The emulator with its patches, keeping its files and its log in `folder`; yields where it listens."""
+    """The patched emulator, with its files and log in `folder`. Yields its URL."""
     temporary = folder / "tmp"
     temporary.mkdir()
     port = _free_port()
-    told = {
+    variables = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",  # it would listen at a port of its own, whoever else does
+        "IOT_MTLS_ENABLED": "0",  # it would listen on another, fixed port
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "TMPDIR": str(temporary),
         "AWS_SECRET_ACCESS_KEY": "test",
         **(settings or {}),
     }
-    scheme = "https" if told.get("USE_SSL") else "http"
+    scheme = "https" if variables.get("USE_SSL") else "http"
     try:
-        with _process([sys.executable, "-m", "tests.cloud.patches"], told, folder / "emulator.log", port):
+        with _process([sys.executable, "-m", "tests.cloud.patches"], variables, folder / "emulator.log", port):
             yield f"{scheme}://127.0.0.1:{port}"
     finally:
-        shutil.rmtree(temporary)  # the function's code, unpacked for each process that ran it
+        shutil.rmtree(temporary)  # holds the function's code, once per process that ran it
 
 
 class Proxy:
@@ -81,7 +81,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def fault(self, **rule: Any) -> Generator[None]:
-        """Makes the fault that `rule` describes while the block runs, which has to meet it."""
+        """Injects the fault that `rule` describes while the block runs. Fails if no request meets it."""
         self._ask("DELETE", "fired")
         self._ask("POST", "rules", [rule])
         try:
@@ -108,31 +108,31 @@ def running_proxy(folder: Path, upstream: str) -> Generator[Proxy]:
     command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port), "--no-resign"]
     with _process(command, {}, folder / "proxy.log", port):
         url = f"http://127.0.0.1:{port}"
-        # Before its first answer it reads the models of all AWS services, which takes it seconds, and on a busy machine
-        # more than a client waits for: a collector would send its first batch again.
+        # Before its first answer it reads the models of all AWS services. On a busy machine that takes longer than a
+        # client waits, and a collector would send its first batch twice.
         with contextlib.suppress(urllib.error.HTTPError), _DIRECT.open(url, timeout=START_SECONDS):
             pass
         yield Proxy(url)
 
 
 @contextlib.contextmanager
-def _process(command: list[str], told: Mapping[str, str], log: Path, port: int) -> Generator[None]:
+def _process(command: list[str], variables: Mapping[str, str], log: Path, port: int) -> Generator[None]:
     with log.open("wb") as output:
         started = subprocess.Popen(
             command,
             cwd=ROOT,
-            # The function is started with this environment: nothing of the caller's AWS may reach it.
-            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | told,
+            # The function inherits this environment, so it must not hold the caller's AWS settings.
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | variables,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # with what it starts itself, it is ended as one group
+            start_new_session=True,  # so that it can be killed with its children
         )
     try:
         until(lambda: _listens(port) or started.poll() is not None, f"{command} to listen; see {log}", START_SECONDS)
         assert started.poll() is None, f"{command} ended: {log.read_text(errors='replace')[-2000:]}"
         yield
     finally:
-        # Nothing that it holds is worth a farewell, which takes it seconds.
+        # A clean shutdown takes seconds and saves nothing.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()

@@ -1,4 +1,4 @@
-"""The same bars by the local way, to hold the cloud's against: Yahoo server, collect, Parquet files, DuckDB."""
+"""The same bars on one machine, to compare with: Yahoo server, collect, Parquet files, DuckDB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tickerlake.sources.yahoo import YahooSource
 
 
 def local_lake(folder: Path, first: Session, last: Session, tickers: Sequence[str]) -> Engine:
-    """The engine over a lake in `folder` with the sessions from `first` to `last`, from a Yahoo without faults."""
+    """The engine on a lake in `folder` with the sessions from `first` to `last`, from a Yahoo without faults."""
     wanted = exchange.sessions_between(first.date, last.date)
     with running_yahoo() as yahoo:
         source = YahooSource(LoopbackSession(yahoo.origin))

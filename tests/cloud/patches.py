@@ -1,15 +1,15 @@
-"""What of ministack 1.5.33 is replaced, so that it does as AWS does, and nothing more.
+"""Patches that make ministack 1.5.33 behave as AWS does where the tests need it.
 
-`python -m tests.cloud.patches` is the emulator with the patches in. Each function that is replaced or leant on is
-listed in PATCHED with a hash of its source; `test_patches.py` fails where another version has another source.
+`python -m tests.cloud.patches` starts the patched emulator. PATCHED lists every function that is replaced or used, with
+a hash of its source; `test_patches.py` fails when a new version changes one.
 
-    Firehose    gathers records for its interval and writes one object for each partition, not one for each record
-    crawler     registers the partitions that it finds under a catalogue table, and fails where there is no table
-    Athena      reads the partitions that projection or the catalogue names; knows Trino's array_join, whole-number
-                division and UTC; writes results where and how Athena does; holds callers to the workgroup
-    callers     what a request is about is named as policies name it: a query's workgroup, a crawler, alarms
-    Lambda      gives a run's log to that run, all of it, however slow the machine is
-    Scheduler   looks for what is due every fifth of a second, not every ten seconds
+    Firehose    buffers records and writes one object per partition, not one per record
+    crawler     registers the partitions it finds under a catalog table, and fails without a table
+    Athena      reads the partitions of the projection or the catalog; has Trino's array_join, integer division and
+                UTC; writes results where and how Athena does; enforces the workgroup
+    callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms
+    Lambda      assigns the whole log of a run to that run, even on a slow machine
+    Scheduler   checks for due schedules every fifth of a second, not every ten seconds
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ministack.services import athena, eventbridge, firehose, glue, s3, schedule
 
 VERSION = "1.5.33"
 TIME_SCALE = float(os.environ.get("EMULATOR_TIME_SCALE", "0.005"))
-"""How long a second of Firehose's and the crawler's lasts, in seconds."""
+"""Duration in seconds of one second of Firehose and the crawler."""
 CRAWL_SECONDS = 30
 TICK_SECONDS = 0.2
 
@@ -55,12 +55,12 @@ PATCHED = {
     (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
     (scheduler, "_tick_schedules"): "0ece514e91205b1d",
 }
-"""SHA-256 of the source of each."""
+"""Start of the SHA-256 of each function's source."""
 _ORIGINAL = {key: getattr(*key) for key in PATCHED}
 
 
 def changed() -> list[str]:
-    """The functions whose source is not the one that the patches were written against."""
+    """The functions whose source differs from the one the patches were written for."""
     return [
         f"{module.__name__}.{name}"
         for (module, name), expected in PATCHED.items()
@@ -69,7 +69,7 @@ def changed() -> list[str]:
 
 
 def apply() -> None:
-    """Replaces them in this process."""
+    """Applies the patches to this process."""
     firehose._deliver_records_to_s3 = _gather
     glue._start_crawler = _start_crawler
     athena._start_query_execution = _start_query_execution
@@ -84,16 +84,16 @@ def apply() -> None:
 # Firehose
 
 FAULTS = Path(os.environ["EMULATOR_FAULTS"]) if "EMULATOR_FAULTS" in os.environ else None
-"""A file of JSON that names the faults of Firehose which no proxy in front of it can make."""
+"""A JSON file with the faults of Firehose that a proxy cannot inject."""
 _met: dict[str, int] = {}
 _gathered: dict[str, list[tuple[str, bytes]]] = {}
 _gathering = threading.Lock()
 
 
 def _gather(stream: dict[str, Any], destination: dict[str, Any], records: list[tuple[str, bytes]]) -> None:
-    """Keeps `records` until the interval that the first of them began is over.
+    """Buffers `records` until the interval is over that the first of them started.
 
-    What it raises, the emulator makes of it the refusal of this one record, in an answer of 200.
+    If it raises, the emulator answers 200 and reports this record as refused.
     """
     if _fault("refuse"):
         raise OSError("Slow down.")
@@ -109,7 +109,7 @@ def _gather(stream: dict[str, Any], destination: dict[str, Any], records: list[t
 
 
 def _fault(name: str) -> bool:
-    """Whether a test asks for the fault `name`: always, or of so many records each third one."""
+    """Whether to inject the fault `name`: always, or for every third record up to a number of them."""
     asked = json.loads(FAULTS.read_text(encoding="utf-8")) if FAULTS else {}
     if name not in asked:
         _met.pop(name, None)
@@ -119,7 +119,7 @@ def _fault(name: str) -> bool:
 
 
 def _flush(stream: dict[str, Any], destination: dict[str, Any]) -> None:
-    """Writes what was gathered: one object for each partition, and for each record that does not fit an error."""
+    """Writes the buffered records: one object per partition, and an error for each record that does not fit."""
     while _fault("hold"):
         time.sleep(0.05)
     with _gathering:
@@ -130,7 +130,7 @@ def _flush(stream: dict[str, Any], destination: dict[str, Any]) -> None:
     for _, data in records:
         try:
             keys = firehose._metadata_extraction_keys(config, data)
-            # One at a time, to tell those that do not fit; the emulator's own conversion takes all or nothing.
+            # One at a time, to find those that do not fit; the emulator converts all or nothing.
             if list(firehose._json_documents(data)):
                 prefix = firehose._evaluate_prefix(config["Prefix"], now, keys)
                 partitions.setdefault(prefix, []).append(data)
@@ -242,7 +242,7 @@ def _as_athena_writes(value: Any) -> Any:
 
 
 def _materialize_table_files(location: str, workdirs: list[str]) -> list[str]:
-    """The files of the table at `location` that Athena would read: those of its partitions, not all that lie there."""
+    """The files of the table at `location` that Athena would read: only those in its partitions."""
     files = _ORIGINAL[athena, "_materialize_table_files"](location, workdirs)
     table = next(table for table in glue._tables.values() if table["StorageDescriptor"]["Location"] == location)
     if not table.get("PartitionKeys"):
@@ -252,7 +252,7 @@ def _materialize_table_files(location: str, workdirs: list[str]) -> list[str]:
 
 
 def _projected(table: dict[str, Any]) -> Any:
-    """Whether a file lies in a folder that the projection of the table's one key, a date, comes to."""
+    """Predicate: is a file in a folder that the projection of the table's one key, a date, covers?"""
     key, parameters = table["PartitionKeys"][0]["Name"], table["Parameters"]
     first, last = parameters[f"projection.{key}.range"].split(",")
     last = dt.datetime.now(dt.UTC).date().isoformat() if last == "NOW" else last
@@ -262,7 +262,7 @@ def _projected(table: dict[str, Any]) -> Any:
 
 
 def _registered(table: dict[str, Any]) -> Any:
-    """Whether a file lies in a partition of the catalogue."""
+    """Predicate: is a file in a registered partition?"""
     partitions = glue._partitions.get(f"{table['DatabaseName']}/{table['Name']}", [])
     location = table["StorageDescriptor"]["Location"]
     folders = tuple(item["StorageDescriptor"]["Location"].removeprefix(location) for item in partitions)
@@ -270,7 +270,7 @@ def _registered(table: dict[str, Any]) -> Any:
 
 
 async def _save_query_results(query_id: str) -> None:
-    """Writes the result as Athena does: every value in quotes, nothing for null, under the key that it is told by."""
+    """Writes the result as Athena does: every value in quotes, nothing for null, at the reported location."""
     execution = athena._executions[query_id]
     results = execution["_results"]
     lines = [",".join(_quoted(value) for value in row) for row in [results["columns"], *results["rows"]]]
@@ -290,8 +290,8 @@ def _quoted(value: Any) -> str:
 
 
 def _drain_stderr(worker: lambda_runtime.Worker, **_waits: float) -> str:
-    """What a run wrote. The emulator takes it as ended after 5 ms of silence, and tells what comes later as the next
-    run's; here silence is a tenth of a second.
+    """The log of a run. The emulator ends it after 5 ms of silence and assigns later lines to the next run; this waits
+    for a tenth of a second.
     """
     waits = {"first_line_wait": 0.5, "idle_confirm": 0.1, "hard_cap": 5.0}
     return _ORIGINAL[lambda_runtime.Worker, "_drain_stderr_bounded"](worker, **waits)
@@ -303,7 +303,7 @@ def _drain_stderr(worker: lambda_runtime.Worker, **_waits: float) -> str:
 def _extract_resource_arn(
     service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
 ) -> str:
-    """The resource that a policy has to name, where the emulator takes another for it.
+    """The resource that a policy must name, where the emulator uses another.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
     """
@@ -323,5 +323,5 @@ if __name__ == "__main__":
     from ministack import app
 
     apply()
-    app._port_is_bindable = lambda *_: False  # with TLS it would listen at port 443 as well, where it may
+    app._port_is_bindable = lambda *_: False  # with TLS it would also try port 443
     app.main()

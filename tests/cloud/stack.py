@@ -1,4 +1,4 @@
-"""The deployed stack as a test or a person meets it: what can be done to it, and what it then tells."""
+"""The deployed stack in the emulator: start its function, fake the world around it, read what it did."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from tickerlake.exchange import Session
 from tickerlake.query import Settings
 
 NAME = "dev"
-"""The stack that is brought up: that of Pulumi.dev.yaml."""
+"""The stack to create: that of Pulumi.dev.yaml."""
 LAYER = Path(__file__).parent / "layer"
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _PATIENCE = Config(read_timeout=280, retries={"total_max_attempts": 1}, proxies={})
 
 
 class RunFailed(Exception):
-    """A run of the function ended in an error; `payload` is what Lambda answered."""
+    """A run of the function failed; `payload` is Lambda's answer."""
 
     def __init__(self, payload: dict[str, Any]) -> None:
         super().__init__(payload.get("errorMessage", ""))
@@ -44,33 +44,33 @@ class RunFailed(Exception):
 
 @dataclass
 class Stack:
-    """A stack that was brought up, with what stands in for the world around it."""
+    """A created stack, with the stand-ins for Yahoo and the clock."""
 
     endpoint: str
-    """The emulator itself."""
+    """URL of the emulator."""
     front: str
-    """Where the function and the readers are led to."""
+    """URL that the function and the readers use: the proxy, where there is one."""
     proxy: Proxy | None
-    """What makes faults there."""
+    """Injects faults."""
     outputs: dict[str, Any]
-    """As `pulumi stack output` would print them."""
+    """What `pulumi stack output` would print."""
     folder: Path
     yahoo: FakeYahoo
     authority: Path | None = None
-    """The certificate of the emulator, where it speaks TLS."""
+    """The emulator's certificate, if it uses TLS."""
     created: list[str] = field(default_factory=list)
-    """The types of the resources, one entry each."""
+    """The type of each resource."""
     _clients: dict[str, Any] = field(default_factory=dict)
     _counted: dict[str, int] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """A boto3 client that does not meet the faults of the proxy."""
+        """A boto3 client that bypasses the proxy."""
         if service not in self._clients:
             self._clients[service] = self.client_of(service, CREDENTIALS)
         return self._clients[service]
 
     def client_of(self, service: str, credentials: Mapping[str, str]) -> Any:
-        """A boto3 client of whom the credentials are of."""
+        """A boto3 client with `credentials`."""
         return boto3.client(
             service,
             region_name=REGION,
@@ -82,7 +82,7 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        """The settings of queries and dashboard for this stack."""
+        """The settings that point queries and the dashboard at this stack."""
         return Settings(
             engine="athena",
             region=self.outputs["region"],
@@ -93,13 +93,13 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads a program to this stack."""
+        """The environment variables that point a program at this stack."""
         return environment(self.front) | ({"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {})
 
-    # What starts the function.
+    # Start the function.
 
     def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs the function and waits for its report. RunFailed."""
+        """Runs the function and returns its report. Raises RunFailed."""
         answer = self.client("lambda").invoke(FunctionName=self.outputs["function"], Payload=json.dumps(event))
         payload = json.load(answer["Payload"])
         if "FunctionError" in answer:
@@ -107,7 +107,7 @@ class Stack:
         return payload
 
     def send(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Hands the function an event as the scheduler does; the metrics of the run, nothing where it was killed."""
+        """Sends an event as the scheduler does. Returns the metrics of the run; none if it was killed."""
         with self._until_a_run_has_ended("the run to end") as since:
             self.client("lambda").invoke(
                 FunctionName=self.outputs["function"], Payload=json.dumps(event), InvocationType="Event"
@@ -115,10 +115,10 @@ class Stack:
         return next(iter(self.runs(since)), {})
 
     def fire(self, kind: str) -> None:
-        """Lets the schedule `kind`, collect or sweep, fire now, and waits for the run.
+        """Fires the schedule `kind`, collect or sweep, and waits for the run.
 
-        The emulator reads a cron in UTC and cannot be told what time it is, so that the schedule is created anew
-        under its own name with `at(…)` in the place of its cron; target, role and input stay.
+        The emulator has no clock to set and reads a cron in UTC. So this replaces the schedule with one that has the
+        same name, target, role and input, but `at(…)` instead of the cron.
         """
         scheduler = self.client("scheduler")
         key = {"Name": f"{self.outputs['function']}-{kind}-1", "GroupName": self.outputs["function"]}
@@ -141,17 +141,17 @@ class Stack:
         until(lambda: any(line.startswith("REPORT ") for line in self._lines(since)), what, 60)
 
     def crawl(self) -> dict[str, Any]:
-        """Runs the crawler and returns how its crawl went."""
+        """Runs the crawler and returns the result of the crawl."""
         glue, name = self.client("glue"), self.outputs["crawler"]
         glue.start_crawler(Name=name)
         until(lambda: glue.get_crawler(Name=name)["Crawler"]["State"] == "READY", "the crawl to end")
         return glue.get_crawler(Name=name)["Crawler"]["LastCrawl"]
 
-    # What the world does.
+    # The world around it.
 
     @contextlib.contextmanager
     def clock(self, now: dt.datetime) -> Generator[None]:
-        """Tells the collector and Yahoo that it is `now` while the block runs."""
+        """Sets the clock of the collector and of Yahoo to `now` while the block runs."""
         _replace(self.folder / "clock", now.isoformat())
         real, self.yahoo.now = self.yahoo.now, lambda: now
         try:
@@ -162,22 +162,22 @@ class Stack:
 
     @contextlib.contextmanager
     def firehose_fault(self, **fault: Any) -> Generator[None]:
-        """Lets Firehose `refuse` so many records, or `hold` back what it has gathered, while the block runs."""
+        """Makes Firehose `refuse` that many records, or `hold` back what it has buffered, while the block runs."""
         _replace(self.folder / "faults.json", json.dumps(fault))
         try:
             yield
         finally:
             _replace(self.folder / "faults.json", "{}")
 
-    # What the stack tells.
+    # What the stack did.
 
     def runs(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
-        """What each run told CloudWatch: the metrics of its line in Embedded Metric Format."""
+        """The metrics of each run, from its log line in Embedded Metric Format."""
         begun = since.timestamp() * 1000
         return [line for line in self.log(since) if "_aws" in line and line["_aws"]["Timestamp"] >= begun]
 
     def log(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
-        """The function's log, each line that is JSON."""
+        """The JSON lines of the function's log."""
         return [json.loads(line) for line in self._lines(since) if line.startswith("{")]
 
     def _lines(self, since: dt.datetime) -> list[str]:
@@ -187,7 +187,7 @@ class Stack:
         return [line for page in found for event in page["events"] for line in event["message"].splitlines()]
 
     def failures(self) -> list[dict[str, Any]]:
-        """The messages in the queue of failures, which are taken out of it."""
+        """Removes the messages from the failure queue and returns them."""
         sqs = self.client("sqs")
         queue = sqs.get_queue_url(QueueName=self.outputs["failures"].rsplit("/", 1)[1])["QueueUrl"]
         found = []
@@ -198,7 +198,7 @@ class Stack:
         return found
 
     def objects(self, prefix: str = "bars/") -> list[str]:
-        """The keys of the data bucket that begin with `prefix`."""
+        """The keys in the data bucket that start with `prefix`."""
         pages = self.client("s3").get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=self.outputs["bucket"], Prefix=prefix)
         return [item["Key"] for page in found for item in page.get("Contents", [])]
@@ -208,7 +208,7 @@ class Stack:
         return self.client("s3").get_object(Bucket=self.outputs["bucket"], Key=key)["Body"].read()
 
     def records(self, session: Session) -> int:
-        """How many records of `session` lie in the bucket, repeats included."""
+        """Number of records of `session` in the bucket, repeats included."""
         keys = self.objects(f"bars/dt={session.dt}/")
         for key in set(keys) - self._counted.keys():
             self._counted[key] = pyarrow.parquet.ParquetFile(io.BytesIO(self.read(key))).metadata.num_rows
@@ -220,7 +220,7 @@ class Stack:
 
     @contextlib.contextmanager
     def code(self, package: bytes) -> Generator[None]:
-        """Runs the function with other code while the block runs."""
+        """Replaces the function's code while the block runs."""
         functions, name = self.client("lambda"), self.outputs["function"]
         (key,) = self.objects("code/")
         functions.update_function_code(FunctionName=name, ZipFile=package)
@@ -229,7 +229,7 @@ class Stack:
 
 
 def own_code() -> bytes:
-    """The project's own modules as a zip: the emulator's Python has the packages, which start faster from there."""
+    """The project's own modules as a zip. The emulator's Python has the packages and imports them faster."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted([*(ROOT / "functions").rglob("*.py"), *(ROOT / "tickerlake").rglob("*.py")]):
@@ -238,7 +238,7 @@ def own_code() -> bytes:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Writes `text` whole: another process reads `file` at any moment."""
+    """Writes `text` atomically, because another process may read `file` at any moment."""
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(file)
@@ -246,7 +246,7 @@ def _replace(file: Path, text: str) -> None:
 
 @cache
 def recorded() -> Recording:
-    """What `__main__.py`, unmodified, registers for the stack."""
+    """What the unmodified `__main__.py` registers."""
     done = run("up", {**stack_config(NAME), "tickerlake:collectorZip": str(build("host"))}, NAME)
     assert done.returncode == 0, done.stderr
     return done.recording
@@ -254,19 +254,19 @@ def recorded() -> Recording:
 
 @contextlib.contextmanager
 def running_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
-    """The stack in an emulator, its function led to `yahoo`, with a proxy in front that makes faults.
+    """The stack in an emulator behind a proxy that injects faults; its function collects from `yahoo`.
 
-    The function's code is the zip for this machine's own Python, with everything that the one for Lambda has in it.
+    The function's code is the zip for this machine's Python, with the same contents as the one for Lambda.
     """
-    with running_emulator(folder, _told(folder)) as endpoint, running_proxy(folder, endpoint) as proxy:
-        yield _bring_up(Stack(endpoint, proxy.url, proxy, recorded().exports["tickerlake"], folder, yahoo))
+    with running_emulator(folder, _settings(folder)) as endpoint, running_proxy(folder, endpoint) as proxy:
+        yield _create_in(Stack(endpoint, proxy.url, proxy, recorded().exports["tickerlake"], folder, yahoo))
 
 
 @contextlib.contextmanager
 def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
-    """The stack in an emulator that asks every caller for permission, and speaks TLS, as the bucket policies want.
+    """The stack in an emulator that checks every caller's permissions and uses TLS, as the bucket policies require.
 
-    Without a proxy, and with the project's own code only: see `own_code`.
+    It has no proxy, and the code is `own_code`.
     """
     authority, certificate, key = (folder / f"{name}.pem" for name in ("authority", "certificate", "key"))
     vouching = trustme.CA()
@@ -275,19 +275,19 @@ def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
     vouched.cert_chain_pems[0].write_to_path(certificate)
     vouched.private_key_pem.write_to_path(key)
     guarded = {"AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
-    with running_emulator(folder, _told(folder) | guarded) as endpoint:
+    with running_emulator(folder, _settings(folder) | guarded) as endpoint:
         outputs = recorded().exports["tickerlake"]
         stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
-        yield _bring_up(stack, own_code())
+        yield _create_in(stack, own_code())
 
 
-def _told(folder: Path) -> dict[str, str]:
+def _settings(folder: Path) -> dict[str, str]:
     (folder / "clock").touch()
     (folder / "faults.json").write_text("{}", encoding="utf-8")
     return {"EMULATOR_FAULTS": str(folder / "faults.json")}
 
 
-def _bring_up(stack: Stack, code: bytes | None = None) -> Stack:
+def _create_in(stack: Stack, code: bytes | None = None) -> Stack:
     added = {
         **stack.yahoo.environment(),
         "AWS_ENDPOINT_URL": stack.front,
@@ -304,6 +304,6 @@ def cells(frame: Any) -> Any:
     return frame[frame["touch"] == 1].set_index(["session", "ticker", "hour"])["high"].sort_index()
 
 
-def told_by(runs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """The values of the metric `name` in `runs`, as EMF holds them."""
+def metric(runs: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """The values of the metric `name` in `runs`."""
     return [value for line in runs if name in line for value in line[name]]

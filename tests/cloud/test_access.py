@@ -1,4 +1,4 @@
-"""Who may do what, asked of an emulator that holds callers to their policies, over TLS."""
+"""Permissions, in an emulator that enforces policies and TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 @pytest.fixture(scope="module")
 def collected(guarded):
-    """The report of a run of the function, under its own role."""
+    """The report of a run of the function with its own role."""
     report = guarded.invoke({"session": "last", "tickers": list(WATCHLIST[:2])})
     session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     guarded.settle(session, report["delivered"])
@@ -28,7 +28,7 @@ def collected(guarded):
 
 @pytest.fixture(scope="module")
 def reader(guarded):
-    """Credentials of a person with the dashboard's policy and no other."""
+    """Credentials of a user who has the reader policy only."""
     iam = guarded.client("iam")
     iam.create_user(UserName="reader")
     iam.attach_user_policy(UserName="reader", PolicyArn=guarded.outputs["readerPolicy"])
@@ -44,7 +44,7 @@ def _as_reader(guarded, reader, monkeypatch):
 
 
 def refused(request):
-    """Whether `request` is answered with a refusal for want of permission."""
+    """Whether `request` is denied for lack of permission."""
     try:
         request()
     except ClientError as error:
@@ -53,7 +53,7 @@ def refused(request):
 
 
 class TestTheCollector:
-    def test_under_its_role_it_delivers(self, collected):
+    def test_it_delivers_with_its_role(self, collected):
         session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
@@ -89,7 +89,7 @@ class TestTheCollector:
         ):
             assert refused(request), request.__code__.co_names
 
-    def test_without_its_policy_it_fails_and_says_what_to_allow(self, guarded, collected):
+    def test_without_its_policy_it_fails_and_names_the_missing_permission(self, guarded, collected):
         iam = guarded.client("iam")
         role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
         name = {"RoleName": role.rpartition("/")[2]}
@@ -105,14 +105,14 @@ class TestTheCollector:
 
 
 class TestTheBuckets:
-    def test_refuse_whoever_comes_without_tls(self, guarded, reader):
+    def test_they_refuse_requests_without_tls(self, guarded, reader):
         s3 = guarded.client_of("s3", reader)
         requests = [
             lambda: s3.list_objects_v2(Bucket=guarded.outputs["results"]),
             lambda: s3.list_objects_v2(Bucket=guarded.outputs["bucket"], Prefix="bars/"),
         ]
         assert [refused(request) for request in requests] == [False, False]
-        # As a proxy says that ends TLS: the emulator takes its word for how the caller came.
+        # The emulator takes the protocol from this header, as behind a proxy that terminates TLS.
         s3.meta.events.register(
             "before-sign.s3", lambda request, **_: request.headers.add_header("x-forwarded-proto", "http")
         )
@@ -120,20 +120,20 @@ class TestTheBuckets:
 
 
 @pytest.mark.usefixtures("_as_reader", "collected")
-class TestWhoReads:
-    def test_may_ask_every_query(self, guarded):
+class TestTheReader:
+    def test_it_may_run_every_query(self, guarded):
         engine = open_engine(guarded.settings)
         for name in names():
             assert run(engine, name).frame.empty == (name == "restatements")
 
-    def test_sees_what_the_dashboard_tells_of_the_stack(self, guarded):
+    def test_it_sees_what_the_dashboard_shows_of_the_stack(self, guarded):
         session = boto3.Session(region_name=guarded.outputs["region"])
         report = cloud.read(guarded.outputs["workgroup"], session.client, clock.now())
         assert report.faults == []
         assert report.crawler["State"] == "READY"
         assert len(report.alarms) == 8
 
-    def test_may_change_nothing(self, guarded, reader):
+    def test_it_may_change_nothing(self, guarded, reader):
         def client(service):
             return guarded.client_of(service, reader)
 

@@ -1,4 +1,4 @@
-"""The commands as a person types them in a terminal, led to the stack by their environment alone."""
+"""The commands as typed in a terminal, pointed at the stack by environment variables alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 FORMS = ROOT / "tests" / "data" / "recorded" / "forms"
 
-pytestmark = pytest.mark.usefixtures("_led_to_the_stack")
+pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 
 
 @pytest.fixture
 def typed(stack, tmp_path):
-    """Types a command: `python -m …` in a folder of its own."""
+    """Runs `python -m …` in an empty folder."""
     told = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAKE_"))}
     told |= stack.environment | stack.yahoo.environment() | environment({"tickerlake": stack.outputs})
     told["PYTHONPATH"] = str(ROOT)
@@ -80,7 +80,7 @@ def test_importing_from_s3_stores_what_importing_from_a_folder_stores(typed, sta
     pd.testing.assert_frame_equal(*(frame.drop(columns="collected_at") for frame in found))
 
 
-def test_a_bucket_that_is_not_there_is_told_in_one_line(typed):
+def test_a_missing_bucket_is_reported_in_one_line(typed):
     done = typed("tickerlake", "import", "s3://no-such-bucket-of-ours/bars")
     assert done.returncode != 0
     assert "NoSuchBucket" in done.stderr

@@ -1,7 +1,7 @@
-"""What breaks on the way: nothing is lost, nothing is counted twice, and everybody is told the truth.
+"""Faults on the path of a bar: nothing is lost, nothing counts twice, and every failure is reported.
 
-Each test collects a session of its own. Where a fault outlives the run, the run is told as failed, and one run after
-the fault completes the session.
+Each test collects its own session. If a fault outlasts the run, the run fails visibly, and one run after the fault
+completes the session.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ UNAVAILABLE_503 = {"code": "ServiceUnavailableException", "status": 503, "messag
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_to_start(stack):
-    # A failed run costs the process it ran in, and the whole package takes some seconds to start.
+    # A failed run ends its process, and the whole zip takes seconds to start.
     with stack.code(own_code()):
         yield
 
 
 @pytest.fixture
 def tickers(request):
-    """What the test collects: three tickers, for speed, unless its class says otherwise."""
+    """The tickers to collect: three, for speed, unless the class names others."""
     return getattr(request.cls, "TICKERS", WATCHLIST[:3])
 
 
@@ -47,21 +47,21 @@ def event(session, tickers):
 
 @pytest.fixture
 def count(session, tickers):
-    """How many bars the session has."""
+    """Number of bars in the session."""
     return len(tickers) * len(session.bar_starts(5))
 
 
-pytestmark = pytest.mark.usefixtures("_led_to_the_stack")
+pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 
 
 @pytest.fixture
-def engine(stack, _led_to_the_stack):
+def engine(stack, _points_at_the_stack):
     return AthenaEngine(stack.settings, poll_seconds=0.05)
 
 
 @pytest.fixture
 def is_whole(stack, engine, local, session, tickers, count):
-    """Checks that queries find exactly the bars of the session, whatever lies in the bucket."""
+    """Checks that queries find exactly the bars of the session, whatever the bucket holds."""
 
     def check():
         stack.settle(session, count)
@@ -109,7 +109,7 @@ class TestFirehose:
         until(lambda: stack.records(session) > count, "the repeats")
         is_whole()
 
-    def test_throttling_that_stays_is_told_and_healed_by_the_next_run(self, stack, event, session, count, is_whole):
+    def test_lasting_throttling_is_reported_and_the_next_run_delivers(self, stack, event, session, count, is_whole):
         with stack.proxy.fault(**PUT, error=THROTTLED):
             metrics = stack.send(event)
         (failure,) = until(stack.failures, "the failure in the queue")
@@ -123,16 +123,14 @@ class TestFirehose:
         assert stack.invoke(event)["delivered"] == count
         is_whole()
 
-    def test_while_s3_keeps_it_waiting_bars_are_late_and_then_all_there(
-        self, stack, event, session, count, is_whole, engine
-    ):
+    def test_bars_delayed_by_s3_arrive_in_full(self, stack, event, session, count, is_whole, engine):
         with stack.firehose_fault(hold=True):
             assert stack.invoke(event)["delivered"] == count
             with pytest.raises((ConfigError, LakeEmpty)):
                 run(engine, "bars", first=session.date, last=session.date)
         is_whole()
 
-    def test_what_does_not_fit_the_table_lies_under_errors(self, stack, event, session, is_whole):
+    def test_records_that_do_not_fit_the_table_go_to_errors(self, stack, event, session, is_whole):
         stream = stack.outputs["stream"]
         wrong = [b"no JSON", b'{"ticker":"META"}']
         stack.client("firehose").put_record_batch(DeliveryStreamName=stream, Records=[{"Data": data} for data in wrong])
@@ -143,7 +141,7 @@ class TestFirehose:
 
 class TestAthena:
     def test_a_slow_s3_makes_a_large_answer_late(self, stack, event, engine, session, count, is_whole, monkeypatch):
-        monkeypatch.setattr(athena, "ROWS_OF_FIRST_PAGE", 100)  # so that this answer is a large one
+        monkeypatch.setattr(athena, "ROWS_OF_FIRST_PAGE", 100)  # makes this a large answer
         stack.invoke(event)
         stack.settle(session, count)
         with stack.proxy.fault(service="s3", operation="GetObject", latency=1500):
@@ -157,7 +155,7 @@ class TestAthena:
         with stack.proxy.fault(service="athena", operation="StartQueryExecution", times=2, error=THROTTLED):
             is_whole()
 
-    def test_throttling_that_stays_is_told_in_one_line(self, stack, event, engine, session, is_whole, monkeypatch):
+    def test_lasting_throttling_is_reported_in_one_line(self, stack, event, engine, session, is_whole, monkeypatch):
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's; PyAthena's own attempts remain
         stack.invoke(event)
         with (
@@ -177,7 +175,7 @@ class TestYahoo:
         assert (report["delivered"], report["failed"]) == (count, 0)
         is_whole()
 
-    def test_429_midway_delivers_what_had_come_and_asks_no_more(self, stack, event, session, count, is_whole):
+    def test_429_midway_delivers_the_bars_so_far_and_stops_the_run(self, stack, event, session, count, is_whole):
         asked = len(stack.yahoo.charts)
         stack.yahoo.rate_limited_from = asked + 6
         try:
@@ -191,12 +189,12 @@ class TestYahoo:
         assert f"{5 * bars} bars were delivered" in told
         assert metrics["BarsDelivered"] == [5 * bars]
         assert metrics["TickersFailed"] == [len(WATCHLIST) - 5]
-        assert len(stack.yahoo.charts) - asked <= 6 + 3  # those that were on their way at the same time
+        assert len(stack.yahoo.charts) - asked <= 6 + 3  # those sent at the same time
 
         assert stack.invoke(event)["delivered"] == count
         is_whole()
 
-    def test_what_it_restates_is_told_and_the_later_word_counts(self, stack, event, session, count, engine):
+    def test_a_restatement_is_reported_and_the_later_bar_counts(self, stack, event, session, count, engine):
         stack.invoke(event)
         given = SimulatedSource().bars("META", [session], 5)
         later = given.assign(high=given["high"].where(given.index != 20, given["high"] + 5))
@@ -214,7 +212,7 @@ class TestYahoo:
 
 
 class TestLambda:
-    def test_killed_by_its_time_out_it_is_told_and_the_next_run_delivers(self, stack, event, session, count, is_whole):
+    def test_a_timeout_is_reported_and_the_next_run_delivers(self, stack, event, session, count, is_whole):
         functions, name = stack.client("lambda"), stack.outputs["function"]
         functions.update_function_configuration(FunctionName=name, Timeout=2)
         try:
@@ -230,7 +228,7 @@ class TestLambda:
         assert stack.invoke(event)["delivered"] == count
         is_whole()
 
-    def test_an_event_that_comes_three_times_is_seen_once(self, stack, event, session, count, is_whole):
+    def test_an_event_sent_three_times_counts_once(self, stack, event, session, count, is_whole):
         for _ in range(3):
             assert stack.send(event)["BarsDelivered"] == [count]
         stack.settle(session, 3 * count)
@@ -244,7 +242,7 @@ class TestLambda:
             ({"session": "2020-12-01"}, "the oldest session that can be collected is"),
         ],
     )
-    def test_an_event_that_cannot_be_used_is_told_and_asks_nothing(self, stack, event, words):
+    def test_a_bad_event_is_refused_and_sends_no_request(self, stack, event, words):
         asked = len(stack.yahoo.charts)
         with pytest.raises(RunFailed, match=words):
             stack.invoke(event)
@@ -254,7 +252,7 @@ class TestLambda:
 class TestSchedule:
     TICKERS = WATCHLIST  # those of the schedule
 
-    def test_missed_for_twenty_minutes_the_look_back_heals_it(self, stack, engine, session):
+    def test_runs_missed_for_twenty_minutes_are_filled_in_by_the_look_back(self, stack, engine, session):
         for minutes in (16, 36):
             with stack.clock(session.open + dt.timedelta(minutes=minutes)):
                 assert stack.send({})["BarsDelivered"] == [len(WATCHLIST) * {16: 3, 36: 4}[minutes]]
@@ -264,7 +262,7 @@ class TestSchedule:
         assert coverage["present"].tolist() == [7] * len(WATCHLIST)
         assert coverage["missing"].tolist() == [0] * len(WATCHLIST)
 
-    def test_missed_for_an_hour_the_gap_is_told_and_the_sweep_completes_it(
+    def test_runs_missed_for_an_hour_leave_a_visible_gap_that_the_sweep_fills(
         self, stack, engine, session, count, is_whole
     ):
         for minutes in (31, 61 + 61):
@@ -282,7 +280,7 @@ class TestSchedule:
 
 
 class TestCrawler:
-    def test_failing_it_tells_the_topic_and_stops_no_query(self, stack, event, engine, session, is_whole):
+    def test_a_failed_crawl_notifies_the_topic_and_stops_no_query(self, stack, event, engine, session, is_whole):
         stack.invoke(event)
         is_whole()
         glue, sns, sqs = (stack.client(service) for service in ("glue", "sns", "sqs"))

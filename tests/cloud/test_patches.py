@@ -1,4 +1,4 @@
-"""The canaries of the patches: where the source of what is patched changes, they have to be read anew."""
+"""Canaries: they fail when the source of a patched function changes, so that someone reviews the patch."""
 
 from importlib.metadata import version
 
@@ -9,14 +9,14 @@ pytest.importorskip("ministack", reason="the emulator of AWS is not installed: p
 from tests.cloud import patches
 
 
-def test_the_emulator_is_the_one_that_the_patches_were_written_against():
+def test_the_emulator_has_the_version_the_patches_are_for():
     assert version("ministack") == patches.VERSION
 
 
-def test_what_is_patched_has_the_source_that_was_read():
+def test_every_patched_function_has_the_source_the_patches_are_for():
     assert patches.changed() == []
 
 
-def test_a_source_that_changed_is_told(monkeypatch):
+def test_a_changed_source_is_reported(monkeypatch):
     monkeypatch.setitem(patches._ORIGINAL, (patches.firehose, "_deliver_records_to_s3"), lambda *_: None)
     assert patches.changed() == ["ministack.services.firehose._deliver_records_to_s3"]

@@ -1,4 +1,4 @@
-"""The whole way of a bar: a schedule fires, and in the end queries and dashboard show what the local way shows."""
+"""The whole path of a bar: from a schedule that fires to the same rows in queries and dashboard as on one machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from streamlit.testing.v1 import AppTest
 from dashboard import clock
 from infra.settings import environment
 from tests.cloud.emulator import until
-from tests.cloud.stack import cells, recorded, told_by
+from tests.cloud.stack import cells, metric, recorded
 from tests.infra.recorder import ROOT
 from tickerlake import bars, exchange, record
 from tickerlake.query import names, run
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
-pytestmark = pytest.mark.usefixtures("_led_to_the_stack")
+pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 
 
 @pytest.fixture(scope="module")
 def swept(stack):
-    """What the sweep collected when its schedule fired: its session and its report, once its bars are in the bucket."""
+    """Session, report and metrics of a sweep that its schedule started, once its bars are in the bucket."""
     since = dt.datetime.now(dt.UTC)
     stack.fire("sweep")
     (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
@@ -38,7 +38,7 @@ def swept(stack):
 
 @pytest.fixture(scope="module")
 def backfilled(stack, swept):
-    """Three sessions before that one, as the function collected them when it was asked to."""
+    """The three sessions before that one, and the report of the function that collected them."""
     day = swept[0].date
     three = exchange.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
     report = stack.invoke({"first": three[0].dt, "last": three[-1].dt})
@@ -54,15 +54,15 @@ def test_every_resource_that_the_program_registers_was_created(stack):
 
 
 class TestASession:
-    def test_the_schedule_starts_the_function_which_reports_what_it_delivered(self, stack, swept):
+    def test_the_schedule_starts_the_function_and_it_reports_its_bars(self, stack, swept):
         session, report, runs = swept
         expected = len(WATCHLIST) * len(session.bar_starts(5))
         assert report["requested"]["tickers"] == list(WATCHLIST)
         assert (report["delivered"], report["failed"], report["rejected"]) == (expected, 0, {})
-        assert told_by(runs, "BarsDelivered") == [expected]
-        assert told_by(runs, "Runs") == [1]
+        assert metric(runs, "BarsDelivered") == [expected]
+        assert metric(runs, "Runs") == [1]
 
-    def test_its_bars_lie_in_the_bucket_as_parquet_under_their_day(self, stack, swept):
+    def test_its_bars_are_in_the_bucket_as_parquet_under_their_day(self, stack, swept):
         session, report, _ = swept
         keys = stack.objects(f"bars/dt={session.dt}/")
         assert len(keys) <= 2
@@ -71,7 +71,7 @@ class TestASession:
         columns = [pyarrow.parquet.ParquetFile(io.BytesIO(stack.read(key))).schema_arrow.names for key in keys]
         assert all(names == [column.name for column in record.COLUMNS] for names in columns)
 
-    def test_every_query_says_what_the_local_engine_says(self, swept, engine, local):
+    def test_every_query_gives_the_rows_of_the_local_engine(self, swept, engine, local):
         session, *_ = swept
         here = local(session)
         when = {"first": session.date, "last": session.date}
@@ -87,7 +87,7 @@ class TestASession:
         assert len(here) == len(WATCHLIST) * 7 or session.early_close
         pd.testing.assert_series_equal(there, here)
 
-    def test_every_query_saved_in_the_console_runs_as_it_stands(self, stack, swept):
+    def test_every_saved_query_runs_unchanged(self, stack, swept):
         athena = stack.client("athena")
         workgroup = stack.outputs["workgroup"]
         saved = athena.list_named_queries(WorkGroup=workgroup)["NamedQueryIds"]
@@ -107,7 +107,7 @@ class TestASession:
 
             told = until(execution, query["Name"])
             assert told["Status"]["State"] == "SUCCEEDED", told["Status"]
-            # The workgroup is enforced: where the caller wants results to be is of no account.
+            # The workgroup is enforced, so the caller's output location is ignored.
             assert told["ResultConfiguration"]["OutputLocation"].startswith(f"s3://{stack.outputs['results']}/")
 
 
@@ -117,7 +117,7 @@ class TestABackfill:
         assert [each["session"] for each in report["sessions"]] == [session.dt for session in three]
         assert all(each["delivered"] == each["bars"] > 0 for each in report["sessions"])
 
-    def test_each_bar_lies_under_its_own_day(self, stack, backfilled):
+    def test_each_bar_is_stored_under_its_own_day(self, stack, backfilled):
         for session in backfilled[0]:
             for key in stack.objects(f"bars/dt={session.dt}/"):
                 held = pyarrow.parquet.read_table(io.BytesIO(stack.read(key))).to_pandas()["ts"]
@@ -157,7 +157,7 @@ class TestTheCatalog:
             glue.update_table(DatabaseName=database, TableInput={**kept, "Parameters": table["Parameters"]})
         pd.testing.assert_frame_equal(found, expected)
 
-    def test_what_lies_beside_the_days_is_not_read(self, stack, swept, engine):
+    def test_files_outside_the_sessions_are_not_read(self, stack, swept, engine):
         expected = run(engine, "bars").frame
         key = stack.objects(f"bars/dt={swept[0].dt}/")[0]
         beside = ["bars/stray.parquet", "bars/dt=1999-12-31/old.parquet", "bars/dt=unknown/stray.parquet"]
@@ -206,7 +206,7 @@ class TestTheDashboard:
     def test_each_page_is_shown(self, app, page):
         assert app(page).markdown
 
-    def test_its_pipeline_page_tells_of_the_function_the_alarms_and_the_crawler(self, app, stack):
+    def test_its_pipeline_page_shows_the_function_the_alarms_and_the_crawler(self, app, stack):
         at = app("pipeline")
         assert not at.warning, at.warning[0].value
         figures = {metric.label: metric.value for metric in at.metric}

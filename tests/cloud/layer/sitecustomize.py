@@ -1,8 +1,8 @@
-"""Lets a test say what time it is to the collector in the emulator, and to nobody else in its process.
+"""Lets a test set the clock of the collector in the emulator, and of nothing else in its process.
 
-Python imports this module by itself where its folder is on PYTHONPATH, which the stack adds to the function. It waits
-for the handler to be imported and puts a clock of its own in the place of the handler's: one that reads the file that
-TEST_CLOCK names, and while that is empty the real one. A session that is running can be had in no other way.
+Python imports this module on start because its folder is on PYTHONPATH. When the handler is imported, it replaces the
+handler's clock with one that reads the file named by TEST_CLOCK, or the real time while that is empty. There is no
+other way to test a running session.
 """
 
 import datetime as dt
