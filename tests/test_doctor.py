@@ -65,7 +65,7 @@ def test_a_sound_lake_needs_nothing(lake):
     whole = " ".join(finding.what for finding in findings(lake))
     assert f"{lake}, 5 files, " in whole
     assert "5 sessions, 2026-11-16 to 2026-11-20, 1,170 records, SIMULATED" in whole
-    assert "no bar of the watchlist is missing" in whole
+    assert "no gaps in the sessions held" in whole
 
 
 def test_every_problem_and_note_has_a_next_step(lake):
@@ -130,7 +130,7 @@ def test_a_missing_session_between_others_is_named_with_the_command_that_collect
     assert problem(lake) == Finding(
         "problem",
         "session 2026-11-18 is missing",
-        f"tickerlake collect --session 2026-11-18 --source simulated --lake {lake}",
+        f"tickerlake collect --source simulated --lake {lake} --session 2026-11-18",
     )
     assert findings(lake, "note") == []
 
@@ -138,7 +138,7 @@ def test_a_missing_session_between_others_is_named_with_the_command_that_collect
 def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in (DAYS[0], DAYS[4])]
     forgotten = exchange.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
-    found = list(doctor.check_sessions(rows, "lake", NOW, forgotten))
+    found = list(doctor.check_sessions(rows, "lake", NOW, forgotten, "collect"))
     assert [(finding.level, finding.what) for finding in found] == [
         ("ok", "lake: 2 sessions, 2026-11-16 to 2026-11-20, 156 records, from yahoo"),
         ("problem", "session 2026-11-19 is missing"),
@@ -150,20 +150,20 @@ def test_a_session_counts_as_missing_once_it_has_closed():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-11-18", "2026-11-20")]
     missing = exchange.session_on(dt.date(2026, 11, 19))
     for now, count in ((missing.close - dt.timedelta(seconds=1), 0), (missing.close, 1)):
-        found = list(doctor.check_sessions(rows, "lake", now, missing.open))
+        found = list(doctor.check_sessions(rows, "lake", now, missing.open, "collect"))
         assert [finding.level for finding in found[1:]] == ["problem"] * count
 
 
 def test_many_missing_sessions_end_with_one_command_for_the_rest():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-10-01", "2026-11-20")]
-    *_, rest = doctor.check_sessions(rows, "lake", NOW, dt.datetime.min.replace(tzinfo=dt.UTC))
+    *_, rest = doctor.check_sessions(rows, "lake", NOW, dt.datetime.min.replace(tzinfo=dt.UTC), "tickerlake collect")
     assert rest.what == "30 more sessions are missing, up to 2026-11-19"
     assert rest.next_step == "tickerlake collect --first 2026-10-09 --last 2026-11-19"
 
 
 def test_simulated_and_real_bars_in_one_lake_are_a_problem():
     rows = [{"session": DAYS[0], "sources": "simulated, yahoo", "records": 78}]
-    _, mixed = doctor.check_sessions(rows, "lake", NOW, NOW)
+    _, mixed = doctor.check_sessions(rows, "lake", NOW, NOW, "collect")
     assert (mixed.level, mixed.what) == ("problem", "simulated and real bars are in one lake")
 
 
@@ -178,7 +178,11 @@ def test_gaps_of_the_watchlist_are_notes_and_other_tickers_do_not_matter(lake):
         "2 single bars are missing, of AMZN",
     ]
     assert findings(lake, "problem") == []
-    assert findings(lake, "note")[1].next_step == f"tickerlake collect --session 2026-11-17 --lake {lake}"
+    assert [finding.next_step for finding in findings(lake, "note")] == [
+        f"tickerlake collect --source simulated --lake {lake}",
+        f"tickerlake collect --source simulated --lake {lake} --session 2026-11-17",
+        f"often nothing traded; see them: tickerlake query coverage --lake {lake}",
+    ]
 
 
 def test_a_watchlist_that_cannot_be_read_is_a_problem(lake):
@@ -274,7 +278,7 @@ class TestCommand:
         assert command("--offline") == 1
         out = capsys.readouterr().out
         assert out.splitlines()[-1] == "2 problems found"
-        assert "→  tickerlake collect --session 2026-11-18 --source simulated" in out
+        assert "→  tickerlake collect --source simulated --session 2026-11-18" in out
         assert max(map(len, out.splitlines())) <= 80
 
     def test_it_asks_yahoo_unless_told_not_to(self, lake, capsys):

@@ -92,16 +92,17 @@ def check_leftovers(layout: Layout, now: dt.datetime) -> Iterator[Finding]:
 
 
 def check_sessions(
-    rows: Sequence[Mapping[str, Any]], place: str, now: dt.datetime, oldest: dt.datetime, flag: str = ""
+    rows: Sequence[Mapping[str, Any]], place: str, now: dt.datetime, oldest: dt.datetime, collect: str
 ) -> Iterator[Finding]:
     """What the lake holds, and which sessions it lacks. `rows` is the answer of the query `sessions`.
 
-    Sessions that open before `oldest` can no longer be collected: the vendor has forgotten them.
+    Sessions that open before `oldest` can no longer be collected: the vendor has forgotten them. `collect` is the
+    command that fills this lake.
     """
     from tickerlake import exchange  # noqa: PLC0415  # the calendar takes a moment
 
     held = [str(row["session"]) for row in rows]
-    sources = {source for row in rows for source in str(row["sources"]).split(", ")}
+    sources = _sources(rows)
     records = sum(int(row["records"]) for row in rows)
     kind = "SIMULATED" if sources == {"simulated"} else f"from {', '.join(sorted(sources))}"
     span = held[0] if len(held) == 1 else f"{held[0]} to {held[-1]}"
@@ -117,17 +118,12 @@ def check_sessions(
     # A simulated session can always be made again.
     oldest = dt.datetime.min.replace(tzinfo=dt.UTC) if sources == {"simulated"} else oldest
     for session in (late := [each for each in missing if each.open >= oldest])[:_NAMED]:
-        source = " --source simulated" if sources == {"simulated"} else ""
-        yield Finding(
-            "problem",
-            f"session {session.dt} is missing",
-            f"tickerlake collect --session {session.dt}{source}{flag}",
-        )
+        yield Finding("problem", f"session {session.dt} is missing", f"{collect} --session {session.dt}")
     if len(late) > _NAMED:
         yield Finding(
             "problem",
             f"{len(late) - _NAMED} more sessions are missing, up to {late[-1].dt}",
-            f"tickerlake collect --first {late[_NAMED].dt} --last {late[-1].dt}{flag}",
+            f"{collect} --first {late[_NAMED].dt} --last {late[-1].dt}",
         )
     if gone := [each.dt for each in missing if each.open < oldest]:
         yield Finding(
@@ -137,14 +133,16 @@ def check_sessions(
         )
 
 
-def check_coverage(rows: Sequence[Mapping[str, Any]], tickers: Sequence[str], flag: str = "") -> Iterator[Finding]:
+def check_coverage(
+    rows: Sequence[Mapping[str, Any]], tickers: Sequence[str], collect: str, flag: str = ""
+) -> Iterator[Finding]:
     """Which bars of the watchlist's `tickers` are missing. `rows` is the answer of the query `coverage`."""
     held = {symbols.current_symbol(str(row["ticker"])) for row in rows}
     if new := [ticker for ticker in tickers if symbols.current_symbol(ticker) not in held]:
         yield Finding(
             "note",
             f"on the watchlist, but not in the lake yet: {_some(new)}",
-            f"tickerlake collect{flag}",
+            collect,
         )
     wanted = {symbols.current_symbol(ticker) for ticker in tickers}
     collected = {row["session"] for row in rows if row["present"]}  # `check_sessions` reports the others
@@ -155,13 +153,11 @@ def check_coverage(rows: Sequence[Mapping[str, Any]], tickers: Sequence[str], fl
     ]
     if not gaps:
         if rows:
-            yield Finding("ok", "no bar of the watchlist is missing in the sessions held")
+            yield Finding("ok", "no gaps in the sessions held")
         return
     absent = [f"{row['ticker']} {row['session']}" for row in gaps if not row["present"]]
     if absent:
-        yield Finding(
-            "note", f"no bars at all: {_some(absent)}", f"tickerlake collect --session {absent[0].split()[-1]}{flag}"
-        )
+        yield Finding("note", f"no bars at all: {_some(absent)}", f"{collect} --session {absent[0].split()[-1]}")
     missing = sum(int(row["missing"]) for row in gaps if row["present"])
     partly = sorted({str(row["ticker"]) for row in gaps if row["present"]})
     if missing:
@@ -270,11 +266,17 @@ def _lake(
         size = sum(path.stat().st_size for path in files)
         place = f"{settings.lake}, {_count(files, 'file')}, {size / 1e6:.1f} MB" if local else engine.lake
         oldest = source.oldest(5, now) if source else now - dt.timedelta(days=59)
-        yield from check_sessions(sessions, place, now, oldest, flag)
+        collect = f"tickerlake collect{' --source simulated' * (_sources(sessions) == {'simulated'})}{flag}"
+        yield from check_sessions(sessions, place, now, oldest, collect)
         if local:
-            yield from check_coverage(run(engine, "coverage", now=now).frame.to_dict("records"), tickers, flag)
+            coverage = run(engine, "coverage", now=now).frame.to_dict("records")
+            yield from check_coverage(coverage, tickers, collect, flag)
     except TickerlakeError as error:
         yield Finding("problem", str(error), "fix this, then run this again")
+
+
+def _sources(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {source for row in rows for source in str(row["sources"]).split(", ")}
 
 
 def _fault(path: Path) -> str | None:

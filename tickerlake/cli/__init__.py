@@ -55,6 +55,7 @@ Examples:
   tickerlake collect                       the last finished session
   tickerlake collect --first 2026-11-16    every session since that day
   tickerlake query hourly_high --tickers META,AMZN
+  tickerlake sql "SELECT count(*) FROM bars"
   tickerlake watchlist add NVDA            collect it from now on
 
 `tickerlake COMMAND --help` explains a command.
