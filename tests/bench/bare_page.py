@@ -1,4 +1,4 @@
-"""The least page of Streamlit's with one chart of Altair's and a button: what the dashboard's speed is measured by."""
+"""The smallest Streamlit page with an Altair chart and a button: the baseline for the dashboard's speed."""
 
 import datetime as dt
 

@@ -1,0 +1,129 @@
+"""Lakes of invented bars, written by DuckDB in seconds and kept in build/bench/ until their recipe changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from tickerlake import exchange, watchlist
+from tickerlake.exchange import Session
+from tickerlake.lake.layout import Layout
+from tickerlake.record import COLUMNS
+
+NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+YEAR = exchange.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
+TICKERS = [f"T{number:03}" for number in range(500)]
+BUILT = Path(__file__).parents[2] / "build" / "bench"
+
+# A price that swings with the months and with the hours, and some noise; each bar spans three such prices.
+_BARS = """
+WITH
+grid AS (
+    SELECT
+        t.ticker,
+        hash(t.ticker) / 18446744073709551616e0 AS own,
+        g.place,
+        CAST('{opened}' AS timestamp) + g.place * INTERVAL '5' MINUTE AS ts
+    FROM unnest({tickers}) AS t (ticker), range({bars}) AS g (place)
+),
+prices AS (
+    SELECT
+        *,
+        list_transform([1, 2, 3], step -> round(
+            8 * pow(75, own)
+            * exp(0.25 * sin(6.28 * ({day} / 550 + own)) + 0.02 * sin(place / 13 + 9 * own)
+                + 0.004 * (hash(ticker, ts, step) / 18446744073709551616e0)), 4)) AS steps
+    FROM grid
+)
+SELECT {columns} FROM prices ORDER BY ticker, ts
+"""
+_COLUMNS = {
+    "ticker": "ticker",
+    "ts": "ts",
+    "bar_minutes": "CAST(5 AS integer)",
+    "open": "steps[1]",
+    "high": "list_max(steps)",
+    "low": "list_min(steps)",
+    "close": "steps[3]",
+    "volume": "CAST(4000 + hash(ts, ticker) % 80000 AS bigint)",
+    "source": "'simulated'",
+    "collected_at": "{collected}",
+}
+_AT_ONCE = "CAST('{closed}' AS timestamp) + INTERVAL '2' HOUR"
+_BAR_BY_BAR = "ts + INTERVAL '5' MINUTE + INTERVAL '20' SECOND"
+
+
+def session() -> Path:
+    """One session of 500 tickers in one file: 39,000 bars."""
+    return _built("session", [FRIDAY], TICKERS)
+
+
+def small() -> Path:
+    """One session of the default watchlist in one file: what a new user has."""
+    return _built("small", [FRIDAY], watchlist.DEFAULT)
+
+
+def week() -> Path:
+    """Five sessions of the default watchlist, one file each."""
+    return _built("week", YEAR[-5:], watchlist.DEFAULT)
+
+
+def year() -> Path:
+    """252 sessions of 500 tickers, one file each: 9.8 million bars."""
+    return _built("year", YEAR, TICKERS)
+
+
+def running() -> Path:
+    """One session of 500 tickers, collected every five minutes: 78 files."""
+    return _built("running", [FRIDAY], TICKERS, bar_by_bar=True)
+
+
+def month() -> Path:
+    """20 sessions of 500 tickers, collected every five minutes and not compacted: 78 files each."""
+    return _built("month", YEAR[-20:], TICKERS, bar_by_bar=True)
+
+
+def month_compacted() -> Path:
+    """The same bars, one file a session."""
+    return _built("month-compacted", YEAR[-20:], TICKERS)
+
+
+def _built(name: str, sessions: Sequence[Session], tickers: Sequence[str], *, bar_by_bar: bool = False) -> Path:
+    """The lake of that name, written now if it is missing or made by another recipe."""
+    collected = _BAR_BY_BAR if bar_by_bar else _AT_ONCE
+    columns = ", ".join(f"{_COLUMNS[column.name]} AS {column.name}" for column in COLUMNS)
+    recipe = _BARS.replace("{columns}", columns).replace("{collected}", collected)
+    digest = hashlib.sha256(repr((recipe, sessions, tickers)).encode()).hexdigest()[:8]
+    lake = BUILT / f"{name}-{digest}"
+    if not lake.exists():
+        unfinished = BUILT / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for each in sessions:
+            _write(Layout(unfinished).partition(each.date), recipe, each, tickers, bar_by_bar=bar_by_bar)
+        unfinished.rename(lake)
+    return lake
+
+
+def _write(folder: Path, recipe: str, each: Session, tickers: Sequence[str], *, bar_by_bar: bool) -> None:
+    folder.mkdir(parents=True)
+    bars = int((each.close - each.open) / dt.timedelta(minutes=5))
+    text = recipe.format(
+        opened=f"{each.open:%F %T}",
+        closed=f"{each.close:%F %T}",
+        tickers=list(tickers),
+        bars=bars,
+        day=each.date.toordinal(),
+    )
+    connection = duckdb.connect()
+    connection.execute(f"CREATE TABLE made AS {text}")
+    for place in range(bars) if bar_by_bar else [None]:
+        only = "" if place is None else f"WHERE ts = '{each.open + place * dt.timedelta(minutes=5):%F %T}'"
+        connection.execute(
+            f"COPY (SELECT * FROM made {only}) TO '{folder}/{place or 0:02}.parquet' (FORMAT parquet, COMPRESSION zstd)"
+        )

@@ -1,0 +1,120 @@
+"""How long the named queries take, and how much memory, on lakes as they really come to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+import tickerlake
+from tests.bench import lakes
+from tests.bench.timing import Row, pair, timed, worker
+from tickerlake.lake.layout import Layout
+
+BARE = {
+    "hourly_high": (
+        "max(high) by ticker, session, hour",
+        "SELECT ticker, dt, date_trunc('hour', ts), max(high) FROM {bars} GROUP BY ALL",
+    ),
+    "daily": (
+        "prices by ticker, session",
+        "SELECT ticker, dt, max(ts), max(bar_minutes), max(open), max(high), min(low), max(close), sum(volume), "
+        "max(source), max(collected_at) FROM {bars} GROUP BY ALL",
+    ),
+    "bars": (
+        "all columns, sorted",
+        "SELECT * FROM {bars} ORDER BY dt, ticker, ts",
+    ),
+    "restatements": (
+        "its columns by ticker, session",
+        "SELECT ticker, dt, max(ts), max(bar_minutes), max(high), max(low), max(close), max(volume), "
+        "max(collected_at) FROM {bars} GROUP BY ALL",
+    ),
+    "coverage": (
+        "its columns by ticker, session",
+        "SELECT ticker, dt, max(bar_minutes), max(ts) FROM {bars} GROUP BY ALL",
+    ),
+    "sessions": (
+        "its columns by session",
+        "SELECT dt, max(ticker), max(source), min(ts), max(ts), max(collected_at) FROM {bars} GROUP BY ALL",
+    ),
+}
+"""Each query's baseline: what a bare scan does, and its SQL."""
+
+
+def queries_year() -> Iterator[Row]:
+    """The queries on 252 sessions of 500 tickers, one file a session."""
+    yield from _measured(lakes.year(), "year", {"hourly_high": "3.5"}, runs=3)
+
+
+def queries_running() -> Iterator[Row]:
+    """The queries on a running session of 500 tickers in 78 files."""
+    yield from _measured(lakes.running(), "running session", {"hourly_high": "3.0"}, runs=9)
+
+
+def queries_month() -> Iterator[Row]:
+    """The queries on 20 sessions of 500 tickers in 78 files each."""
+    yield from _measured(lakes.month(), "month in 1,560 files", {}, runs=3)
+
+
+def queries_compacted() -> Iterator[Row]:
+    """The queries on 1,560 files against the same bars in 20."""
+    scattered, compacted = str(lakes.month()), str(lakes.month_compacted())
+    for name in BARE:
+        with worker("first_row", scattered, name) as many, worker("first_row", compacted, name) as few:
+            taken = pair(many, few, runs=3)
+        yield Row(
+            f"{name}, month in 1,560 files",
+            f"{taken.figure:.2f} s",
+            f"in 20 files {taken.baseline:.2f} s",
+            taken.ratio,
+            "1.5" if name == "hourly_high" else "",
+        )
+
+
+def frame() -> Iterator[Row]:
+    """The bars of a session of 500 tickers as a pandas frame against DuckDB's own frame."""
+    lake = lakes.session()
+    opened = tickerlake.open(lake)
+    (file,) = lake.glob("bars/*/*.parquet")
+    connection = duckdb.connect()
+    taken = pair(
+        timed(opened.bars),
+        timed(lambda: connection.execute(f"SELECT * FROM '{file}'").df()),
+        runs=9,
+    )
+    yield Row(
+        "bars of a session of 500 tickers as a frame",
+        f"{taken.figure * 1000:.0f} ms",
+        f"duckdb .df() {taken.baseline * 1000:.0f} ms",
+        taken.ratio,
+        "1.5",
+    )
+
+
+def _measured(lake: Path, what: str, aims: dict[str, str], runs: int) -> Iterator[Row]:
+    """One row a query: until its first row, against the bare scan, and until all rows are a frame."""
+    for name, (says, sql) in BARE.items():
+        with worker("first_row", str(lake), name) as query, worker("bare", str(lake), sql) as bare:
+            taken = pair(query, bare, runs=runs)
+            memory, bare_memory = query.peak(), bare.peak()
+        yield Row(
+            f"{name}, {what}",
+            f"{_seconds(taken.figure)}, {memory}{_as_frame(lake, name)}",
+            f"{says} {_seconds(taken.baseline)}, {bare_memory}",
+            taken.ratio,
+            aims.get(name, "" if name in ("daily", "bars") else "2.0"),
+        )
+
+
+def _as_frame(lake: Path, name: str) -> str:
+    if name == "bars" and len(Layout(lake).sessions()) > 1:
+        return ""  # millions of rows, which nobody takes into a frame
+    with worker("query", str(lake), name) as query:
+        seconds = min(query() for _ in range(3))
+        return f"; frame {_seconds(seconds)}, {query.peak()}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
