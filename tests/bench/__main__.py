@@ -46,7 +46,9 @@ def main(names: tuple[str, ...]) -> None:
     rows: list[Row] = []
     for name in names or MEASUREMENTS:
         click.echo(f"measuring {name} ...", err=True)
-        rows += MEASUREMENTS[name]()
+        for row in MEASUREMENTS[name]():
+            click.echo("  " + " | ".join(filter(None, row)), err=True)
+            rows.append(row)
     table = Table(title=f"Benchmarks, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", title_justify="left")
     for heading in Row._fields:
         table.add_column(heading, justify="right" if heading == "ratio" else "left")

@@ -45,13 +45,16 @@ SELECT {columns} FROM prices ORDER BY ticker, ts
 """
 _COLUMNS = {
     "ticker": "ticker",
+    "exchange": "'XNYS'",
     "ts": "ts",
+    "hour": "CAST(extract(HOUR FROM ts AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York') AS integer)",
     "bar_minutes": "CAST(5 AS integer)",
     "open": "steps[1]",
     "high": "list_max(steps)",
     "low": "list_min(steps)",
     "close": "steps[3]",
     "volume": "CAST(4000 + hash(ts, ticker) % 80000 AS bigint)",
+    "currency": "'USD'",
     "source": "'simulated'",
     "collected_at": "{collected}",
 }

@@ -15,7 +15,7 @@ from tickerlake.lake.layout import Layout
 BARE = {
     "hourly_high": (
         "max(high) by ticker, session, hour",
-        "SELECT ticker, dt, date_trunc('hour', ts), max(high) FROM {bars} GROUP BY ALL",
+        "SELECT ticker, dt, hour, max(high) FROM {bars} GROUP BY ALL",
     ),
     "daily": (
         "prices by ticker, session",
