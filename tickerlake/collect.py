@@ -48,6 +48,8 @@ class SessionReport:
     """Bars that were new to the sink."""
     tickers: int = 0
     """Tickers with at least one such bar."""
+    withdrawn: int = 0
+    """Stored bars that the source no longer gives."""
     rejected: Counter[str] = field(default_factory=Counter)
     """How many records broke each rule, by rule id."""
     failures: list[Failure] = field(default_factory=list)
@@ -57,7 +59,7 @@ class SessionReport:
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
             f"{self.session.date}: {self.bars} bars of {self.tickers} ticker{'s' * (self.tickers != 1)}, "
-            f"{self.stored} new, "
+            f"{self.stored} new, {f'{self.withdrawn} withdrawn, ' if self.withdrawn else ''}"
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
         )
 
@@ -165,6 +167,9 @@ def _store(
         in_session = good[good["dt"] == session.dt]
         if not in_session.empty:
             report.stored = sink.write(bars.as_bars(in_session))
+        if since is None:
+            answered = frame.loc[frame["dt"] == session.dt, ["ticker", "source", "ts"]]
+            report.withdrawn = sink.withdraw(answered, session, bar_minutes, now)
         report.bars, report.tickers = len(in_session), in_session["ticker"].nunique()
         due = session.bar_starts(bar_minutes, until=now)
         if since is not None:

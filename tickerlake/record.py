@@ -30,8 +30,8 @@ COLUMNS = (
     Column("hour", "int", "Clock hour of the exchange in which the bar starts"),
     Column("bar_minutes", "int", "Length of the bar in minutes"),
     Column("open", "double", "First price; null if the source gave none", nullable=True),
-    Column("high", "double", "Highest price"),
-    Column("low", "double", "Lowest price"),
+    Column("high", "double", "Highest price; null if the source withdrew the bar", nullable=True),
+    Column("low", "double", "Lowest price; null if the source withdrew the bar", nullable=True),
     Column("close", "double", "Last price; null if the source gave none", nullable=True),
     Column("volume", "bigint", "Shares traded; null if the source gave none, 0 if none were traded", nullable=True),
     Column("currency", "string", "Currency of the prices, such as USD"),
@@ -41,6 +41,8 @@ COLUMNS = (
 PARTITION = Column("dt", "string", "Session: date in exchange time, YYYY-MM-DD")
 KEY = ("ticker", "bar_minutes", "ts", "source")
 """Two records with the same key are the same bar. The one with the latest `collected_at` wins."""
+KNOWLEDGE = ("collected_at", "high", "low", "open", "close", "volume")
+"""The order of a bar's records; the greatest is in force. The numbers only break ties, so file order never matters."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

@@ -24,6 +24,12 @@ class MemorySink:
         self.frames.append(bars.as_bars(frame))
         return len(frame)
 
+    def merge(self, frame: pd.DataFrame) -> int:
+        return self.write(frame)
+
+    def withdraw(self, answered, session, bar_minutes, now) -> int:
+        return 0
+
     def reject(self, rejected: Sequence[Rejected]) -> None:
         self.rejected += rejected
 

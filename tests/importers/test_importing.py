@@ -308,14 +308,14 @@ def test_a_value_that_is_not_a_name_is_a_missing_ticker(name, tmp_path):
 # Repeats
 
 
-def test_a_record_delivered_again_is_a_duplicate(tmp_path):
+def test_a_record_delivered_again_is_kept_at_its_first_and_last_time_only(tmp_path):
     later = NOON + dt.timedelta(minutes=1)
     report = imported(
         tmp_path, written(record(), record(), name="one"), written(record(), name="two", at=later), written(record())
     )
 
-    assert (report.stored, report.duplicate) == (1, 3)
-    assert stored(tmp_path)["collected_at"].tolist() == [NOON.replace(tzinfo=None)]
+    assert (report.stored, report.duplicate) == (2, 2)
+    assert stored(tmp_path)["collected_at"].tolist() == [NOON.replace(tzinfo=None), later.replace(tzinfo=None)]
 
 
 def test_other_numbers_collected_later_are_a_restatement_and_both_are_kept(tmp_path):
@@ -381,11 +381,11 @@ class Killed(ParquetSink):
 
     written = 0
 
-    def write(self, frame: pd.DataFrame) -> int:
+    def merge(self, frame: pd.DataFrame) -> int:
         if self.written:
             raise KeyboardInterrupt
         self.written += 1
-        return super().write(frame)
+        return super().merge(frame)
 
 
 def test_a_killed_import_can_be_repeated(tmp_path):

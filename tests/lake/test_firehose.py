@@ -59,7 +59,8 @@ def test_a_bar_is_one_line_of_json_that_the_table_can_read(sink, stream):
     assert sink.write(frame) == 1
     line = (
         b'{"ticker":"META","exchange":"XNYS","ts":"2026-11-20 14:30:00.000","hour":9,"bar_minutes":5,"open":332.795,'
-        b'"high":336.19,"low":331.65,"close":336.0736,"volume":1810280,"currency":"USD","source":"yahoo","collected_at":"2026-11-20 15:00:00.123",'
+        b'"high":336.19,"low":331.65,"close":336.0736,"volume":1810280,"currency":"USD","source":"yahoo",'
+        b'"collected_at":"2026-11-20 15:00:00.123",'
         b'"dt":"2026-11-20"}\n'
     )
     assert stream.taken == [line]

@@ -191,7 +191,10 @@ def test_a_damaged_file_of_the_session_is_an_error_that_names_it(tmp_path):
             lambda bars: bars.set_column(bars.schema.get_field_index("high"), "high", pa.array(["x"] * 78)),
             "Failed to parse string",
         ),
-        (lambda bars: bars.set_column(bars.schema.get_field_index("high"), "high", pa.nulls(78, pa.float64())), "null"),
+        (
+            lambda bars: bars.set_column(bars.schema.get_field_index("ts"), "ts", pa.nulls(78, pa.timestamp("us"))),
+            "null",
+        ),
     ],
     ids=["another table", "a missing column", "text", "nulls"],
 )

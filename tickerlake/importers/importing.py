@@ -20,7 +20,7 @@ import pandas as pd
 from tickerlake import bars, exchange
 from tickerlake.importers import recorded, tables
 from tickerlake.importers.recorded import RecordedObject
-from tickerlake.lake import Rejected, Sink
+from tickerlake.lake import Archive, Rejected
 from tickerlake.record import BAR_MINUTES, KEY, PRICES
 
 SOURCE = "recorded"
@@ -71,7 +71,7 @@ class ImportReport:
 
 def import_objects(
     objects: Iterable[RecordedObject],
-    sink: Sink,
+    sink: Archive,
     timezone: dt.tzinfo = exchange.EXCHANGE_TIME,
     *,
     on_object: Callable[[str], None] = lambda _name: None,
@@ -99,7 +99,7 @@ def import_objects(
     contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
     sink.check_sources(set(distinct["source"]))
     for session, of_session in distinct[~contradicted].groupby("dt"):
-        report.stored_by_session[str(session)] = sink.write(bars.as_bars(of_session))
+        report.stored_by_session[str(session)] = sink.merge(bars.as_bars(of_session))
 
     frame.loc[contradicted.index[contradicted], "rule"] = SUPERSEDED
     rejected = frame[frame["rule"].notna()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tickerlake.exchange import Session
 
 
 @dataclass(frozen=True)
@@ -43,5 +46,19 @@ class Sink(Protocol):
     def write(self, frame: pd.DataFrame) -> int:
         """Stores the bars of one session, a frame as `bars.as_bars` makes it; returns how many are new. SinkError."""
 
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:
+        """Withdraws stored bars that are missing from a whole-session answer; returns how many.
+
+        `answered` has `ticker`, `ts` and `source` of every row of the answer to a request for all of `session`. A sink
+        that cannot look back withdraws nothing. SinkError.
+        """
+
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps rejected records for a person to look at. SinkError."""
+
+
+class Archive(Sink, Protocol):
+    """A sink that also takes records that were collected elsewhere, at another time."""
+
+    def merge(self, frame: pd.DataFrame) -> int:
+        """Stores one session's records, which keep their `collected_at`; returns how many are new. SinkError."""

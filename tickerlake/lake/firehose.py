@@ -7,6 +7,7 @@ queries read each bar once.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import time
@@ -21,6 +22,7 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponen
 
 from tickerlake import aws
 from tickerlake.errors import ConfigError, SinkError
+from tickerlake.exchange import Session
 from tickerlake.lake import Rejected
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
 from tickerlake.symbols import listing
@@ -142,6 +144,10 @@ class FirehoseSink:
             raise self._failure(refused, len(records))
         self._sent.update({key: line for key, (_, line) in (unsent or {}).items()})
         return len(records)
+
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:  # noqa: ARG002
+        """Withdraws nothing: a stream does not know what the lake holds."""
+        return 0
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Logs `rejected`, up to 100 records of one rule per line. A stream has no other place for them."""

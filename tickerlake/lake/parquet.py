@@ -22,9 +22,10 @@ from pandas.util import hash_pandas_object
 
 from tickerlake import bars
 from tickerlake.errors import ConfigError, SinkError
+from tickerlake.exchange import Session
 from tickerlake.lake import Rejected
 from tickerlake.lake.layout import Layout
-from tickerlake.record import COLUMNS, KEY, PRICES
+from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -38,6 +39,7 @@ SCHEMA = pa.schema([pa.field(c.name, _ARROW_TYPES[c.type], c.nullable) for c in 
 """The columns of a file. The partition `dt` is in the name of its folder."""
 
 SIMULATED = "simulated"
+_LATE = dt.timedelta(hours=1)
 _ABANDONED_AFTER = dt.timedelta(hours=6)
 # pyarrow raises a plain ValueError for nulls in a column that allows none.
 _READ_ERRORS = (pa.ArrowException, ValueError, OSError)
@@ -66,27 +68,65 @@ class ParquetSink:
         self._allowed |= coming
 
     def write(self, frame: pd.DataFrame) -> int:
-        """Stores one session's bars in one file, without those that the lake already holds; returns how many are new.
+        """Stores one session's freshly collected bars in one file; returns how many are new.
 
-        A bar whose numbers differ from the stored ones is a restatement: it is stored beside the old record, and
-        queries prefer the later one. Raises ConfigError as `check_sources`, SinkError if a file of this session cannot
-        be read or the new one cannot be written, ValueError for a frame that does not hold exactly one session or
-        breaks a rule.
+        Only a bar that differs from its record in force is stored, beside that record, and becomes the one in force:
+        if the clock was set back, it is stamped just after the record that it replaces. Raises ConfigError as
+        `check_sources`, SinkError if a file of this session cannot be read or the new one cannot be written, ValueError
+        for a frame that does not hold exactly one session or breaks a rule.
         """
+        session = self._checked(frame)
+        return self._append(session, _after(_changed(self._stored(session), frame)))
+
+    def merge(self, frame: pd.DataFrame) -> int:
+        """Stores one session's records from elsewhere, which keep their `collected_at`; returns how many are new.
+
+        Of consecutive records of a bar with the same numbers only the first and the last are stored, so a later import
+        of something in between still leaves the right record in force. Raises as `write`.
+        """
+        session = self._checked(frame)
+        return self._append(session, _turning_points(self._stored(session), frame))
+
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:
+        """Stores a record without numbers for each bar in force that `answered` lacks; returns how many.
+
+        A bar counts as withdrawn if it has ended, the source answered other bars of its ticker, and a later one among
+        them, or the session closed over an hour ago: the newest bars may just be late.
+        """
+        stored = self._stored(session.dt)
+        if stored.empty or answered.empty:
+            return 0
+        last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
+        held = _in_force(stored).query("bar_minutes == @bar_minutes").dropna(subset=["high"])
+        held = held.merge(last, on=["ticker", "source"])
+        known = pd.MultiIndex.from_frame(answered[["ticker", "source", "ts"]])
+        missing = ~pd.MultiIndex.from_frame(held[["ticker", "source", "ts"]]).isin(known)
+        ended = held["ts"] + pd.Timedelta(minutes=bar_minutes) <= now
+        settled = (held["last"] > held["ts"]) | (now >= session.close + _LATE)
+        gone = held[missing & ended & settled].drop(columns="last")
+        blank = gone.assign(collected_at_before=gone["collected_at"], collected_at=pd.Timestamp(now))
+        blank[list(PRICES)] = float("nan")
+        blank["volume"] = pd.array([pd.NA] * len(blank), dtype="Int64")
+        return self._append(session.dt, _after(blank))
+
+    def _checked(self, frame: pd.DataFrame) -> str:
+        """The session of `frame`, which must be a single one of valid bars that this lake takes."""
         sessions = frame["dt"].unique()
         if len(sessions) != 1:
-            raise ValueError(f"write takes one session at a time, not {list(sessions)}")
+            raise ValueError(f"a sink takes one session at a time, not {list(sessions)}")
         broken = bars.broken_rules(frame, collected=False).dropna()
         if len(broken):
             raise ValueError(f"{len(broken)} bars break a rule, the first {broken.iloc[0]}; reject them instead")
         self.check_sources(frame["source"].unique())
-        new = _unknown(self._stored(sessions[0]), frame)
+        return sessions[0]
+
+    def _append(self, session: str, new: pd.DataFrame) -> int:
         if new.empty:
             return 0
-        new = new.sort_values([*KEY, "collected_at"], kind="stable")
+        new = bars.as_bars(new).sort_values([*KEY, *KNOWLEDGE], kind="stable")
         table = pa.Table.from_pandas(_naive(new), schema=SCHEMA, preserve_index=False)
-        name = f"{_compact(frame['collected_at'].max())}-{_digest(new)}.parquet"
-        target = self._layout.partition(sessions[0]) / name
+        name = f"{_compact(new['collected_at'].max())}-{_digest(new)}.parquet"
+        target = self._layout.partition(session) / name
         self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
         return len(new)
 
@@ -174,16 +214,41 @@ def _read(file: Path, session: str) -> pa.Table:
         ) from error
 
 
-def _unknown(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `fresh` that differ from the record in force when they were collected."""
-    order = [*KEY, "collected_at"]
+def _in_force(stored: pd.DataFrame) -> pd.DataFrame:
+    """The record in force of each bar."""
+    ordered = stored.sort_values([*KEY, *KNOWLEDGE], kind="stable", na_position="first")
+    return ordered.drop_duplicates(list(KEY), keep="last")
+
+
+def _changed(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `fresh` that differ from their record in force; `collected_at_before` is when that was collected."""
+    numbers = [*PRICES, "volume"]
+    held = _in_force(stored)[[*KEY, *numbers, "collected_at"]]
+    both = fresh.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
+    same = pd.Series(True, index=both.index)
+    for name in numbers:
+        new, old = both[name], both[f"{name}_before"]
+        same &= ((new == old) | (new.isna() & old.isna())).fillna(False).astype(bool)
+    return both[~(same & (both["_merge"] == "both"))]
+
+
+def _after(changed: pd.DataFrame) -> pd.DataFrame:
+    """`changed`, stamped so that each row comes after the record it replaces."""
+    earliest = changed["collected_at_before"] + pd.Timedelta(milliseconds=1)
+    return changed.assign(collected_at=changed["collected_at"].where(~(earliest > changed["collected_at"]), earliest))
+
+
+def _turning_points(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `fresh` that begin or end a run of records with the same numbers, and are not stored yet."""
     both = pd.concat([stored.assign(fresh=False), fresh.assign(fresh=True)], ignore_index=True)
-    both = both.sort_values([*order, "fresh"], kind="stable")
-    values = both[[*PRICES, "volume"]]
-    before = values.shift()
-    same_key = (both[list(KEY)] == both[list(KEY)].shift()).all(axis=1)
-    same_values = ((values == before) | (values.isna() & before.isna())).fillna(False).all(axis=1)
-    return both[both["fresh"] & ~(same_key & same_values)].drop(columns="fresh")
+    both = both.sort_values([*KEY, "collected_at", "fresh"], kind="stable", ignore_index=True)
+    values = both[[*KEY, *PRICES, "volume"]].astype(object)
+    values = values.where(values.notna(), "null")  # two nulls are the same number
+    begins = ~(values == values.shift()).all(axis=1)
+    run = begins.cumsum()
+    ends = run != run.shift(-1)
+    repeats = ~begins & (both["collected_at"] == both["collected_at"].shift())
+    return both[both["fresh"] & (begins | ends) & ~repeats].drop(columns="fresh")
 
 
 def _naive(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,144 @@
+"""The order of knowledge in a local lake: what is in force after corrections, withdrawals and odd clocks."""
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+
+from tests.sources.answers import Vendor
+from tickerlake.collect import collect
+from tickerlake.exchange import session_on
+from tickerlake.lake.parquet import ParquetSink
+
+FRIDAY = session_on(dt.date(2026, 11, 20))
+EVENING = FRIDAY.close + dt.timedelta(hours=2)
+
+
+def stored(lake):
+    """Every record of the lake, in the order of knowledge."""
+    frame = ParquetSink(lake)._stored(FRIDAY.dt)
+    return frame.sort_values(["ts", "collected_at"], kind="stable", ignore_index=True)
+
+
+def collected(lake, vendor, now=EVENING, **options):
+    (report,) = collect(vendor, ParquetSink(lake), [FRIDAY], ["META"], 5, lambda: now, **options)
+    return report
+
+
+def highs(lake, ts):
+    """The highs that the lake holds of the bar at `ts`, oldest knowledge first; None where it was withdrawn."""
+    frame = stored(lake)
+    found = frame.loc[frame["ts"] == ts, "high"]
+    return [None if pd.isna(high) else high for high in found]
+
+
+def test_a_bar_that_a_later_answer_lacks_is_withdrawn_and_may_come_back(tmp_path):
+    vendor = Vendor(FRIDAY)
+    tick = vendor.restate(10, high=999.0)
+    collected(tmp_path, vendor)
+    vendor.leave_out(10)
+
+    report = collected(tmp_path, vendor, EVENING + dt.timedelta(hours=1))
+    again = collected(tmp_path, vendor, EVENING + dt.timedelta(hours=2))
+    vendor.restate(10, high=101.0)
+    back = collected(tmp_path, vendor, EVENING + dt.timedelta(hours=3))
+
+    assert (report.stored, report.withdrawn, again.withdrawn, back.stored) == (0, 1, 0, 1)
+    assert report.line() == "2026-11-20: 77 bars of 1 ticker, 0 new, 1 withdrawn, 0 rejected, 0 failed"
+    assert highs(tmp_path, tick) == [999.0, None, 101.0]
+
+
+def test_a_withdrawn_bar_keeps_no_numbers(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor)
+    vendor.leave_out(10)
+    collected(tmp_path, vendor, EVENING + dt.timedelta(hours=1))
+
+    (row,) = stored(tmp_path).query("high.isna()").to_dict("records")
+
+    assert all(pd.isna(row[name]) for name in ("open", "high", "low", "close", "volume"))
+    assert (row["ticker"], row["source"], row["hour"], row["collected_at"]) == (
+        "META", "yahoo", 10, pd.Timestamp(EVENING + dt.timedelta(hours=1)),
+    )  # fmt: skip
+
+
+def test_the_newest_bars_of_a_running_session_may_be_late_and_are_not_withdrawn(tmp_path):
+    noon = FRIDAY.open + dt.timedelta(hours=2, minutes=30)
+    vendor = Vendor(FRIDAY, until=noon)
+    collected(tmp_path, vendor, noon)
+    vendor.leave_out(28, 29)
+
+    assert collected(tmp_path, vendor, noon + dt.timedelta(minutes=1)).withdrawn == 0
+
+
+def test_the_last_bars_are_withdrawn_once_the_session_is_long_over(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor)
+    vendor.leave_out(76, 77)
+
+    assert collected(tmp_path, vendor, FRIDAY.close + dt.timedelta(minutes=59)).withdrawn == 0
+    assert collected(tmp_path, vendor, FRIDAY.close + dt.timedelta(hours=1)).withdrawn == 2
+
+
+def test_an_empty_answer_and_a_look_back_withdraw_nothing(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor)
+    vendor.leave_out(10)
+
+    assert collected(tmp_path, vendor, EVENING, since=FRIDAY.open).withdrawn == 0
+    vendor.leave_out(*range(78))
+    assert collected(tmp_path, vendor, EVENING).withdrawn == 0
+
+
+def test_a_bar_that_the_vendor_still_lists_without_prices_is_not_withdrawn(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor)
+    vendor.restate(10, high=float("nan"))
+
+    report = collected(tmp_path, vendor, EVENING + dt.timedelta(hours=1))
+
+    assert (report.withdrawn, report.rejected) == (0, {"missing-price": 1})
+
+
+@pytest.mark.parametrize("back", [dt.timedelta(minutes=1), dt.timedelta(days=400)])
+def test_a_correction_counts_although_the_clock_was_set_back(tmp_path, back):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor, EVENING + dt.timedelta(days=400))
+    ts = vendor.restate(10, high=101.5)
+
+    collected(tmp_path, vendor, EVENING + dt.timedelta(days=400) - back)
+
+    assert highs(tmp_path, ts)[-1] == 101.5
+    assert stored(tmp_path).query("ts == @ts")["collected_at"].diff().iloc[-1] == pd.Timedelta(milliseconds=1)
+
+
+def test_a_change_back_and_forth_keeps_every_change(tmp_path):
+    vendor = Vendor(FRIDAY)
+    ts = vendor.restate(10, high=101.0)
+    for hours, high in enumerate([101.0, 102.0, 101.0, 101.0, 102.0]):
+        vendor.restate(10, high=high)
+        collected(tmp_path, vendor, EVENING + dt.timedelta(hours=hours))
+
+    assert highs(tmp_path, ts) == [101.0, 102.0, 101.0, 102.0]
+
+
+def test_an_older_record_that_is_merged_later_does_not_become_the_last_word(tmp_path):
+    vendor = Vendor(FRIDAY)
+    ts = vendor.restate(10, high=101.0)
+    early, middle, late = (EVENING + dt.timedelta(hours=hours) for hours in (0, 1, 2))
+    sink = ParquetSink(tmp_path)
+
+    for moment, high in ((early, 101.0), (late, 101.0), (middle, 105.0)):
+        vendor.restate(10, high=high)
+        sink.merge(vendor.records(moment))
+
+    assert highs(tmp_path, ts) == [101.0, 105.0, 101.0]
+
+
+def test_merging_the_same_records_again_stores_nothing(tmp_path):
+    vendor = Vendor(FRIDAY)
+    sink = ParquetSink(tmp_path)
+    frames = [vendor.records(EVENING), vendor.records(EVENING + dt.timedelta(hours=1))]
+
+    assert [sink.merge(frame) for frame in frames] == [78, 78]
+    assert [sink.merge(frame) for frame in frames] == [0, 0]
