@@ -32,7 +32,7 @@ def show() -> None:
         position="top",
     )
     loading = _load_vega()
-    from dashboard.chrome import errors, header  # noqa: PLC0415  `_warm` has loaded them by now
+    from dashboard.chrome import errors, header  # noqa: PLC0415  see `_warm`
     from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
     lake = errors.current_lake()
@@ -66,8 +66,9 @@ async def warmed(_app: st.App) -> AsyncGenerator[None]:
 
 
 def _warm() -> None:
-    from dashboard.chrome import header  # noqa: F401, PLC0415  it imports everything that draws
-    from dashboard.data import lake  # noqa: PLC0415
+    from dashboard.charts import candles, coverage, heat_map, lines, records  # noqa: F401, PLC0415
+    from dashboard.chrome import cards, controls, header  # noqa: F401, PLC0415
+    from dashboard.data import lake, prices  # noqa: F401, PLC0415
 
     lake.open_early()
 

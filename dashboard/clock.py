@@ -1,4 +1,4 @@
-"""The one clock of the dashboard."""
+"""The dashboard's clock."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import datetime as dt
 import os
 
 VARIABLE = "TICKERLAKE_NOW"
-"""Stops the clock at an instant, ISO 8601 with its offset: for screenshots and for tests in a browser."""
+"""Environment variable that stops the clock at an instant (ISO 8601 with offset), for screenshots and tests."""
 
 
 def now() -> dt.datetime:
-    """The instant that the dashboard calls now, UTC."""
+    """The current time, UTC."""
     stopped = os.environ.get(VARIABLE)
     return dt.datetime.fromisoformat(stopped).astimezone(dt.UTC) if stopped else dt.datetime.now(dt.UTC)

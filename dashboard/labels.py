@@ -1,15 +1,17 @@
-"""How the dashboard says times, ages, prices and days. Times are the exchange's, and say so."""
+"""Text of times, ages, prices and counts. Times are in exchange time, with its offset."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE_TIME, Session
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 HOURS = range(9, 16)
-"""The exchange hours in which a session's bars may start."""
+"""Exchange hours in which a session's bars may start."""
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>$~|#&:]")
 
 
 def day(date: dt.date, *, weekday: bool = True) -> str:
@@ -47,7 +49,7 @@ def brief_instant(moment: dt.datetime) -> str:
 
 
 def age(since: dt.datetime, now: dt.datetime) -> str:
-    """How long ago, in the one unit that matters: `4 minutes ago`."""
+    """How long ago, in the largest unit: `4 minutes ago`."""
     seconds = max((now - since).total_seconds(), 0)
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= length:
@@ -57,7 +59,7 @@ def age(since: dt.datetime, now: dt.datetime) -> str:
 
 
 def hour_start(hour: int) -> str:
-    """Where the hour's bars begin: the session opens at half past nine."""
+    """`10:00`, but `09:30` for hour 9: the session opens then."""
     return "09:30" if hour == HOURS[0] else f"{hour:02}:00"
 
 
@@ -67,27 +69,37 @@ def hour_span(hour: int) -> str:
 
 
 def price(value: float) -> str:
-    """USD with cents, and with four decimals below a dollar."""
+    """USD with cents, below a dollar with four decimals."""
     return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
 
 
 def change(value: float) -> str:
-    """A share as percent with its sign: `+2.31 %`."""
+    """A share as signed percent: `+2.31 %`."""
     return f"{value:+.2%}".replace("-", MINUS).replace("%", " %")
 
 
 def delta(value: float) -> str:
-    """`change` with an ASCII sign, by which `st.metric` finds the direction."""
+    """`change` with an ASCII minus, from which `st.metric` reads the direction."""
     return change(value).replace(MINUS, "-")
 
 
-def count(number: int, noun: str) -> str:
-    """`1 ticker`, `11 tickers`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def basis(*, has_open: bool) -> str:
+    """What changes are measured from: `open`, or `first price` where the bars have no open."""
+    return "open" if has_open else "first price"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 ticker`, `11 tickers`; `plural` where an s is not enough."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def escape(text: str) -> str:
+    """`text` for Streamlit's Markdown, to be shown as it is: no markup, links, icons or formulas."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
 def listing(words: list[str], shown: int = 8) -> str:
-    """`A, B and C`; after `shown` words only their number is told."""
+    """`A, B and C`; `A, B and 3 more` if there are more than `shown`."""
     if len(words) > shown:
         return f"{', '.join(words[:shown])} and {len(words) - shown} more"
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
@@ -103,7 +115,7 @@ def size(byte_count: float) -> str:
 
 
 def market(now: dt.datetime) -> str:
-    """What the exchange is doing: `Open until 16:00 EST`, `Closed, opens Mon 23 Nov 09:30 EST`."""
+    """`Open until 16:00 EST`, or `Closed, opens Mon 23 Nov 09:30 EST`."""
     open_session = exchange.running(now)
     if open_session:
         return f"Open until {clock_time(open_session.close)}{' (early close)' if open_session.early_close else ''}"

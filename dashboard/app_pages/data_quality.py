@@ -1,145 +1,153 @@
-"""Data quality: what is there and what is missing, what was rejected, what changed, how old it is."""
+"""Data quality: missing bars, rejected records, restated bars, and the age of the data."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import clock, labels
 from dashboard.charts.coverage import CELL, coverage_map, states
-from dashboard.chrome import cards, errors, header
+from dashboard.chrome import cards, errors, header, live
+from dashboard.chrome.theme import palette
 from dashboard.data import rejected
-from dashboard.data.lake import Lake
+from dashboard.data.figures import Figure
+from dashboard.data.lake import Lake, coverage_until
 from tickerlake import exchange
 
 WINDOWS = (5, 10, 20, 60)
+"""How many sessions to look at."""
 ROWS_SHOWN = 40
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     lake = errors.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
-    simulated = header.is_simulated(held)
     window = st.segmented_control(
         "Window",
         WINDOWS,
         key="window",
         default=WINDOWS[1],
         required=True,
-        format_func=lambda count: f"last {count} sessions",
+        format_func=lambda count: f"Last {count} sessions",
         bind="query-params",
     )
-    span = _window(dates, window)
-    errors.live(_coverage, header.refresh_interval([span[1]]))(lake, span, simulated=simulated)
+    first, last = _window(dates, window)
+    live.live(_coverage, live.interval([last]))(lake, first, last, simulated=header.is_simulated(held))
     left, right = st.columns(2, gap="large")
     with left:
-        _restatements(lake, span)
+        _restatements(lake, first, last)
     with right:
         _rejected(lake)
     _sources(held)
 
 
 def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
-    """The last `count` sessions of the exchange up to the newest held, none before the oldest held."""
-    back = exchange.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
-    return back[-min(count, len(back))].date, dates[0]
+    """The last `count` sessions up to the newest one held, but none before the oldest one held."""
+    sessions = exchange.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
+    return sessions[-min(count, len(sessions))].date, dates[0]
 
 
-def _coverage(lake: Lake, span: tuple[dt.date, dt.date], *, simulated: bool) -> None:
-    now = clock.now()
-    first, last = span
+def _coverage(lake: Lake, first: dt.date, last: dt.date, *, simulated: bool) -> None:
     early = {session.dt for session in exchange.sessions_between(first, last) if session.early_close}
-    coverage = lake.ask("coverage", first, last, now=lake.counted_until(last, now)).frame
+    coverage = lake.query("coverage", first, last, now=coverage_until(last, clock.now()))
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
     coverage = coverage.assign(state=states(coverage))
     faulty = coverage[coverage["missing"] > 0]
-    complete = len(coverage) - len(faulty)
+    cards.figures(_coverage_figures(coverage, faulty))
+    _coverage_map(coverage, faulty, simulated=simulated)
+    if faulty.empty:
+        st.success("No bars missing in these sessions.", icon=":material/check_circle:")
+    else:
+        _coverage_table(faulty)
+
+
+def _coverage_figures(coverage: pd.DataFrame, faulty: pd.DataFrame) -> tuple[Figure, ...]:
     expected, present = int(coverage["expected"].sum()), int(coverage["present"].sum())
-    cards.figures(
-        (
-            cards.Figure("Bars there", f"{present / expected:.2%}".replace("%", " %"), f"{present:,} of {expected:,}"),
-            cards.Figure("Complete", f"{complete:,}", f"of {len(coverage):,} ticker sessions"),
-            cards.Figure("Partial", f"{(faulty['present'] > 0).sum():,}", "some bars missing"),
-            cards.Figure("Missing", f"{(faulty['present'] == 0).sum():,}", "no bar at all"),
-        )
+    return (
+        Figure("Coverage", f"{present / expected:.2%}".replace("%", " %"), f"{present:,} of {expected:,} bars"),
+        Figure("Complete", f"{len(coverage) - len(faulty):,}", f"of {len(coverage):,} ticker sessions"),
+        Figure("Partial", f"{(faulty['present'] > 0).sum():,}", "some bars missing"),
+        Figure("Missing", f"{(faulty['present'] == 0).sum():,}", "no bars"),
     )
-    # One bar size a cell: the finest that the ticker has that day.
+
+
+def _coverage_map(coverage: pd.DataFrame, faulty: pd.DataFrame, *, simulated: bool) -> None:
+    # One cell per ticker and session: the finest bar size.
     cells = coverage.sort_values("bar_minutes").drop_duplicates(["ticker", "session"])
     worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")
-    shown = sorted(worst.index[:ROWS_SHOWN])
+    shown = cells[cells["ticker"].isin(worst.index[:ROWS_SHOWN])].sort_values(["ticker", "session"])
     click = st.altair_chart(
-        coverage_map(
-            cells[cells["ticker"].isin(shown)].sort_values(["ticker", "session"]), header.palette(), simulated=simulated
-        ),
+        coverage_map(shown, palette(), simulated=simulated),
         width="stretch",
         key="coverage",
         on_select="rerun",
         selection_mode=CELL,
-        alt=f"Coverage by ticker and session: {complete} complete, {len(faulty)} incomplete",
+        alt=f"Coverage by ticker and session: {len(coverage) - len(faulty)} complete, {len(faulty)} incomplete",
     )
     if not faulty.empty:
-        st.caption("Click a cell to see which bars it lacks.")
+        st.caption("Click a cell to see its missing bars.")
     for picked in click["selection"].get(CELL, []):
-        _gaps_of(coverage[(coverage["ticker"] == picked["ticker"]) & (coverage["session"] == picked["session"])])
+        mine = (coverage["ticker"] == picked["ticker"]) & (coverage["session"] == picked["session"])
+        for row in coverage[mine].to_dict("records"):
+            _cell(row)
     if len(worst) > ROWS_SHOWN:
-        st.caption(
-            f"The {ROWS_SHOWN} of {len(worst)} tickers with most bars missing; all incomplete ones are listed below."
-        )
-    if faulty.empty:
-        st.success("No bar is missing in these sessions.", icon=":material/check_circle:")
-        return
-    with st.expander(f"The gaps of {labels.count(len(faulty), 'incomplete ticker session')}", icon=":material/search:"):
+        st.caption(f"The {ROWS_SHOWN} of {len(worst)} tickers with the most missing bars. The table below has all.")
+
+
+def _cell(row: dict[str, Any]) -> None:
+    """A ticker's session at one bar size: how many bars there are, and which are missing."""
+    text = (
+        f"**{labels.escape(row['ticker'])}, {labels.day(dt.date.fromisoformat(row['session']))}**: "
+        f"{row['present']} of {row['expected']} {row['bar_minutes']}-minute bars"
+    )
+    if row["missing"]:
+        gaps = labels.escape(row["gaps"])
+        st.warning(f"{text}. Missing (start, exchange time): {gaps}", icon=":material/search:")
+    else:
+        st.success(f"{text}, none missing.", icon=":material/check_circle:")
+
+
+def _coverage_table(faulty: pd.DataFrame) -> None:
+    with st.expander(f"Gaps in {labels.count(len(faulty), 'ticker session')}", icon=":material/search:"):
         st.dataframe(
-            faulty.drop(columns=["early_close"]).sort_values(["session", "ticker"], ascending=[False, True]),
+            faulty.sort_values(["session", "ticker"], ascending=[False, True]),
             hide_index=True,
             column_order=["ticker", "session", "state", "bar_minutes", "present", "expected", "missing", "gaps"],
             column_config={
                 "ticker": "Ticker",
                 "session": "Session",
                 "state": "State",
-                "bar_minutes": "Bar, minutes",
+                "bar_minutes": "Bar minutes",
                 "present": "Bars",
                 "expected": "Expected",
                 "missing": "Missing",
-                "gaps": st.column_config.TextColumn("Starts missing, exchange time", width="large"),
+                "gaps": st.column_config.TextColumn("Missing bars (start, exchange time)", width="large"),
             },
             alt="Incomplete ticker sessions and their gaps",
         )
 
 
-def _gaps_of(rows: pd.DataFrame) -> None:
-    """What is there of one ticker's session, and the bars that are missing; a row for each bar size."""
-    for row in rows.to_dict("records"):
-        told = (
-            f"**{row['ticker']}, {labels.day(dt.date.fromisoformat(row['session']))}**: "
-            f"{row['present']} of {labels.count(row['expected'], 'bar')} of {row['bar_minutes']} minutes"
-        )
-        if row["missing"]:
-            st.warning(f"{told}. Missing, by their start in exchange time: {row['gaps']}", icon=":material/search:")
-        else:
-            st.success(f"{told}; none is missing.", icon=":material/check_circle:")
-
-
-def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
+def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:
     st.header("Restatements", anchor=False)
-    st.caption("Bars that the vendor later gave other numbers for. The numbers collected last count.")
-    changed = lake.ask("restatements", *span).frame
+    st.caption("Bars that the vendor changed later. Queries use the latest numbers.")
+    changed = lake.query("restatements", first, last)
     if changed.empty:
-        st.success("No bar of these sessions has changed.", icon=":material/check_circle:")
+        st.success("No bars restated in these sessions.", icon=":material/check_circle:")
         return
     shown = changed.assign(
         ts=changed["ts"].dt.strftime("%Y-%m-%d %H:%M %Z"),
         high_change=(changed["last_high"] / changed["first_high"] - 1) * 100,
         last_collected=changed["last_collected"].dt.strftime("%Y-%m-%d %H:%M %Z"),
     )
-    largest = shown["high_change"].abs().max()
+    tickers = labels.escape(labels.listing(sorted(changed["ticker"].unique())))
     st.markdown(
-        f"**{labels.count(len(changed), 'bar')}** of {labels.listing(sorted(changed['ticker'].unique()))} changed; "
-        f"the largest change of a high is {largest:.2f} %."
+        f"**{labels.count(len(changed), 'bar')}** of {tickers} restated; "
+        f"the largest change of a high is {shown['high_change'].abs().max():.2f} %."
     )
     pairs = {
         f"{when}_{what}": st.column_config.NumberColumn(
@@ -154,46 +162,48 @@ def _restatements(lake: Lake, span: tuple[dt.date, dt.date]) -> None:
         column_order=["ticker", "ts", "high_change", *pairs, "bar_minutes", "versions", "last_collected"],
         column_config={
             "ticker": "Ticker",
-            "ts": "Bar of",
-            "high_change": st.column_config.NumberColumn("High changed by", format="%+.3f %%"),
+            "ts": "Bar",
+            "high_change": st.column_config.NumberColumn("High change", format="%+.3f %%"),
             **pairs,
-            "bar_minutes": "Bar, minutes",
+            "bar_minutes": "Bar minutes",
             "versions": "Versions",
             "last_collected": "Last collected",
         },
-        alt="Bars stored again with other numbers",
+        alt="Restated bars",
     )
 
 
 def _rejected(lake: Lake) -> None:
-    st.header("Rejected", anchor=False)
-    st.caption("Records that broke a rule. They are kept as they came, and never counted.")
+    st.header("Rejected records", anchor=False)
+    st.caption("Records that break a rule. They are kept as they came, and queries ignore them.")
     if not lake.is_local:
         st.info(
-            "In the cloud the collector's log tells each, and the stack's dashboard in CloudWatch counts them. "
-            "What did not fit the table lies under `errors/bars/` in the bucket.",
+            "In the cloud, the collector logs rejected records and CloudWatch counts them. Records that did not fit "
+            "the table are under `errors/bars/` in the bucket.",
             icon=":material/cloud:",
         )
         return
-    by_rule, records = rejected.read(lake.files("rejected"))
-    if by_rule.empty:
-        st.success("No record was rejected.", icon=":material/check_circle:")
+    found = rejected.read(lake.layout.rejected())
+    if found.unreadable:
+        lines = labels.count(found.unreadable, "line")
+        st.warning(f"{lines} in the files of rejected records cannot be read.", icon=":material/warning:")
+    if found.by_rule.empty:
+        if not found.unreadable:
+            st.success("No records rejected.", icon=":material/check_circle:")
         return
     st.dataframe(
-        by_rule,
+        found.by_rule,
         hide_index=True,
         column_config={
             "rule": "Rule",
-            "a record that": "A record that",
+            "meaning": "Record",
             "source": "Source",
             "records": st.column_config.NumberColumn("Records", format="localized"),
         },
-        alt="Rejected records, by rule",
+        alt="Rejected records by rule",
     )
-    with st.expander(
-        f"The latest {min(int(by_rule['records'].sum()), rejected.SHOWN)} of them", icon=":material/search:"
-    ):
-        st.dataframe(records, hide_index=True, alt="Rejected records, as they came")
+    with st.expander(f"Latest {labels.count(len(found.latest), 'record')}", icon=":material/search:"):
+        st.dataframe(found.latest, hide_index=True, alt="Rejected records as they came")
 
 
 def _sources(held: pd.DataFrame) -> None:
@@ -201,8 +211,7 @@ def _sources(held: pd.DataFrame) -> None:
     now = clock.now()
     rows = [
         {
-            "Source": header.SOURCES.get(sources, sources),
-            "Mark in the records": sources,
+            "Source": header.SOURCES.get(str(sources), str(sources)),
             "Sessions": len(group),
             "First": group["session"].min(),
             "Last": group["session"].max(),
@@ -216,7 +225,7 @@ def _sources(held: pd.DataFrame) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         column_config={"Records": st.column_config.NumberColumn(format="localized")},
-        alt="Sources in use and the age of their newest bar",
+        alt="Sources and the age of their newest bars",
     )
 
 

@@ -1,4 +1,4 @@
-"""Hourly highs: each ticker's highest price in every hour of a session, or of a span of sessions."""
+"""Hourly highs: each ticker's highest price in every hour, for one session or a range."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import clock, labels
-from dashboard.charts.axes import Scale, shared_bounds
+from dashboard.charts.axes import Scale
 from dashboard.charts.heat_map import heat_map
-from dashboard.charts.lines import LABELS_FIT, hourly_lines, small_multiple
-from dashboard.charts.theme import Palette, colours
-from dashboard.chrome import cards, controls, errors, header, url
-from dashboard.data import figures
-from dashboard.data.lake import Lake
+from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
+from dashboard.charts.theme import colours
+from dashboard.chrome import cards, controls, errors, header, live, url
+from dashboard.chrome.theme import palette
+from dashboard.data import figures, prices
+from dashboard.data.lake import ALL, Lake
 from tickerlake import exchange
 from tickerlake.errors import QueryFailed
 from tickerlake.query.formats import to_csv
-from tickerlake.query.runner import EVERY_TICKER
 
-# Sessions up to which a span is drawn by the hour, and beyond which by the day.
 HOURS_SHOWN = 10
+"""Most sessions in a range that is drawn by the hour; longer ones are drawn by the session."""
 MULTIPLES_SHOWN = 24
 ROWS_SHOWN = 60
 VIEWS = ("Lines", "Heat map", "Small multiples", "Table")
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     lake = errors.current_lake()
-    held_frame = lake.sessions()
-    held = [dt.date.fromisoformat(session) for session in held_frame["session"]]
-    simulated = header.is_simulated(held_frame)
+    sessions = lake.sessions()
+    held = [dt.date.fromisoformat(session) for session in sessions["session"]]
     top = st.container()
     st.space("xsmall")
     left, right = st.columns([1, 3.2], gap="medium")
@@ -40,51 +39,45 @@ def page() -> None:
         span = controls.span(held)
         inside = [date for date in held if span.first <= date <= span.last]
         if not inside:
-            url.write_url()
+            url.write()
             with right:
                 errors.no_session(span.last, held, clock.now())
             return
         tickers = _tickers(lake, span)
         scale = controls.scale()
-    url.write_url()
-    every = header.refresh_interval([span.last])
-    # The chart first, into its place below: the browser takes longest to draw it.
+    url.write()
+    every = live.interval([span.last])
+    # The chart comes before the cards above it: it takes the browser longest.
     with right:
         if tickers.unknown:
-            st.warning(
-                f"The lake holds no bars of {labels.listing(tickers.unknown)} in these sessions.",
-                icon=":material/search_off:",
-            )
+            unknown = labels.escape(labels.listing(tickers.unknown))
+            st.warning(f"No bars of {unknown} in these sessions.", icon=":material/search_off:")
         if tickers.chosen:
-            errors.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
+            simulated = header.is_simulated(sessions)
+            live.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
         else:
             st.info("Choose a ticker to see its hourly highs.", icon=":material/touch_app:")
     with top:
         if span.is_one_session:
-            errors.live(_summary, every)(lake, span, tickers.chosen)
+            live.live(_session_summary, every)(lake, span, tickers.chosen)
         else:
-            errors.live(_summary_of_span, every)(lake, span, sorted(inside), tickers.chosen)
+            live.live(_range_summary, every)(lake, span, sorted(inside), tickers.chosen)
 
 
 def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
     if span.is_one_session:
-        daily = _daily(lake, span)
-        return controls.tickers(daily["ticker"].tolist(), figures.first_choice(daily))
-    there = lake.ask("tickers", span.first, span.last).frame["ticker"].tolist()
-    watched = sorted(set(figures.WATCHLIST).intersection(there))
-    return controls.tickers(there, watched or there[: figures.SHOWN_AT_FIRST])
+        daily = prices.daily(lake, span.first, span.last)
+        return controls.tickers(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist()))
+    held = lake.query("tickers", span.first, span.last)["ticker"].tolist()
+    watched = sorted(set(lake.watchlist()).intersection(held))
+    return controls.tickers(held, watched or held[: figures.SHOWN_AT_FIRST])
 
 
-def _daily(lake: Lake, span: controls.Span, tickers: tuple[str, ...] = (EVERY_TICKER,)) -> pd.DataFrame:
-    """The answer of `daily` with `change`."""
-    return figures.with_change(lake.ask("daily", span.first, span.last, tickers).frame)
-
-
-def _summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
-    """What happened, in a sentence and four cards."""
+def _session_summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
+    """The session in a sentence and four cards."""
     now = clock.now()
     session = exchange.session_on(span.first)
-    daily = _daily(lake, span)
+    daily = prices.daily(lake, span.first, span.last)
     mine = daily[daily["ticker"].isin(chosen)]
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
@@ -92,129 +85,115 @@ def _summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
     if mine.empty:
         return
     try:
-        highs = lake.ask("hourly_high", span.first, span.last, tuple(sorted(chosen))).frame
+        highs = lake.query("hourly_high", span.first, span.last, tuple(sorted(chosen)))
     except QueryFailed:
-        return  # told below, where the chart would stand
+        return  # shown below, in the chart's place
     found = figures.movers(mine, highs)
-    st.markdown(figures.headline(found, running=is_running))
-    _notes(daily, mine, session, now, is_running=is_running)
-    if not found:
-        return
-    cards.show(found, cards.hours())
+    st.markdown(labels.escape(figures.headline(found, running=is_running)))
+    _notes(daily, mine, session, now)
+    if found:
+        cards.movers(found, cards.hours())
 
 
-def _summary_of_span(lake: Lake, span: controls.Span, held: list[dt.date], chosen: list[str]) -> None:
-    """The same of the sessions `held`, oldest first, as if they were one."""
+def _range_summary(lake: Lake, span: controls.Span, held: list[dt.date], chosen: list[str]) -> None:
+    """The range in a sentence and four cards; `held` are its sessions, oldest first."""
     first, last = held[0], held[-1]
     st.markdown(f"## {labels.day(first)} to {labels.day(last)}: {labels.count(len(held), 'session')}")
     if not chosen:
         return
-    daily = _daily(lake, span, tuple(sorted(chosen)))
-    found = figures.movers(figures.over_span(daily), daily, by="session")
+    daily = prices.daily(lake, span.first, span.last, tuple(sorted(chosen)))
+    found = figures.movers(figures.over_range(daily), daily, by="session")
     running = exchange.running(clock.now())
-    st.markdown(figures.headline(found, running=running is not None and running.date == last, since=first))
+    is_running = running is not None and running.date == last
+    st.markdown(labels.escape(figures.headline(found, running=is_running, since=first)))
+    _midpoint_note(daily)
     if found:
-        cards.show(found, cards.sessions([dt.date.fromisoformat(each) for each in sorted(daily["session"].unique())]))
+        dates = [dt.date.fromisoformat(session) for session in sorted(daily["session"].unique())]
+        cards.movers(found, cards.sessions(dates))
 
 
-def _notes(
-    daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, now: dt.datetime, *, is_running: bool
-) -> None:
-    """What to know before reading the numbers: a running hour, holes, tickers left out."""
-    if is_running:
+def _notes(daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, now: dt.datetime) -> None:
+    """What to know before reading the numbers: a running hour, estimated prices, gaps, tickers not shown."""
+    if session.open <= now < session.close:
         newest = (mine["last_ts"] + pd.to_timedelta(mine["bar_minutes"], unit="m")).max()
         st.caption(
-            f"The session runs until {labels.clock_time(session.close)}. Bars up to {labels.clock_time(newest)} are "
-            "in; the running hour is provisional, drawn dashed and hollow."
+            f"The session runs until {labels.clock_time(session.close)}. Bars are in up to "
+            f"{labels.clock_time(newest)}. The running hour is provisional: dashed and hollow."
         )
-    holes = figures.incomplete(mine, session, now)
-    if holes:
-        st.caption(
-            f":material/warning: Partial: {labels.listing(holes)} "
-            f"{'has' if len(holes) == 1 else 'have'} fewer bars than the session; **Data quality** shows the gaps."
-        )
+    _midpoint_note(mine)
+    if gaps := figures.incomplete(mine, session, now):
+        names = labels.escape(labels.listing(gaps))
+        verb = "has" if len(gaps) == 1 else "have"
+        st.caption(f":material/warning: Partial: {names} {verb} bars missing; see **Data quality**.")
     if len(daily) > len(mine):
-        st.caption(f"Showing {len(mine)} of {labels.count(len(daily), 'ticker')} that the lake holds of this session.")
+        st.caption(f"Showing {len(mine)} of {labels.count(len(daily), 'ticker')} in this session.")
+
+
+def _midpoint_note(daily: pd.DataFrame) -> None:
+    if note := figures.midpoint_note(daily):
+        st.caption(f":material/info: {labels.escape(note)}")
 
 
 def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, simulated: bool) -> None:
     """The charts and the table."""
-    now = clock.now()
     tickers = tuple(sorted(chosen))
-    palette = header.palette()
-    # Of one session the rest of the page has asked for all tickers; of a long span they would be many.
-    daily = _daily(lake, span) if span.is_one_session else _daily(lake, span, tickers)
+    # For one session the rest of the page has queried all tickers; for a range that could be many.
+    daily = prices.daily(lake, span.first, span.last, ALL if span.is_one_session else tickers)
     daily = daily[daily["ticker"].isin(tickers)]
-    highs = lake.ask("hourly_high", span.first, span.last, tickers).frame
-    hours = figures.hourly(highs, daily, now)
-    by_hour = daily["session"].nunique() <= HOURS_SHOWN
-    drawn = hours if by_hour else figures.per_session(daily)
+    highs = lake.query("hourly_high", span.first, span.last, tickers)
+    hours = figures.hourly(highs, daily, clock.now())
+    drawn = hours if daily["session"].nunique() <= HOURS_SHOWN else figures.per_session(daily)
     lines, heat, multiples, table = controls.views(VIEWS)
     if lines.open:
         with lines:
-            st.altair_chart(
-                hourly_lines(drawn, scale, palette, tickers=tickers, simulated=simulated),
-                width="stretch",
-                key="lines",
-                alt=_in_words(daily),
-            )
+            chart = hourly_lines(drawn, scale, palette(), tickers=tickers, simulated=simulated)
+            st.altair_chart(chart, width="stretch", key="lines", alt=_in_words(daily))
             if len(tickers) > LABELS_FIT:
-                st.caption("Too many lines to name: point at one to read its ticker, or choose fewer.")
+                st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
     if heat.open:
         with heat:
-            _heat_maps(hours, daily, palette, simulated=simulated)
+            _heat_map(highs, daily, simulated=simulated)
     if multiples.open:
         with multiples:
-            _small_multiples(drawn, tickers, palette, simulated=simulated)
+            _small_multiples(drawn, tickers, simulated=simulated)
     if table.open:
         with table:
             _table(highs, span)
 
 
-def _heat_maps(hours: pd.DataFrame, daily: pd.DataFrame, palette: Palette, *, simulated: bool) -> None:
-    """The heat map of the last session on the page: more hours than one session's leave no room for prices."""
+def _heat_map(highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> None:
+    """The heat map of the last session: the hours of several leave no room for prices."""
     session = daily["session"].max()
     last = daily[daily["session"] == session]
     order = last.sort_values("change", ascending=False)["ticker"].tolist()
     left_out = max(len(order) - ROWS_SHOWN, 0)
     if left_out:
         order = order[: ROWS_SHOWN // 2] + order[-ROWS_SHOWN // 2 :]
-    mine = hours[(hours["session"] == session) & hours["ticker"].isin(order)]
-    opens = last.set_index("ticker")["open"]
-    st.altair_chart(
-        heat_map(
-            mine.assign(change=mine["high"] / mine["ticker"].map(opens) - 1), palette, order=order, simulated=simulated
-        ),
-        width="stretch",
-        key="heat",
-        alt=_in_words(last),
-    )
+    shown = highs[(highs["session"] == session) & highs["ticker"].isin(order)]
+    chart = heat_map(figures.hourly(shown, last, clock.now()), palette(), order=order, simulated=simulated)
+    st.altair_chart(chart, width="stretch", key="heat", alt=_in_words(last))
     st.caption(
-        f"{labels.day(dt.date.fromisoformat(session))}; best ticker first. {labels.TIMES}2 means that two bars "
-        "reached the high, … that the hour is still running."
-        + (f" {left_out} tickers between the best and the worst are left out." if left_out else "")
+        f"{labels.day(dt.date.fromisoformat(session))}, best ticker first. {labels.TIMES}2: two bars reached the "
+        "high. …: the hour is still running."
+        + (f" {left_out} tickers between the best and the worst are not shown." if left_out else "")
     )
 
 
-def _small_multiples(drawn: pd.DataFrame, tickers: tuple[str, ...], palette: Palette, *, simulated: bool) -> None:
-    colour = colours(tickers, palette)
+def _small_multiples(drawn: pd.DataFrame, tickers: tuple[str, ...], *, simulated: bool) -> None:
+    colour = colours(tickers, palette())
     bounds = shared_bounds(drawn)
     with st.grid(min_column_width=165):
         for ticker in tickers[:MULTIPLES_SHOWN]:
-            st.altair_chart(
-                small_multiple(
-                    drawn, palette, ticker=ticker, colour=colour[ticker], bounds=bounds, simulated=simulated
-                ),
-                width="stretch",
-                key=f"multiple {ticker}",
-                alt=f"Hourly highs of {ticker} against its open",
+            chart = small_multiple(
+                drawn, palette(), ticker=ticker, colour=colour[ticker], bounds=bounds, simulated=simulated
             )
+            st.altair_chart(chart, width="stretch", key=f"multiple {ticker}", alt=f"Hourly highs of {ticker}")
     if len(tickers) > MULTIPLES_SHOWN:
-        st.caption(f"The first {MULTIPLES_SHOWN} of {len(tickers)} tickers; choose fewer to see others.")
+        st.caption(f"The first {MULTIPLES_SHOWN} of {len(tickers)} tickers. Choose fewer to see others.")
 
 
 def _table(highs: pd.DataFrame, span: controls.Span) -> None:
-    """The rows of the query, and the same as CSV."""
+    """The answer of `hourly_high`, also as CSV."""
     st.dataframe(
         highs.assign(hour=highs["hour"].map(labels.hour_span), ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z")),
         hide_index=True,
@@ -224,10 +203,10 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
             "session": "Session",
             "hour": "Hour",
             "high": st.column_config.NumberColumn("High, USD", format="%.4f"),
-            "ts": st.column_config.TextColumn("Reached by the bar of", help="Start of the bar, in exchange time"),
-            "touch": st.column_config.NumberColumn("Touch", help="1 is the hour's first bar that reached its high"),
+            "ts": st.column_config.TextColumn("Touched at", help="Start of the bar, exchange time"),
+            "touch": st.column_config.NumberColumn("Touch", help="1 for the first bar that reached the hourly high"),
         },
-        alt="Hourly highs, one row for each bar that reached one",
+        alt="Hourly highs, one row per touch",
     )
     days = str(span.first) if span.is_one_session else f"{span.first}-to-{span.last}"
     st.download_button(
@@ -241,10 +220,10 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
 
 
 def _in_words(daily: pd.DataFrame) -> str:
-    """What the chart shows, for people who cannot see it."""
+    """The chart in words, for people who cannot see it."""
     last = daily[daily["session"] == daily["session"].max()]
-    told = [f"{ticker} {labels.change(change)}" for ticker, change in zip(last["ticker"], last["change"], strict=True)]
-    return f"Hourly highs; from the open to the last price: {labels.listing(told, 30)}"
+    changes = [f"{ticker} {labels.change(value)}" for ticker, value in zip(last["ticker"], last["change"], strict=True)]
+    return f"Hourly highs. Change in the last session: {labels.listing(changes, 30)}"
 
 
 page()

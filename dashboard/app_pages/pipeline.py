@@ -1,4 +1,4 @@
-"""Pipeline: what the lake holds and what brought it there; on the cloud engine what runs, at what cost."""
+"""Pipeline: what the lake holds and the runs that filled it; in the cloud, metrics, cost, alarms and the crawler."""
 
 from __future__ import annotations
 
@@ -6,83 +6,117 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import clock, labels
-from dashboard.charts.records import bars_per_session
+from dashboard.charts.records import records_per_session
 from dashboard.chrome import cards, errors, header
+from dashboard.chrome.theme import palette
 from dashboard.data import cloud, lake_files
+from dashboard.data.figures import Figure
 from dashboard.data.lake import Lake
-from tickerlake.query import SETTINGS
+from tickerlake.query import Settings
 
 RUNS_SHOWN = 50
+SESSIONS_SHOWN = 120
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     lake = errors.current_lake()
     held = lake.sessions()
     if lake.is_local:
         _local(lake, held)
     else:
-        cloud.show(lake.settings)
+        _cloud(lake)
     st.altair_chart(
-        bars_per_session(held.head(120), header.palette(), simulated=header.is_simulated(held)),
+        records_per_session(held.head(SESSIONS_SHOWN), palette(), simulated=header.is_simulated(held)),
         width="stretch",
         key="records",
         alt="Records per session",
     )
     _settings(lake)
-    st.caption(f"Read {labels.instant(clock.now())}.")
+    st.caption(f"As of {labels.instant(clock.now())}.")
 
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
-    """Figures of the folder and the runs that filled it."""
-    files = lake_files.read(lake.files())
-    tickers = lake.ask("tickers").frame
-    records = int(files["records"].sum())
+    """Figures of the lake's files, and the runs that wrote them."""
+    files = lake_files.read(lake.layout.files())
+    tickers = lake.query("tickers")["ticker"].tolist()
+    records, size = int(files["records"].sum()), int(files["bytes"].sum())
     cards.figures(
         (
-            cards.Figure("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
-            cards.Figure("Tickers", f"{len(tickers):,}", labels.listing(tickers["ticker"].tolist(), 3)),
-            cards.Figure("Records", f"{records:,}", f"{files['bytes'].sum() / max(records, 1):.1f} bytes each"),
-            cards.Figure("Size", labels.size(int(files["bytes"].sum())), f"in {labels.count(len(files), 'file')}"),
+            Figure("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
+            Figure("Tickers", f"{len(tickers):,}", labels.listing(tickers, 3)),
+            Figure("Records", f"{records:,}", f"{size / max(records, 1):.1f} bytes each"),
+            Figure("Size", labels.size(size), f"in {labels.count(len(files), 'file')}"),
         )
     )
-    st.header("Last runs", anchor=False)
-    st.caption(
-        "Each run leaves its time in the names of the files that it wrote. Runs that found nothing new leave none."
-    )
-    runs = lake_files.runs(files, lake.files("rejected"))
+    st.header("Runs", anchor=False)
+    st.caption("Runs that stored or rejected records. Runs that found nothing new leave no files.")
     st.dataframe(
-        runs.head(RUNS_SHOWN),
+        lake_files.runs(files, lake.layout.rejected()).head(RUNS_SHOWN),
         hide_index=True,
         column_config={
             "collected": "Collected",
             "sessions": "Sessions",
-            "span": "From and to",
+            "span": "Range",
             "records": st.column_config.NumberColumn("Records", format="localized"),
             "size": "Size",
             "rejected": st.column_config.NumberColumn("Rejected", format="localized"),
         },
-        alt="The last runs that stored something",
+        alt="The latest runs",
     )
 
 
-def _settings(lake: Lake) -> None:
-    with st.expander("Settings", icon=":material/settings:"):
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "Variable": setting.variable,
-                        "Value": "•••" if setting.secret else str(getattr(lake.settings, setting.name)),
-                        "Default": "" if setting.secret else str(setting.default),
-                        "Meaning": setting.comment,
-                    }
-                    for setting in SETTINGS
-                ]
-            ),
-            hide_index=True,
-            alt="Settings in use",
+def _cloud(lake: Lake) -> None:
+    """Metrics, alarms and the crawler of the deployed stack."""
+    if lake.settings.engine != "athena":
+        st.info(f"No AWS data: the lake is read with {lake.settings.engine}. AWS data needs LAKE_ENGINE=athena.")
+        return
+    report = cloud.today(lake.settings)
+    if report.faults:
+        faults = "\n".join(f"- {labels.escape(fault)}" for fault in report.faults)
+        st.warning(f"Some AWS data is unavailable:\n\n{faults}", icon=":material/cloud_alert:")
+        st.caption("This page needs the policy in the stack's output `readerPolicy`; attach it to your user or role.")
+    cards.figures(report.figures)
+    st.header("Alarms", anchor=False)
+    _alarms(report.alarms)
+    if report.crawler:
+        st.header("Crawler", anchor=False)
+        st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last run")
+    st.caption(f"Read from AWS {labels.instant(report.read_at)}. Figures are since midnight in New York.")
+
+
+def _alarms(alarms: list[dict[str, str]]) -> None:
+    firing = [alarm["Alarm"] for alarm in alarms if alarm["State"] == "ALARM"]
+    if firing:
+        names = labels.escape(labels.listing(firing))
+        st.error(f"{labels.count(len(firing), 'alarm')} firing: {names}", icon=":material/notifications_active:")
+    elif alarms:
+        waiting = sum(alarm["State"] == "INSUFFICIENT_DATA" for alarm in alarms)
+        note = f"; {waiting} of {len(alarms)} without enough data yet" if waiting else ""
+        st.success(f"No alarms firing{note}.", icon=":material/notifications:")
+    if alarms:
+        states = pd.DataFrame(alarms)
+        states = states.assign(
+            State=states["State"].str.replace("_", " "),
+            **{name: states[name].map(labels.escape) for name in ("Alarm", "Meaning")},
         )
+        # A table, unlike a data frame, wraps its text.
+        st.table(states, hide_index=True, alt="Alarms and their states")
+
+
+def _settings(lake: Lake) -> None:
+    rows = [
+        {
+            "Variable": setting.variable,
+            "Value": ("•••" if setting.value else "") if setting.secret else str(value),
+            "From": setting.origin if value == setting.value else "this visit",
+            "Meaning": setting.comment,
+        }
+        for setting in Settings.explain()
+        for value in [getattr(lake.settings, setting.name)]
+    ]
+    with st.expander("Settings", icon=":material/settings:"):
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Settings in use and where they come from")
 
 
 page()

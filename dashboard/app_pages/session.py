@@ -1,23 +1,25 @@
-"""Session: one ticker's bars as candles with their volume, the hourly highs on them, and every touch."""
+"""Session: one ticker's bars as candles with volume, its hourly highs, and every touch."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import clock, labels
 from dashboard.charts.candles import candles, volumes
-from dashboard.chrome import controls, errors, header, url
-from dashboard.data import figures
-from dashboard.data.lake import Lake
+from dashboard.chrome import controls, errors, header, live, url
+from dashboard.chrome.theme import palette
+from dashboard.data import figures, prices
+from dashboard.data.lake import Lake, coverage_until
 from tickerlake import exchange
 from tickerlake.query.formats import to_csv
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     lake = errors.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
@@ -25,85 +27,86 @@ def page() -> None:
     with left:
         date = controls.session(dates)
         if date not in dates:
-            url.write_url()
+            url.write()
             with right:
                 errors.no_session(date, dates, clock.now())
             return
-        daily = figures.with_change(lake.ask("daily", date, date).frame)
-        there = daily["ticker"].tolist()
-        ticker = controls.ticker(there, figures.first_choice(daily)[0])
-    url.write_url()
+        daily = prices.daily(lake, date, date)
+        ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
+    url.write()
     with right:
-        errors.live(_board, header.refresh_interval([date]))(
-            lake, exchange.session_on(date), ticker, simulated=header.is_simulated(held)
-        )
+        session, simulated = exchange.session_on(date), header.is_simulated(held)
+        live.live(_board, live.interval([date]))(lake, session, ticker, simulated=simulated)
 
 
 def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: bool) -> None:
-    """Figures, candles, volume and the bars as a table."""
-    now = clock.now()
-    palette = header.palette()
-    # Of every ticker, as the page has asked already to know which there are.
-    daily = figures.with_change(lake.ask("daily", session.date, session.date).frame)
+    """Figures, candles, volume, gaps, and the bars as a table."""
+    now, date = clock.now(), session.date
+    daily = prices.daily(lake, date, date)  # of every ticker: the page has queried that already
     daily = daily[daily["ticker"] == ticker]
-    highs = lake.ask("hourly_high", session.date, session.date, (ticker,)).frame
-    all_bars = lake.ask("bars", session.date, session.date, (ticker,)).frame
+    highs = lake.query("hourly_high", date, date, (ticker,))
     hours = figures.hourly(highs, daily, now)
     row = daily.iloc[0]
-    # Stored at several sizes, the finest is drawn, as `daily` counts it.
-    bars = all_bars[all_bars["bar_minutes"] == row["bar_minutes"]]
+    # Of several bar sizes the finest is drawn, which is the one in `daily`.
+    bars = lake.query("bars", date, date, (ticker,))
+    bars = bars[bars["bar_minutes"] == row["bar_minutes"]]
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
-    st.markdown(f"## {ticker}, {labels.day(session.date)}, {state}")
+    st.markdown(f"## {labels.escape(ticker)}, {labels.day(date)}, {state}")
     _figures(row, hours)
-    notes = [
-        f"A line marks each hour's high, a triangle each bar that reached it ({labels.count(len(highs), 'touch')})."
-        .replace("touchs", "touches"),
-        "Hollow bars rose, filled bars fell.",
-    ]  # fmt: skip
-    if hours["provisional"].any():
-        notes.append("The running hour's high is provisional: dashed.")
     marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
     st.altair_chart(
-        candles(bars, marked, palette, session=session, simulated=simulated),
+        candles(bars, marked, palette(), session=session, simulated=simulated),
         width="stretch",
         key="candles",
-        alt=f"Candles of {ticker}: open {row['open']}, high {row['high']}, low {row['low']}, last {row['close']}",
+        alt=f"Candles of {ticker}: high {row['high']}, low {row['low']}, last {row['last_price']}",
     )
     if bars["volume"].notna().any():
         st.altair_chart(
-            volumes(bars, palette, session=session),
+            volumes(bars, palette(), session=session),
             width="stretch",
             key="volumes",
             alt=f"Volume of {ticker}: {row['volume']} shares in the session",
         )
-    st.caption(" ".join(notes))
+    st.caption(_legend(bars, highs, hours))
+    if note := figures.midpoint_note(daily):
+        st.caption(f":material/info: {labels.escape(note)}")
     _gaps(lake, session, ticker, now)
-    with st.expander(f"The {labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
+    with st.expander(f"{labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
         _table(bars, ticker, session)
 
 
 def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
     peak = hours.loc[hours["high"].idxmax()]
-    figures = (
-        ("Last", labels.price(row["close"]), labels.delta(row["change"]), "from its open"),
-        ("Open", labels.price(row["open"]), None, None),
-        ("Day's high", labels.price(row["high"]), None, f"at {peak['reached']}, hour {peak['span']}"),
-        ("Day's low", labels.price(row["low"]), None, None),
-        ("Volume", "none given" if pd.isna(row["volume"]) else f"{row['volume']:,}", None, "shares"),
+    basis = f"from {labels.basis(has_open=row['has_open'])}"
+    cells = (
+        ("Last", labels.price(row["last_price"]), labels.delta(row["change"]), basis),
+        ("Open", labels.price(row["open"]) if row["has_open"] else "unknown", None, None),
+        ("Session high", labels.price(row["high"]), None, f"at {peak['reached']}, hour {peak['span']}"),
+        ("Session low", labels.price(row["low"]), None, None),
+        ("Volume", "unknown" if pd.isna(row["volume"]) else f"{row['volume']:,}", None, "shares"),
     )
     with st.container(horizontal=True, gap="medium"):
-        for label, value, delta, description in figures:
+        for label, value, delta, description in cells:
             st.metric(label, value, delta, delta_description=description, width="content")
 
 
+def _legend(bars: pd.DataFrame, highs: pd.DataFrame, hours: pd.DataFrame) -> str:
+    touches = labels.count(len(highs), "touch", "touches")
+    parts = [f"Lines mark the hourly highs, triangles the bars that reached them ({touches})."]
+    if (bars["open"].notna() & bars["close"].notna()).any():
+        parts.append("Hollow bars rose, filled bars fell.")
+    if hours["provisional"].any():
+        parts.append("The running hour's high is provisional: dashed.")
+    return " ".join(parts)
+
+
 def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) -> None:
-    coverage = lake.ask("coverage", session.date, session.date, (ticker,), lake.counted_until(session.date, now)).frame
-    missing = coverage[coverage["missing"] > 0]
-    for row in missing.to_dict("records"):
+    coverage = lake.query("coverage", session.date, session.date, (ticker,), coverage_until(session.date, now))
+    for row in coverage[coverage["missing"] > 0].to_dict("records"):
         st.caption(
             f":material/warning: Partial: {row['present']} of {row['expected']} {row['bar_minutes']}-minute bars; "
-            f"missing {row['gaps']} in exchange time."
+            f"missing {labels.escape(row['gaps'])} (exchange time)."
         )
 
 
@@ -116,7 +119,7 @@ def _table(bars: pd.DataFrame, ticker: str, session: exchange.Session) -> None:
         height=360,
         column_order=["ts", "open", "high", "low", "close", "volume", "source", "collected_at"],
         column_config={
-            "ts": "Bar of",
+            "ts": "Bar",
             "volume": st.column_config.NumberColumn("Volume", format="localized"),
             "source": "Source",
             "collected_at": "Collected",
@@ -130,7 +133,7 @@ def _table(bars: pd.DataFrame, ticker: str, session: exchange.Session) -> None:
     st.download_button(
         "Download CSV",
         to_csv(bars),
-        file_name=f"bars-{ticker}-{session.date}.csv",
+        file_name=f"bars-{re.sub(r'[^A-Za-z0-9.-]', '_', ticker)}-{session.date}.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",

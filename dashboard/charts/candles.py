@@ -1,4 +1,4 @@
-"""One ticker's session: candles, hourly highs, volume."""
+"""One ticker's session: candles with the hourly highs, and the volume below."""
 
 from __future__ import annotations
 
@@ -10,97 +10,38 @@ from dashboard.charts.axes import DASH, clock_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
 
+_HALF_PAST_NINE = 9 * 60 + 30
+
 
 def candles(
     bars: pd.DataFrame, highs: pd.DataFrame, palette: Palette, *, session: Session, simulated: bool = False
 ) -> Layers:
-    """One ticker's bars of one session as candles, the hourly highs as lines over them, each touch a mark.
+    """One ticker's bars of one session as candles, with a line for each hourly high and a triangle for each touch.
 
-    Bars that rose are hollow, bars that fell are filled. `highs` is the answer of `hourly_high` with `provisional`.
+    Bars that rose are hollow, bars that fell are filled; a bar without an open or a close is a grey line from low to
+    high. `highs` is the answer of `hourly_high` with `provisional` and `bar_minutes`.
     """
-    frame = _on_the_clock(bars)
-    hourly = _on_the_clock(highs)
+    frame = _on_the_clock(bars).assign(side=_sides(bars))
     low, high = float(bars["low"].min()), float(bars["high"].max())
-    air = max((high - low) * 0.08, high * 0.0005)
-    y_scale = alt.Scale(domain=[low - air, high + air], nice=False, zero=False)
-    y_axis = alt.Axis(format=",.2f", tickCount=6, domain=False, ticks=False, labelPadding=8, minExtent=64, maxExtent=64)
-    x = clock_axis(session, labelled=False)
-    sides = alt.Scale(domain=["rose", "fell"], range=[palette.up, palette.down])
-    tooltip = [
-        alt.Tooltip("at:N", title="bar"),
-        *[alt.Tooltip(f"{name}:Q", title=name, format=",.4~f") for name in ("open", "high", "low", "close")],
-        alt.Tooltip("volume:Q", title="volume", format=","),
-        alt.Tooltip("source:N", title="source"),
-    ]
-    wicks = layer(frame, "rule").encode(
-        x=alt.X("middle:Q", **x), y=alt.Y("low:Q", title="USD", scale=y_scale, axis=y_axis), y2="high:Q",
-        color=alt.Color("side:N", legend=None, scale=sides),
-        tooltip=tooltip,
-    )  # fmt: skip
-    bodies = layer(frame, "rect", strokeWidth=1.2).encode(
-        x=alt.X("left:Q", **x), x2="right:Q", y=alt.Y("open:Q", scale=y_scale), y2="close:Q",
-        stroke=alt.Stroke("side:N", legend=None, scale=sides),
-        fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
-        tooltip=tooltip,
-    )  # fmt: skip
-    by_hour = hourly[hourly["touch"] == 1]
-    layers: list[alt.Chart] = [wicks, bodies]
-    for provisional, dash in ((False, [1, 0]), (True, DASH)):
-        part = by_hour[by_hour["provisional"] == provisional]
-        if not part.empty:
-            layers.append(
-                layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash).encode(
-                    x=alt.X("hour_left:Q", **x), x2="hour_right:Q", y=alt.Y("high:Q", scale=y_scale)
-                )
-            )
-    layers.append(
-        layer(
-            by_hour,
-            "text",
-            align="left",
-            baseline="bottom",
-            dy=-13,
-            dx=2,
-            fontSize=11,
-            fontWeight=600,
-            color=palette.ink,
-        ).encode(x=alt.X("hour_left:Q", **x), y=alt.Y("high:Q", scale=y_scale), text=alt.Text("high:Q", format=",.2f"))
-    )
-    layers.append(
-        layer(
-            hourly, "point", shape="triangle-down", size=70, filled=True, opacity=1, color=palette.ink, yOffset=-6
-        ).encode(
-            x=alt.X("middle:Q", **x),
-            y=alt.Y("high:Q", scale=y_scale),
-            tooltip=[
-                alt.Tooltip("at:N", title="touch at"),
-                alt.Tooltip("high:Q", title="hour's high, USD", format=",.4~f"),
-                alt.Tooltip("touch:Q", title="touch"),
-            ],
-        )
-    )
-    ticker = str(bars["ticker"].iloc[0])
-    minutes = int(bars["bar_minutes"].iloc[0])
+    margin = max((high - low) * 0.08, high * 0.0005)
+    scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
+    ticker, minutes = str(bars["ticker"].iloc[0]), int(bars["bar_minutes"].iloc[0])
     return Layers(
-        layer=layers, height=420, title=title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated)
+        layer=[*_candles(frame, palette, session, scale), *_highs(_on_the_clock(highs), palette, session, scale)],
+        height=420,
+        title=title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated),
     )
 
 
 def volumes(bars: pd.DataFrame, palette: Palette, *, session: Session) -> alt.Chart:
-    """The volume under the candles, on the same axis of time."""
+    """The volume of each bar, in shares, on the candles' time axis. Bars without a volume are left out."""
     frame = _on_the_clock(bars).dropna(subset=["volume"])
     return (
         layer(frame.astype({"volume": "float64"}), "rect", color=palette.faint)
         .encode(
             x=alt.X("left:Q", **clock_axis(session, labelled=True)),
             x2="right:Q",
-            y=alt.Y(
-                "volume:Q",
-                title="shares",
-                axis=alt.Axis(
-                    format=".2~s", tickCount=3, domain=False, ticks=False, labelPadding=8, minExtent=64, maxExtent=64
-                ),
-            ),
+            y=alt.Y("volume:Q", title="shares", axis=_axis(".2~s", 3)),
             y2=alt.datum(0),
             tooltip=[alt.Tooltip("at:N", title="bar"), alt.Tooltip("volume:Q", title="volume", format=",")],
         )
@@ -108,17 +49,86 @@ def volumes(bars: pd.DataFrame, palette: Palette, *, session: Session) -> alt.Ch
     )
 
 
+def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+    x = clock_axis(session, labelled=False)
+    colours = alt.Scale(domain=["rose", "fell", "unknown"], range=[palette.up, palette.down, palette.faint])
+    tooltip = [
+        alt.Tooltip("at:N", title="bar"),
+        *[alt.Tooltip(f"{name}:Q", title=name, format=",.4~f") for name in ("open", "high", "low", "close")],
+        alt.Tooltip("volume:Q", title="volume", format=","),
+        alt.Tooltip("source:N", title="source"),
+    ]
+    wicks = layer(frame, "rule").encode(
+        x=alt.X("middle:Q", **x),
+        y=alt.Y("low:Q", title="USD", scale=scale, axis=_axis(",.2f", 6)),
+        y2="high:Q",
+        color=alt.Color("side:N", legend=None, scale=colours),
+        tooltip=tooltip,
+    )
+    known = frame[frame["side"] != "unknown"]
+    bodies = layer(known, "rect", strokeWidth=1.2).encode(
+        x=alt.X("left:Q", **x),
+        x2="right:Q",
+        y=alt.Y("open:Q", scale=scale),
+        y2="close:Q",
+        stroke=alt.Stroke("side:N", legend=None, scale=colours),
+        fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
+        tooltip=tooltip,
+    )
+    return [wicks] if known.empty else [wicks, bodies]
+
+
+def _highs(touches: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+    x = clock_axis(session, labelled=False)
+    y = alt.Y("high:Q", scale=scale)
+    hours = touches[touches["touch"] == 1]
+    layers = []
+    for provisional, dash in ((False, [1, 0]), (True, DASH)):
+        part = hours[hours["provisional"] == provisional]
+        if not part.empty:
+            rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash)
+            layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2="hour_right:Q", y=y))
+    names = layer(
+        hours, "text", align="left", baseline="bottom", dy=-13, dx=2, fontSize=11, fontWeight=600, color=palette.ink
+    )
+    layers.append(names.encode(x=alt.X("hour_left:Q", **x), y=y, text=alt.Text("high:Q", format=",.2f")))
+    triangles = layer(
+        touches, "point", shape="triangle-down", size=70, filled=True, opacity=1, color=palette.ink, yOffset=-6
+    )
+    tooltip = [
+        alt.Tooltip("at:N", title="touch at"),
+        alt.Tooltip("high:Q", title="hourly high, USD", format=",.4~f"),
+        alt.Tooltip("touch:Q", title="touch"),
+    ]
+    layers.append(triangles.encode(x=alt.X("middle:Q", **x), y=y, tooltip=tooltip))
+    return layers
+
+
+def _sides(bars: pd.DataFrame) -> np.ndarray:
+    unknown = bars["open"].isna() | bars["close"].isna()
+    return np.select([unknown, bars["close"] < bars["open"]], ["unknown", "fell"], "rose")
+
+
 def _on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with its bars' places on the exchange's clock, in minutes from midnight."""
+    """`frame` with each bar's place on the exchange's clock, in minutes since midnight."""
     local = frame["ts"].dt
     start = local.hour * 60 + local.minute
     minutes = frame["bar_minutes"]
     placed = frame.assign(
-        at=local.strftime("%H:%M %Z"), left=start + minutes * 0.14, right=start + minutes * 0.86,
+        at=local.strftime("%H:%M %Z"),
+        left=start + minutes * 0.14,
+        right=start + minutes * 0.86,
         middle=start + minutes / 2,
-    )  # fmt: skip
+    )
     if "hour" in frame:
-        opens = 9 * 60 + 30
-        return placed.assign(hour_left=(frame["hour"] * 60).clip(lower=opens), hour_right=frame["hour"] * 60 + 60)
-    fell = frame["close"] < frame["open"]
-    return placed.assign(side=np.where(fell, "fell", "rose")).drop(columns=["ts", "collected_at"], errors="ignore")
+        placed = placed.assign(
+            hour_left=(frame["hour"] * 60).clip(lower=_HALF_PAST_NINE), hour_right=frame["hour"] * 60 + 60
+        )
+    return placed.drop(columns=["ts", "collected_at"], errors="ignore")
+
+
+def _axis(number: str, ticks: int) -> alt.Axis:
+    # The same width on both charts, so that their time axes line up.
+    return alt.Axis(
+        format=number, tickCount=ticks, domain=False, ticks=False, labelPadding=8, minExtent=64, maxExtent=64
+    )

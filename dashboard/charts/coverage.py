@@ -1,4 +1,4 @@
-"""Ticker by session: which bars the lake holds and which it lacks."""
+"""Ticker by session: which bars the lake holds and which are missing."""
 
 from __future__ import annotations
 
@@ -9,75 +9,57 @@ import numpy as np
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import AROUND_ROWS, TICKER_AXIS, slot_axis
+from dashboard.charts.axes import AROUND_ROWS, slot_axis, ticker_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
 
 CELL = "cell"
-
-
+"""Name of the selection: the `ticker` and `session` of the clicked cell."""
 STATES = ("complete", "early close", "partial", "missing")
-"""What a ticker's session can be; an early close is a complete session of a shorter day."""
-
-
-_MEANINGS = {
+"""States of a ticker's session; `early close` is a complete session of a shorter day."""
+ROW_HEIGHT = 24
+_GAPS_SHOWN = 120
+_LEGEND = {
     "complete": "✓ complete",
     "early close": "✓ ½ early close",
     "partial": f"{labels.MINUS}n bars missing",
-    "missing": "✕ no bar",
+    "missing": "✕ no bars",
 }
 
 
 def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> Layers:
-    """Ticker by session: complete, partial with the bars missing, missing, early close; each with a sign of its own.
+    """Ticker by session: complete, early close, partial (with the number of missing bars) or missing.
 
-    `coverage` is the answer of `coverage` with `early_close`, one row a ticker and session. A click picks a cell: the
-    selection `CELL` holds its `ticker` and `session`.
+    `coverage` is the answer of `coverage` with `early_close`, one row per ticker and session. A click selects a cell;
+    the selection `CELL` holds its `ticker` and `session`.
     """
-    frame = coverage.assign(state=states(coverage), gaps=coverage["gaps"].where(coverage["gaps"] != "", "none"))
-    frame["sign"] = frame["state"].map({"complete": "✓", "early close": "✓ ½", "missing": "✕"})
-    frame["sign"] = frame["sign"].where(frame["state"] != "partial", labels.MINUS + frame["missing"].astype("str"))
-    frame["shown_gaps"] = frame["gaps"].str.slice(0, 120)
+    frame = _signed(coverage)
     slots = sorted(frame["session"].unique())
-    frame = frame.drop(columns="gaps")
+    scale = alt.Scale(domain=slots)
     place: dict[str, Any] = {
-        "x": alt.X(
-            "session:N", title="session", sort=None, scale=alt.Scale(domain=slots), axis=slot_axis(slots, "top")
-        ),
-        "y": alt.Y("ticker:N", title=None, sort=None, axis=TICKER_AXIS),
+        "x": alt.X("session:N", title="session", sort=None, scale=scale, axis=slot_axis(slots, "top")),
+        "y": alt.Y("ticker:N", title=None, sort=None, axis=ticker_axis()),
         "tooltip": [
             alt.Tooltip("ticker:N"),
             alt.Tooltip("session:N"),
             alt.Tooltip("state:N"),
             alt.Tooltip("present:Q", title="bars"),
-            alt.Tooltip("expected:Q", title="of"),
+            alt.Tooltip("expected:Q", title="expected"),
             alt.Tooltip("shown_gaps:N", title="missing"),
         ],
     }
-    picked = alt.selection_point(name=CELL, fields=["ticker", "session"])
+    colours = alt.Scale(domain=list(STATES), range=[palette.up_soft, palette.early, palette.warn, palette.down])
+    legend = alt.Legend(
+        orient="bottom", symbolType="square", labelExpr=f"({_LEGEND})[datum.label]", columns=2, symbolSize=160
+    )
+    outline = alt.StrokeValue(palette.paper).condition(param=CELL, empty=False, value=palette.ink)
     cells = layer(frame, "rect", cornerRadius=3, strokeWidth=2, cursor="pointer").encode(
-        **place,
-        stroke=alt.StrokeValue(palette.paper).condition(param=CELL, empty=False, value=palette.ink),
-        color=alt.Color(
-            "state:N",
-            title=None,
-            scale=alt.Scale(domain=list(STATES), range=[palette.up_soft, palette.early, palette.warn, palette.down]),
-            legend=alt.Legend(
-                orient="bottom",
-                symbolType="square",
-                labelExpr=f"({_MEANINGS})[datum.label]",
-                columns=2,
-                symbolSize=160,
-            ),
-        ),
+        **place, stroke=outline, color=alt.Color("state:N", title=None, scale=colours, legend=legend)
     )
-    text = layer(frame, "text", fontSize=11).encode(
-        **place,
-        text=alt.Text("sign:N"),
-        color=alt.ColorValue(palette.ink).condition(test="datum.state == 'missing'", value=palette.on_strong),
-    )
+    ink = alt.ColorValue(palette.ink).condition(test="datum.state == 'missing'", value=palette.on_strong)
+    text = layer(frame, "text", fontSize=11).encode(**place, text=alt.Text("sign:N"), color=ink)
     return Layers(
-        layer=[cells.add_params(picked), text],
-        height=24 * frame["ticker"].nunique() + AROUND_ROWS,
+        layer=[cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "session"])), text],
+        height=ROW_HEIGHT * frame["ticker"].nunique() + AROUND_ROWS,
         title=title("Coverage", simulated=simulated),
     )
 
@@ -92,4 +74,15 @@ def states(coverage: pd.DataFrame) -> pd.Series:
         ),
         index=coverage.index,
         dtype="str",
+    )
+
+
+def _signed(coverage: pd.DataFrame) -> pd.DataFrame:
+    """`coverage` with each cell's `state`, its `sign`, and its gaps cut to a tooltip's length."""
+    state = states(coverage)
+    sign = state.map({"complete": "✓", "early close": "✓ ½", "missing": "✕"})
+    return coverage.drop(columns="gaps").assign(
+        state=state,
+        sign=sign.where(state != "partial", labels.MINUS + coverage["missing"].astype("str")),
+        shown_gaps=coverage["gaps"].where(coverage["gaps"] != "", "none").str.slice(0, _GAPS_SHOWN),
     )

@@ -9,14 +9,13 @@ from dashboard.charts.axes import slot_axis
 from dashboard.charts.theme import Palette, layer, title
 
 
-def bars_per_session(held: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> alt.Chart:
-    """How many records each session holds; `held` is the answer of `sessions`."""
-    frame = held.sort_values("session")
-    slots = frame["session"].tolist()
+def records_per_session(held: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> alt.Chart:
+    """One column per session, as high as its records; `held` is the answer of `sessions`."""
+    frame = held.sort_values("session")[["session", "records", "tickers", "sources"]]
     return (
-        layer(frame[["session", "records", "tickers", "sources"]], "bar", color=palette.up, cornerRadiusEnd=2)
+        layer(frame, "bar", color=palette.up, cornerRadiusEnd=2)
         .encode(
-            x=alt.X("session:N", title="session", sort=None, axis=slot_axis(slots)),
+            x=alt.X("session:N", title="session", sort=None, axis=slot_axis(frame["session"].tolist())),
             y=alt.Y("records:Q", title="records", axis=alt.Axis(format=",d", tickCount=4, domain=False, ticks=False)),
             tooltip=["session:N", alt.Tooltip("records:Q", format=","), "tickers:Q", "sources:N"],
         )

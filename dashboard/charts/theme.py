@@ -10,26 +10,24 @@ import altair as alt
 import pandas as pd
 
 SIMULATED = "SIMULATED"
-
-
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one theme; `categories` are those of `.streamlit/config.toml`, which a test holds together."""
+    """The colours of one theme. A test checks that they match `.streamlit/config.toml`."""
 
     ink: str
-    """Text on the page."""
+    """Text."""
     paper: str
-    """The page itself."""
+    """Background of the page."""
     faint: str
-    """Lines that only help to read."""
+    """Guide lines and background bars."""
     up: str
     level: str
     down: str
     on_strong: str
-    """Text on the strong end of `up` and `down`."""
+    """Text on full `up` or `down`."""
     up_soft: str
     early: str
     warn: str
@@ -67,9 +65,7 @@ DARK = Palette(
 
 
 class Layers(alt.LayerChart):
-    """Charts over one another. Not checked against Vega-Lite's schema unless asked, as tests do: checking takes
-    longer than everything else about a chart, and Streamlit would do it on every run.
-    """
+    """Layered charts that skip schema validation at run time: it would take most of a page's time. Tests validate."""
 
     def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
         """The chart as a Vega-Lite specification."""
@@ -77,27 +73,33 @@ class Layers(alt.LayerChart):
 
 
 def colours(tickers: Sequence[str], palette: Palette) -> dict[str, str]:
-    """The colour of each ticker; after eight they begin again, with another shape."""
+    """The colour of each ticker. After eight tickers colours repeat, with another shape."""
     return {ticker: palette.categories[n % len(palette.categories)] for n, ticker in enumerate(tickers)}
 
 
 def colour_scale(tickers: Sequence[str], palette: Palette) -> alt.Scale:
-    """Each ticker's colour."""
+    """Each ticker's colour, as a scale."""
     return alt.Scale(domain=list(tickers), range=list(colours(tickers, palette).values()))
 
 
 def shape_scale(tickers: Sequence[str]) -> alt.Scale:
-    """Each ticker's point shape; it changes when colours repeat."""
-    eight = len(LIGHT.categories)
-    return alt.Scale(domain=list(tickers), range=[SHAPES[n // eight % len(SHAPES)] for n in range(len(tickers))])
+    """Each ticker's point shape, which changes each time the colours repeat."""
+    repeat = len(LIGHT.categories)
+    return alt.Scale(domain=list(tickers), range=[SHAPES[n // repeat % len(SHAPES)] for n in range(len(tickers))])
 
 
-def layer(frame: pd.DataFrame, kind: Literal["bar", "line", "point", "rect", "rule", "text"], **look: Any) -> alt.Chart:
-    """A chart of one mark, `look` its properties."""
-    # What altair's own `mark_*` methods do; those lose the chart's type on the way.
-    return alt.Chart(frame, mark=alt.MarkDef(kind, **look))
+def layer(
+    frame: pd.DataFrame, kind: Literal["bar", "line", "point", "rect", "rule", "text"], **properties: Any
+) -> alt.Chart:
+    """A chart of one mark. Does what altair's `mark_*` methods do; those lose the chart's type."""
+    return alt.Chart(frame, mark=alt.MarkDef(kind, **properties))
 
 
 def title(text: str, *, simulated: bool) -> alt.TitleParams:
-    """A chart's title, which says so where prices are simulated."""
-    return alt.TitleParams(f"{SIMULATED} · {text}" if simulated else text, anchor="start", fontSize=14, offset=10)
+    """A chart's title, marked if the prices are simulated."""
+    return alt.TitleParams(marked(text, simulated=simulated), anchor="start", fontSize=14, offset=10)
+
+
+def marked(text: str, *, simulated: bool) -> str:
+    """`text`, marked if the prices are simulated."""
+    return f"{SIMULATED} · {text}" if simulated else text

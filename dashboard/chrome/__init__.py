@@ -1,0 +1,1 @@
+"""Chrome: what surrounds the charts. Header, controls, cards, messages, the page's address."""

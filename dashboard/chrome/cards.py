@@ -1,4 +1,4 @@
-"""Figures in cards. Over the charts: the best and the worst mover, how many rose, and when the highs were."""
+"""Cards above the charts: best and worst mover, how many rose, when the highs were; and plain figures."""
 
 from __future__ import annotations
 
@@ -12,24 +12,15 @@ import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.sparkline import sparkline
-from dashboard.chrome import header
-from dashboard.data.figures import Mover
+from dashboard.chrome.theme import palette
+from dashboard.data.figures import Figure, Mover
 
 NARROWEST = 160
-"""Pixels of a card, so that a phone shows two beside each other."""
-
-
-class Figure(NamedTuple):
-    """One figure: its name, its text, what it is of, and its course through the day where it has one."""
-
-    label: str
-    text: str
-    below: str
-    course: Sequence[float] = ()
+"""Least width of a card in pixels: two fit on a phone."""
 
 
 class Slots(NamedTuple):
-    """Where a high may lie, the hours of a session or the sessions of a span, and how cards tell it."""
+    """Where a high may be, the hours of a session or the sessions of a range, and how cards name it."""
 
     names: dict[int | str, str]
     title: str
@@ -41,7 +32,7 @@ class Slots(NamedTuple):
 def hours() -> Slots:
     """The hours of one session."""
     names: dict[int | str, str] = {hour: labels.hour_span(hour) for hour in labels.HOURS}
-    return Slots(names, "Hour of the day's highs", "Day's high", "in", "Day's highs by hour, 09:30 to 16:00")
+    return Slots(names, "Top hour for highs", "Session high", "at", "Session highs by hour, 09:30 to 16:00")
 
 
 def sessions(dates: Sequence[dt.date]) -> Slots:
@@ -49,31 +40,32 @@ def sessions(dates: Sequence[dt.date]) -> Slots:
     first, last = dates[0], dates[-1]
     in_short = labels.short_day if first.year == last.year else partial(labels.day, weekday=False)
     names: dict[int | str, str] = {date.isoformat(): in_short(date) for date in dates}
-    span = f"{in_short(first)} to {in_short(last)}"
-    return Slots(names, "Session of the highs", "High", "on", f"Highs by session, {span}")
+    return Slots(
+        names, "Top session for highs", "High", "on", f"Highs by session, {in_short(first)} to {in_short(last)}"
+    )
 
 
-def show(found: Sequence[Mover], slots: Slots) -> None:
-    """The cards of `found`, the best first; of a single ticker its own."""
+def movers(found: Sequence[Mover], slots: Slots) -> None:
+    """The cards of `found`, which starts with the best; one card if there is one ticker."""
     if len(found) == 1:
         with st.container(border=True):
-            _mover(found[0].ticker, found[0], slots)
+            _mover(labels.escape(found[0].ticker), found[0], slots)
         return
     grid = st.grid(4, min_column_width=NARROWEST, border=True)
     with grid.cell():
-        _mover(f"Best: {found[0].ticker}", found[0], slots)
+        _mover(f"Best: {labels.escape(found[0].ticker)}", found[0], slots)
     with grid.cell():
-        _mover(f"Worst: {found[-1].ticker}", found[-1], slots)
+        _mover(f"Worst: {labels.escape(found[-1].ticker)}", found[-1], slots)
     with grid.cell():
         _breadth(found)
     with grid.cell():
         _highs(found, slots)
 
 
-def figures(told: Iterable[Figure]) -> None:
+def figures(shown: Iterable[Figure]) -> None:
     """A card for each figure."""
     grid = st.grid(4, min_column_width=NARROWEST)
-    for figure in told:
+    for figure in shown:
         grid.metric(
             figure.label,
             figure.text,
@@ -87,9 +79,10 @@ def figures(told: Iterable[Figure]) -> None:
 
 
 def _mover(label: str, mover: Mover, slots: Slots) -> None:
-    st.metric(label, f"{labels.price(mover.close)} USD", f"{labels.delta(mover.change)} from open")
-    palette = header.palette()
-    _sparkline(mover.highs, palette.up if mover.change > 0 else palette.down, f"Highs of {mover.ticker}")
+    change = f"{labels.delta(mover.change)} from {labels.basis(has_open=mover.has_open)}"
+    st.metric(label, f"{labels.price(mover.last_price)} USD", change)
+    colour = palette().up if mover.change > 0 else palette().down
+    _sparkline(mover.highs, colour, f"Highs of {mover.ticker}")
     st.caption(
         f"{slots.high} **{labels.price(mover.high)}** {slots.place} {slots.names[mover.high_slot]}, "
         f"low **{labels.price(mover.low)}**"
@@ -97,29 +90,25 @@ def _mover(label: str, mover: Mover, slots: Slots) -> None:
 
 
 def _breadth(found: Sequence[Mover]) -> None:
-    """How the tickers stand against their opens."""
+    """How many tickers rose."""
     changes = [mover.change for mover in found]
+    basis = labels.basis(has_open=all(mover.has_open for mover in found))
     st.metric(
-        "Above their open",
+        f"Above {basis}",
         f"{sum(change > 0 for change in changes)} of {len(found)}",
         f"{labels.delta(sum(changes) / len(found))} on average",
     )
-    _sparkline(changes, header.palette().faint, "Change of each ticker from its open, best first", bars=True)
-    st.caption(f"From {found[0].ticker} (best) to {found[-1].ticker} (worst)")
+    _sparkline(changes, palette().faint, f"Change of each ticker from {basis}, best first", bars=True)
+    st.caption(f"From {labels.escape(found[0].ticker)} (best) to {labels.escape(found[-1].ticker)} (worst)")
 
 
 def _highs(found: Sequence[Mover], slots: Slots) -> None:
-    """When most tickers had their high."""
+    """The hour or session in which most tickers had their high; of several, the first."""
     counts = Counter(mover.high_slot for mover in found)
-    most = max(slots.names, key=counts.__getitem__)  # of several the first
-    st.metric(
-        slots.title,
-        slots.names[most],
-        f"{counts[most]} of {len(found)} tickers",
-        delta_color="off",
-        delta_arrow="off",
-    )
-    _sparkline([counts[slot] for slot in slots.names], header.palette().faint, slots.all_highs, bars=True)
+    most = max(slots.names, key=counts.__getitem__)
+    tickers = f"{counts[most]} of {len(found)} tickers"
+    st.metric(slots.title, slots.names[most], tickers, delta_color="off", delta_arrow="off")
+    _sparkline([counts[slot] for slot in slots.names], palette().faint, slots.all_highs, bars=True)
     st.caption(slots.all_highs)
 
 

@@ -1,11 +1,11 @@
-"""The collect control: asks Yahoo for bars when a visitor presses a button, never while a page renders."""
+"""The collect control. It queries Yahoo only when a visitor presses Start, never while a page renders."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -13,21 +13,33 @@ from dashboard import clock, labels
 from dashboard.data import collection
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
-from tickerlake import exchange, symbols, watchlist
+from tickerlake import exchange, symbols
 from tickerlake.errors import NotAsked, TickerlakeError
 from tickerlake.exchange import Session
 from tickerlake.plan import plan
 
-_LOOK_AGAIN = dt.timedelta(seconds=0.7)
+TODAY, LAST, RANGE = "Today so far", "Last finished session", "Range"
+_SERVED = dt.timedelta(days=58)
+"""Yahoo serves 5-minute bars for about 60 days."""
+_PROGRESS = dt.timedelta(seconds=0.7)
+_MESSAGES_SHOWN = 20
+
+
+class Request(NamedTuple):
+    """Which sessions to collect; the dates count for a range."""
+
+    kind: str
+    first: dt.date
+    last: dt.date
 
 
 def offered() -> bool:
-    """Whether this dashboard can collect: only into a lake on this machine."""
+    """Whether this dashboard can collect: into a local lake only."""
     return current().is_local
 
 
 def control(lake: Lake) -> None:
-    """The button and what it opens: which sessions, which tickers, into which lake."""
+    """The button and its popover: which sessions, which tickers, into which lake."""
     if not lake.is_local:
         return
     opened = st.popover("Collect", icon=":material/download:", width="content", key="collect", on_change="rerun")
@@ -36,68 +48,84 @@ def control(lake: Lake) -> None:
     with opened:
         job = collection.desk().job
         if job is not None and job.is_running:
-            st.markdown("A collection is running; its progress is on the page.")
+            st.markdown("A collection is running. Its progress is on the page.")
             return
-        now = clock.now()
-        st.markdown("Ask Yahoo for bars of 5 minutes.")
-        what = st.radio("Which sessions", list(_choices(now)), key="collect what")
-        first = last = exchange.last_finished(now).date
-        if what == "A range":
-            picked = st.date_input(
-                "From and to",
-                (exchange.exchange_date(now) - dt.timedelta(days=7), exchange.exchange_date(now)),
-                min_value=exchange.exchange_date(now) - dt.timedelta(days=58),
-                max_value=exchange.exchange_date(now),
-                key="collect range",
-                help="Yahoo serves bars of 5 minutes for about 60 days.",
-            )
-            if not isinstance(picked, tuple) or len(picked) != 2:
-                st.caption("Choose the last day, too.")
-                return
-            first, last = picked
-        text = st.text_input("Tickers", ", ".join(_known(lake)), key="collect tickers", help="Separated by commas")
-        target = collection.destination(lake)
-        if target != lake.settings.lake:
-            st.warning(
-                f"This lake is simulated, and real bars are never mixed in: they go into `{target}/`.",
-                icon=":material/call_split:",
-            )
-        else:
-            st.caption(f"Into the lake `{target}/`. What it holds already stays.")
-        # No primary button: Streamlit writes white on the accent colour, too faint on the dark theme's.
-        st.button(
-            "Start",
-            icon=":material/play_arrow:",
-            key="collect start",
-            width="stretch",
-            on_click=_begin,
-            args=(target, what, first, last, text),
-        )
-        if refusal := st.session_state.pop("collect refusal", None):
-            st.error(refusal)
+        st.markdown("Collect 5-minute bars from Yahoo.")
+        if request := _sessions(clock.now()):
+            _start_form(lake, request)
 
 
 def progress(lake: Lake) -> None:
-    """How far a collection is, or what came of the last one; nothing where there was none."""
+    """The progress of a running collection, or the result of the last one."""
     job = collection.desk().job
     if job is None or not lake.is_local:
         return
     if job.is_running:
-        st.fragment(_running, run_every=_LOOK_AGAIN)(job)
+        st.fragment(_running, run_every=_PROGRESS)(job)
     elif st.session_state.get("dismissed") != job.started:
-        _report(job, lake)
+        _result(job, lake)
 
 
-def _begin(target: Path, what: str, first: dt.date, last: dt.date, text: str) -> None:
-    """Starts what the control asks for, and closes it; or leaves it open with the reason why not."""
+def _sessions(now: dt.datetime) -> Request | None:
+    """The sessions chosen; None while a range has no last day."""
+    kinds = [LAST, RANGE]
+    if exchange.running(now):
+        kinds.insert(0, TODAY)
+    kind = st.radio("Sessions", kinds, key="collect what")
+    today = exchange.exchange_date(now)
+    if kind != RANGE:
+        return Request(kind, today, today)
+    picked = st.date_input(
+        "From and to",
+        (today - dt.timedelta(days=7), today),
+        min_value=today - _SERVED,
+        max_value=today,
+        key="collect range",
+        help="Yahoo serves 5-minute bars for about 60 days.",
+    )
+    if isinstance(picked, tuple) and len(picked) == 2:
+        return Request(kind, *picked)
+    st.caption("Choose the last day as well.")
+    return None
+
+
+def _start_form(lake: Lake, request: Request) -> None:
+    """Tickers, target, and the button that starts."""
     try:
-        collection.start(
-            target,
-            _sessions(what, first, last),
-            symbols.parse_tickers(text),
-            collection.open_source(),
-            clock.now,
-        )
+        watched = ", ".join(lake.watchlist())
+    except TickerlakeError as error:
+        st.error(labels.escape(str(error)))
+        return
+    text = st.text_input("Tickers", watched, key="collect tickers", help="Separated by commas")
+    target = collection.destination(lake)
+    name = labels.escape(f"{target}/")
+    if target != lake.settings.lake:
+        st.warning(f"This lake holds simulated prices. Real bars go into {name}.", icon=":material/call_split:")
+    else:
+        st.caption(f"Bars are added to the lake {name}.")
+    # Not a primary button: white on the dark theme's accent colour has too little contrast.
+    st.button(
+        "Start",
+        icon=":material/play_arrow:",
+        key="collect start",
+        width="stretch",
+        on_click=_start,
+        args=(target, request, text),
+    )
+    if refusal := st.session_state.pop("collect refusal", None):
+        st.error(labels.escape(refusal))
+
+
+def _start(target: Path, request: Request, text: str) -> None:
+    """Start collecting and close the popover; or leave it open with the reason why not."""
+    now = clock.now()
+    try:
+        sessions = {
+            TODAY: lambda: plan(now, session="today"),
+            LAST: lambda: plan(now),
+            RANGE: lambda: plan(now, first=request.first, last=request.last),
+        }[request.kind]()
+        collection.start(target, sessions, symbols.parse_tickers(text), collection.open_source(), clock.now)
     except TickerlakeError as error:
         st.session_state["collect refusal"] = str(error)
     else:
@@ -109,77 +137,68 @@ def _running(job: Job) -> None:
         st.rerun()
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.progress(
-            min(job.answered / job.asked, 1.0),
-            f"Collecting {_days(job.wanted)} from Yahoo: {job.answered} of {job.asked} answers"
-            + (f", last {job.latest}" if job.latest else ""),
+            min(job.answered / job.requests, 1.0),
+            f"Collecting {_days(job.sessions)} from Yahoo: {job.answered} of {job.requests} answers"
+            + (f", last {labels.escape(job.latest)}" if job.latest else ""),
         )
         if st.button("Stop", icon=":material/stop:", key="collect stop", disabled=job.stop.is_set()):
-            job.stopped_by_person = True
+            job.stopped_by_visitor = True
             job.stop.set()
 
 
-def _report(job: Job, lake: Lake) -> None:
-    """What came of it, plainly: bars, tickers, failures by reason, and where it all is."""
-    stored, tickers = sum(r.stored for r in job.reports), max((r.tickers for r in job.reports), default=0)
-    failed = [failure for report in job.reports for failure in report.failures]
-    failures = Counter(failure.reason for failure in failed)
-    unasked = sorted({failure.ticker for failure in failed if failure.reason == NotAsked.reason})
-    was_stopped = job.stopped_by_person and bool(unasked)
-    rejected = sum(report.rejected.total() for report in job.reports)
-    parts = [f"{labels.count(stored, 'new bar')} of {labels.count(tickers, 'ticker')}, {_days(job.wanted)}"]
-    if rejected:
-        parts.append(f"{labels.count(rejected, 'record')} rejected")
-    if was_stopped:
-        parts.append(f"stopped before {labels.listing(unasked)} had been asked; what had come is stored")
-    elif failures:
-        parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in failures.most_common()))
+def _result(job: Job, lake: Lake) -> None:
+    """What was stored, what was rejected, what failed and why."""
+    failures = [failure for report in job.reports for failure in report.failures]
     with st.container(border=True):
         if job.error:
-            st.error(job.error, icon=":material/error:")
+            st.error(labels.escape(job.error), icon=":material/error:")
         elif failures:
-            st.warning("Collected " + "; ".join(parts) + ".", icon=":material/warning:")
+            st.warning(_summary(job), icon=":material/warning:")
         else:
-            st.success("Collected " + "; ".join(parts) + ".", icon=":material/check_circle:")
-        if failures and not was_stopped:
-            messages = dict.fromkeys(failure.message for failure in failed)
-            with st.expander("Why", icon=":material/help:"):
-                st.code("\n".join(list(messages)[:20]), language=None, wrap_lines=True)
+            st.success(_summary(job), icon=":material/check_circle:")
+        if failures and not _was_stopped(job):
+            messages = dict.fromkeys(failure.message for failure in failures)
+            with st.expander("Details", icon=":material/help:"):
+                st.code("\n".join(list(messages)[:_MESSAGES_SHOWN]), language=None, wrap_lines=True)
         with st.container(horizontal=True):
-            if stored and job.target != lake.settings.lake:
-                st.button(f"Show {job.target}/", key="turn to", on_click=_turn_to, args=(job,))
+            if any(report.stored for report in job.reports) and job.target != lake.settings.lake:
+                st.button(f"Show {labels.escape(f'{job.target}/')}", key="turn to", on_click=_switch, args=(job,))
             st.button("Close", key="dismiss", on_click=_dismiss, args=(job,))
 
 
-def _turn_to(job: Job) -> None:
+def _summary(job: Job) -> str:
+    """`Collected 858 new bars of 11 tickers, Fri 20 Nov 2026.`, with rejected records and failures."""
+    stored = sum(report.stored for report in job.reports)
+    tickers = max((report.tickers for report in job.reports), default=0)
+    rejected = sum(report.rejected.total() for report in job.reports)
+    failures = [failure for report in job.reports for failure in report.failures]
+    parts = [f"{labels.count(stored, 'new bar')} of {labels.count(tickers, 'ticker')}, {_days(job.sessions)}"]
+    if rejected:
+        parts.append(f"{labels.count(rejected, 'record')} rejected")
+    if _was_stopped(job):
+        left = sorted({failure.ticker for failure in failures if failure.reason == NotAsked.reason})
+        parts.append(f"stopped before {labels.escape(labels.listing(left))}")
+    elif failures:
+        reasons = Counter(failure.reason for failure in failures).most_common()
+        parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in reasons))
+    return f"Collected {'; '.join(parts)}."
+
+
+def _was_stopped(job: Job) -> bool:
+    return job.stopped_by_visitor and any(
+        failure.reason == NotAsked.reason for report in job.reports for failure in report.failures
+    )
+
+
+def _switch(job: Job) -> None:
     st.session_state["lake"] = job.target
-    st.session_state["dismissed"] = job.started
+    _dismiss(job)
 
 
 def _dismiss(job: Job) -> None:
     st.session_state["dismissed"] = job.started
 
 
-def _choices(now: dt.datetime) -> Sequence[str]:
-    running = exchange.running(now)
-    return [*(["Today so far"] if running else []), "The last finished session", "A range"]
-
-
-def _sessions(what: str, first: dt.date, last: dt.date) -> list[Session]:
-    """The sessions of a choice. ConfigError as `plan`."""
-    if what == "A range":
-        return plan(clock.now(), first=first, last=last)
-    return plan(clock.now(), session="today" if what == "Today so far" else "last")
-
-
-def _known(lake: Lake) -> Sequence[str]:
-    """The tickers to offer: the lake's own where it is real and they are few, else the watchlist."""
-    try:
-        held = lake.ask("tickers").frame["ticker"].tolist()
-    except TickerlakeError:  # the page tells it
-        return watchlist.DEFAULT
-    return held if len(held) <= 40 else watchlist.DEFAULT
-
-
-def _days(wanted: list[Session]) -> str:
-    first, last = wanted[0].date, wanted[-1].date
+def _days(sessions: list[Session]) -> str:
+    first, last = sessions[0].date, sessions[-1].date
     return labels.day(first) if first == last else f"{labels.day(first)} to {labels.day(last)}"

@@ -1,4 +1,4 @@
-"""The controls: which session or range, which tickers, which scale and view."""
+"""The controls: session or range, tickers, scale, view."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from dashboard import labels
-from dashboard.chrome.url import choose, recall, write_url
+from dashboard.chrome import url
 from tickerlake.errors import ConfigError
 from tickerlake.symbols import parse_tickers
+
+_RANGE = 5
+"""Sessions in a range before its ends are chosen."""
 
 
 class Span(NamedTuple):
@@ -28,49 +31,31 @@ class Span(NamedTuple):
 
 
 class Tickers(NamedTuple):
-    """The tickers asked for: those there are, and those the lake does not know."""
+    """The tickers asked for: those that the lake holds in these sessions, and the others."""
 
     chosen: list[str]
     unknown: list[str]
 
 
 def session(held: Sequence[dt.date]) -> dt.date:
-    """One session of `held` (newest first), or the date that the URL asks for."""
-    asked = _date(recall().get("session"), "session") or held[0]
-    options = sorted({*held, asked}, reverse=True)
-    at = options.index(asked)
-    _show("pick session", asked)
+    """One session of `held` (newest first), or the date in the address."""
+    chosen = _date("session") or held[0]
+    options = sorted({*held, chosen}, reverse=True)
+    _set("pick session", chosen)
     st.selectbox(
         "Session",
         options,
-        format_func=lambda date: labels.day(date) + ("" if date in held else " (not held)"),
+        format_func=lambda date: labels.day(date) + ("" if date in held else " (not in the lake)"),
         key="pick session",
-        on_change=lambda: choose(session=st.session_state["pick session"].isoformat(), to=None),
+        on_change=lambda: url.choose(session=st.session_state["pick session"].isoformat(), to=None),
     )
-    earlier, later = st.columns(2, gap="small", wrap=False)
-    for column, step, label, icon, side in (
-        (earlier, 1, "Earlier", ":material/chevron_left:", "left"),
-        (later, -1, "Later", ":material/chevron_right:", "right"),
-    ):
-        there = 0 <= at + step < len(options)
-        column.button(
-            label,
-            icon=icon,
-            icon_position=side,
-            key=f"step {step}",
-            disabled=not there,
-            width="stretch",
-            on_click=choose,
-            kwargs={"session": options[at + step].isoformat(), "to": None} if there else {},
-        )
-    return asked
+    _step_buttons(options, options.index(chosen))
+    return chosen
 
 
 def span(held: Sequence[dt.date]) -> Span:
-    """One session, or the first and the last of a span."""
-    choices = recall()
-    last = _date(choices.get("to"), "to")
-    _show("pick kind", "Range" if last else "One session")
+    """One session, or a range. ConfigError for a range in the wrong order."""
+    _set("pick kind", "Range" if _date("to") else "One session")
     kind = st.segmented_control(
         "Show",
         ["One session", "Range"],
@@ -83,119 +68,149 @@ def span(held: Sequence[dt.date]) -> Span:
     if kind == "One session":
         date = session(held)
         return Span(date, date)
-    first = _date(choices.get("session"), "session") or held[min(4, len(held) - 1)]
-    last = last or held[0]
+    return _range(held)
+
+
+def tickers(held: Sequence[str], default: Sequence[str]) -> Tickers:
+    """Some of the tickers `held`, by default `default`. ConfigError for what is not a symbol."""
+    text = url.recall().get("tickers")
+    wanted = list(default) if text is None else _parse(text, held)
+    chosen = [ticker for ticker in wanted if ticker in set(held)]
+    _set("pick tickers", chosen)
+    st.multiselect(
+        "Tickers",
+        list(held),
+        key="pick tickers",
+        placeholder="Search tickers",
+        wrap=True,
+        on_change=lambda: url.choose(tickers=",".join(st.session_state["pick tickers"])),
+    )
+    return Tickers(chosen, [ticker for ticker in wanted if ticker not in set(held)])
+
+
+def ticker(held: Sequence[str], default: str) -> str:
+    """One of the tickers `held`. ConfigError for another."""
+    wanted = url.recall().get("ticker") or default
+    chosen = wanted if wanted in held else wanted.upper()
+    if chosen not in held:
+        raise ConfigError(f"no bars of {chosen} in this session; it has {labels.listing(list(held), 20)}")
+    _set("pick ticker", chosen)
+    st.selectbox(
+        "Ticker",
+        list(held),
+        key="pick ticker",
+        on_change=lambda: url.choose(ticker=st.session_state["pick ticker"]),
+    )
+    return chosen
+
+
+def scale() -> Literal["percent", "usd"]:
+    """`percent` for changes, or `usd`. ConfigError for another value in the address."""
+    _set("pick scale", _one_of("scale", ("percent", "usd")))
+    picked = st.segmented_control(
+        "Scale",
+        ["percent", "usd"],
+        key="pick scale",
+        required=True,
+        format_func={"percent": "Change, %", "usd": "Price, USD"}.__getitem__,
+        width="stretch",
+        on_change=lambda: url.choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
+    )
+    return "usd" if picked == "usd" else "percent"
+
+
+def views(names: Sequence[str]) -> Sequence[TabContainer]:
+    """The tabs `names`, one of them open. ConfigError for another name in the address."""
+    _set("pick view", _one_of("view", names))
+
+    # Streamlit's own `bind` and `url.write` would overwrite each other's parameters.
+    def pick() -> None:
+        picked = st.session_state["pick view"]
+        url.choose(view=None if picked == names[0] else picked)
+        url.write()  # the tabs may be in a fragment, which runs without the rest of the page
+
+    return st.tabs(names, key="pick view", on_change=pick)
+
+
+def _step_buttons(options: Sequence[dt.date], at: int) -> None:
+    """Buttons to the sessions before and after `options[at]`."""
+    earlier, later = st.columns(2, gap="small", wrap=False)
+    for column, step, label, icon, side in (
+        (earlier, 1, "Earlier", ":material/chevron_left:", "left"),
+        (later, -1, "Later", ":material/chevron_right:", "right"),
+    ):
+        exists = 0 <= at + step < len(options)
+        column.button(
+            label,
+            icon=icon,
+            icon_position=side,
+            key=f"step {step}",
+            disabled=not exists,
+            width="stretch",
+            on_click=url.choose,
+            kwargs={"session": options[at + step].isoformat(), "to": None} if exists else {},
+        )
+
+
+def _range(held: Sequence[dt.date]) -> Span:
+    first = _date("session") or held[min(_RANGE, len(held)) - 1]
+    last = _date("to") or held[0]
     if first > last:
         raise ConfigError(f"first session {first} is after last session {last}; swap them")
     days = sorted({*held, first, last})
-    _show("pick first", first)
-    _show("pick last", last)
+    _set("pick first", first)
+    _set("pick last", last)
     left, right = st.columns(2, gap="small", wrap=False)
     left.selectbox(
         "From",
         [day for day in days if day <= last],
         format_func=lambda date: labels.day(date, weekday=False),
         key="pick first",
-        on_change=lambda: choose(session=st.session_state["pick first"].isoformat()),
+        on_change=lambda: url.choose(session=st.session_state["pick first"].isoformat()),
     )
     right.selectbox(
         "To",
         [day for day in days if day >= first],
         format_func=lambda date: labels.day(date, weekday=False),
         key="pick last",
-        on_change=lambda: choose(to=st.session_state["pick last"].isoformat()),
+        on_change=lambda: url.choose(to=st.session_state["pick last"].isoformat()),
     )
     return Span(first, last)
 
 
-def tickers(there: Sequence[str], first_choice: Sequence[str]) -> Tickers:
-    """Some of the tickers `there`; unless chosen otherwise, `first_choice`."""
-    text = recall().get("tickers")
-    asked = list(first_choice) if text is None else list(parse_tickers(text)) if text else []
-    known = [ticker for ticker in asked if ticker in set(there)]
-    _show("pick tickers", known)
-    st.multiselect(
-        "Tickers",
-        list(there),
-        key="pick tickers",
-        placeholder="Search a ticker",
-        wrap=True,
-        on_change=lambda: choose(tickers=",".join(st.session_state["pick tickers"])),
-    )
-    return Tickers(known, [ticker for ticker in asked if ticker not in set(there)])
+def _choose_kind(held: Sequence[dt.date]) -> None:
+    if st.session_state["pick kind"] == "One session":
+        url.choose(session=url.recall().get("to"), to=None)
+    else:
+        last = _date("session") or held[0]
+        before = [date for date in held if date <= last] or [last]
+        url.choose(session=before[min(_RANGE, len(before)) - 1].isoformat(), to=last.isoformat())
 
 
-def ticker(there: Sequence[str], first_choice: str) -> str:
-    """One of the tickers `there`. ConfigError where the URL asks for another."""
-    asked = (recall().get("ticker") or first_choice).upper()
-    if asked not in there:
-        raise ConfigError(f"the session has no bars of {asked}; it has {labels.listing(list(there), 20)}")
-    _show("pick ticker", asked)
-    st.selectbox(
-        "Ticker",
-        list(there),
-        key="pick ticker",
-        on_change=lambda: choose(ticker=st.session_state["pick ticker"]),
-    )
-    return asked
-
-
-def scale() -> Literal["percent", "usd"]:
-    """`percent` from the open, or `usd`. ConfigError where the URL asks for another."""
-    _show("pick scale", _one_of("scale", ("percent", "usd")))
-    picked = st.segmented_control(
-        "Scale",
-        ["percent", "usd"],
-        key="pick scale",
-        required=True,
-        format_func={"percent": "% from the open", "usd": "USD"}.__getitem__,
-        width="stretch",
-        on_change=lambda: choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
-    )
-    return "usd" if picked == "usd" else "percent"
-
-
-def views(names: Sequence[str]) -> Sequence[TabContainer]:
-    """The tabs `names`, of which one is open. ConfigError where the URL asks for another."""
-    _show("pick view", _one_of("view", names))
-
-    # Not Streamlit's own `bind`: it and `write_url` would each write the URL as if the other had not.
-    def pick() -> None:
-        picked = st.session_state["pick view"]
-        choose(view=None if picked == names[0] else picked)
-        write_url()  # the tabs may stand in a fragment, which runs again alone
-
-    return st.tabs(names, key="pick view", on_change=pick)
+def _parse(text: str, held: Sequence[str]) -> list[str]:
+    """The tickers in `text`. A ticker that the lake holds need not be a symbol: imports keep any name."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return list(dict.fromkeys(name for given in names for name in ([given] if given in held else parse_tickers(given))))
 
 
 def _one_of(name: str, allowed: Sequence[str]) -> str:
-    """What is chosen for `name`, by default the first. ConfigError where it is not `allowed`."""
-    chosen = recall().get(name, allowed[0])
+    """The choice `name`, by default the first of `allowed`. ConfigError if it is none of them."""
+    chosen = url.recall().get(name, allowed[0])
     if chosen not in allowed:
-        raise ConfigError(f"{name}={chosen} in the address is none of {', '.join(allowed)}")
+        raise ConfigError(f"{name}={chosen} in the address is not one of {', '.join(allowed)}")
     return chosen
 
 
-def _show(key: str, value: object) -> None:
-    """Makes a control show `value`. One that does so already is left alone: told again, it would forget a click
-    that is on its way.
-    """
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
-
-
-def _choose_kind(held: Sequence[dt.date]) -> None:
-    if st.session_state["pick kind"] == "One session":
-        choose(session=st.session_state["choices"].get("to"), to=None)
-    else:
-        last = _date(st.session_state["choices"].get("session"), "session") or held[0]
-        before = [date for date in held if date <= last] or [last]
-        choose(session=before[min(4, len(before) - 1)].isoformat(), to=last.isoformat())
-
-
-def _date(text: str | None, name: str) -> dt.date | None:
-    """The date that `text` spells. ConfigError where it spells none."""
+def _date(name: str) -> dt.date | None:
+    """The choice `name` as a date; None without one. ConfigError for what is not a date."""
+    text = url.recall().get(name)
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise ConfigError(f"{name}={text} in the address is no date; write one such as {name}=2026-11-20") from error
+        raise ConfigError(f"{name}={text} in the address is not a date; write {name}=YYYY-MM-DD") from error
+
+
+def _set(key: str, value: object) -> None:
+    """Set a control's value, but only on change: rewriting it drops a pending click."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value

@@ -1,11 +1,8 @@
-"""What people read when there is nothing to draw: each kind of trouble in its own words, with the next step."""
+"""Messages instead of charts: each kind of error in plain words, with the next step."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 import streamlit as st
 
@@ -15,92 +12,70 @@ from dashboard.data import lake
 from tickerlake import exchange
 from tickerlake.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 
-
-def live(part: Callable[..., None], every: dt.timedelta | None) -> Callable[..., None]:
-    """`part` of a page as a fragment that runs again by itself; what it raises is told in its place."""
-
-    @wraps(part)
-    def told(*arguments: Any, **named: Any) -> None:
-        try:
-            part(*arguments, **named)
-        except TickerlakeError as error:
-            show(error, way_back=False)
-
-    return st.fragment(told, run_every=every)
+_SETTINGS = "Change the environment variable and restart the dashboard. `tickerlake settings` lists all settings."
 
 
-def show(error: TickerlakeError, *, way_back: bool = True) -> None:
-    """Puts `error` on the page, by its type; with a `way_back` to the choices that everybody starts with."""
+def show(error: TickerlakeError, *, start_over: bool = True) -> None:
+    """Show `error` by its type; with `start_over`, a bad choice gets a button that resets all choices."""
+    text = labels.escape(str(error))
     match error:
         case LakeEmpty():
             st.header("The lake is empty", anchor=False)
-            st.info(str(error), icon=":material/water_loss:")
+            st.info(text, icon=":material/water_loss:")
             st.markdown(
-                "Collect the last session with the button **Collect** above, or in a terminal with "
-                "`tickerlake collect`. To look around first, `--source simulated` invents one."
+                "Collect the last session with **Collect** above, or run `tickerlake collect`. "
+                "For simulated prices, run `tickerlake demo`."
                 if collect_control.offered()
-                else "The collector has delivered nothing yet: look at **Pipeline** for its last runs."
+                else "The collector has not delivered any bars yet. **Pipeline** shows its latest runs."
             )
         case QueryFailed():
-            st.header("The engine did not answer", anchor=False)
-            st.error(str(error), icon=":material/error:")
+            st.header("Query failed", anchor=False)
+            st.error(text, icon=":material/error:")
             if error.query_id:
-                st.caption(f"Query id: {error.query_id}")
-            st.markdown("The page asks again when it is loaded again.")
+                st.caption(f"Query id: {labels.escape(error.query_id)}")
+            st.markdown("Reload the page to run the query again.")
         case NoAccess():
-            st.header("The lake does not open", anchor=False)
-            st.error(str(error), icon=":material/key_off:")
+            st.header("Cannot open the lake", anchor=False)
+            st.error(text, icon=":material/key_off:")
             st.markdown(
-                "Put that right and load the page again; a changed setting takes a new start of the dashboard. "
-                "All settings: `tickerlake settings`."
+                "Fix this and reload the page. After changing a setting, restart the dashboard. "
+                "`tickerlake settings` lists all settings."
             )
         case ConfigError():
-            st.header("That cannot be shown", anchor=False)
-            st.warning(str(error), icon=":material/tune:")
+            st.header("Cannot show this", anchor=False)
+            st.warning(text, icon=":material/tune:")
             st.markdown("Choose another session or other tickers, or check the address and the settings.")
-            if way_back:
+            if start_over:
                 st.button("Start over", icon=":material/restart_alt:", on_click=url.forget)
         case _:
-            st.header("That did not work", anchor=False)
-            st.error(str(error), icon=":material/error:")
+            st.header("Something failed", anchor=False)
+            st.error(text, icon=":material/error:")
 
 
 def no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
-    """Why there is nothing of `date`: no session, not opened yet, or not collected. And what there is."""
-    nearest = [
-        max((d for d in held if d < date), default=None),
-        min((d for d in held if d > date), default=None),
-    ]
-    there = labels.listing([labels.day(d) for d in nearest if d])
+    """Say why there are no bars of `date`: no session, not opened yet, or not collected. Name the nearest sessions."""
     session = next(iter(exchange.sessions_between(date, date)), None)
     if session is None:
-        why = "a weekend" if date.weekday() >= 5 else "a holiday of the exchange"
+        why = "weekend" if date.weekday() >= 5 else "exchange holiday"
         st.info(f"No session on {date:%A}, {labels.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")
     elif session.open > now:
-        st.info(
-            f"The session of {labels.day(date)} has not opened yet. It opens at {labels.clock_time(session.open)} "
-            f"({labels.offset(session.open)}).",
-            icon=":material/schedule:",
-        )
+        opens = f"{labels.clock_time(session.open)} ({labels.offset(session.open)})"
+        st.info(f"The session of {labels.day(date)} opens at {opens}.", icon=":material/schedule:")
     else:
         st.info(f"The session of {labels.day(date)} has not been collected.", icon=":material/cloud_download:")
         if collect_control.offered():
-            st.markdown("The button **Collect** above brings it, as far back as Yahoo still serves it.")
-    if there:
-        st.markdown(f"The nearest sessions that the lake holds: {there}.")
-
-
-def _settings(error: ConfigError) -> None:
-    """The settings themselves are wrong, so there is no lake to speak of."""
-    st.header("The settings cannot be used", anchor=False)
-    st.error(str(error), icon=":material/settings_alert:")
-    st.markdown("Change the environment variable and start the dashboard again. All settings: `tickerlake settings`.")
+            st.markdown("Use **Collect** above while Yahoo still has it (5-minute bars: about 60 days).")
+    before, after = max((d for d in held if d < date), default=None), min((d for d in held if d > date), default=None)
+    if nearest := labels.listing([labels.day(d) for d in (before, after) if d]):
+        st.markdown(f"Nearest sessions in the lake: {nearest}.")
 
 
 def current_lake() -> lake.Lake:
-    """The lake, or the end of this run with the settings' fault told."""
+    """The lake; if the settings cannot be used, show why and end this run."""
     try:
         return lake.current()
     except ConfigError as error:
-        _settings(error)
+        st.header("Invalid settings", anchor=False)
+        st.error(labels.escape(str(error)), icon=":material/settings_alert:")
+        st.markdown(_SETTINGS)
         st.stop()

@@ -1,4 +1,4 @@
-"""What stands at the top of every page: where the data comes from, how old it is, and whether it is real."""
+"""The top of every page: title, collect control, source and age of the data, what the exchange is doing."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import clock, labels
-from dashboard.charts.theme import DARK, LIGHT, Palette
-from dashboard.chrome import collect_control, errors
+from dashboard.chrome import collect_control
+from dashboard.chrome.live import REFRESH, live
 from dashboard.data import figures
 from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.errors import LakeEmpty, TickerlakeError
 
-SOURCES = {"yahoo": "Yahoo Finance", "recorded": "recorded earlier", "simulated": "a random generator"}
-REFRESH = dt.timedelta(seconds=20)
-"""How often pages look for new bars while a session runs."""
-AGING = dt.timedelta(minutes=1)
-"""How often the age of the data is told anew while none does."""
+SOURCES = {"yahoo": "Yahoo Finance", "recorded": "imported records", "simulated": "simulation"}
+REFRESH_CLOSED = dt.timedelta(minutes=1)
+"""Refresh interval outside market hours."""
 NOTICE = "TICKERLAKE_NOTICE"
-"""Environment variable with a warning for every page: how a demonstration says that its prices are no prices."""
+"""Environment variable with a banner for every page, for demo data."""
 
 
 def show(lake: Lake, title: str) -> DeltaGenerator:
-    """Title, the collect control and how far it is. Gives the place that `provenance` is for."""
+    """Draw title, collect control and progress. Returns the place that `provenance` fills."""
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         st.title(title, anchor=False)
@@ -35,88 +33,71 @@ def show(lake: Lake, title: str) -> DeltaGenerator:
         collect_control.control(lake)
     place = st.container()
     if notice := os.environ.get(NOTICE):
-        st.warning(notice, icon=":material/science:")
+        st.warning(labels.escape(notice), icon=":material/science:")
     collect_control.progress(lake)
     return place
 
 
 def warn(lake: Lake) -> None:
-    """Says so where the prices are no prices."""
+    """Draw a banner if the lake holds simulated prices."""
     if is_simulated(lake.sessions()):
-        st.warning(
-            "**SIMULATED DATA.** A random generator invented these prices; none of them was ever traded.",
-            icon=":material/science:",
-        )
+        st.warning("**Simulated prices, for demonstration only.**", icon=":material/science:")
 
 
 def provenance(lake: Lake, place: DeltaGenerator) -> None:
-    """Where the data come from, how old they are and what the exchange is doing, kept up to date in `place`.
+    """Fill `place` with source, age and market status, kept up to date.
 
-    It is told after the page: the exchange's calendar takes a fifth of a second to load, and no chart of a session
-    past needs it.
+    Runs after the page: the exchange's calendar takes 200 ms to load, and charts of past sessions do not need it.
     """
     with place:
-        errors.live(_provenance, REFRESH if exchange.running(clock.now()) else AGING)(lake)
+        live(_provenance, REFRESH if exchange.running(clock.now()) else REFRESH_CLOSED)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
-    """Whether any session of `held` has simulated bars."""
+    """Whether any session in `held`, the answer of `sessions`, has simulated bars."""
     return bool(held["sources"].str.contains("simulated").any())
 
 
-def palette() -> Palette:
-    """The colours that go with the theme the visitor looks at."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
-
-
-def refresh_interval(dates: list[dt.date]) -> dt.timedelta | None:
-    """How often to look for new bars: only where a session that is running now is on the page."""
-    now = clock.now()
-    return REFRESH if exchange.exchange_date(now) in dates and exchange.running(now) else None
-
-
 def _provenance(lake: Lake) -> None:
+    name = labels.escape(lake.name)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         try:
             _source_and_age(lake, lake.sessions())
         except LakeEmpty:
-            st.badge(f"Lake {lake.name}: empty", icon=":material/database:", color="gray")
-        except TickerlakeError:  # the page tells why
-            st.badge(f"Lake {lake.name}: no answer", icon=":material/database:", color="orange")
-        _market_badge()
+            st.badge(f"Lake {name}: empty", icon=":material/database:", color="gray")
+        except TickerlakeError:  # shown on the page
+            st.badge(f"Lake {name}: unavailable", icon=":material/database:", color="orange")
+        _market()
 
 
 def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
     now = clock.now()
     sources = sorted({source for listed in held["sources"] for source in listed.split(", ")})
-    origin = " and ".join(SOURCES.get(source, source) for source in sources)
+    simulated = "simulated" in sources
     newest = held["last_ts"].max()
     st.badge(
-        f"Source: {origin}",
-        icon=":material/science:" if "simulated" in sources else ":material/database:",
-        color="orange" if "simulated" in sources else "blue",
-        help=f"Bars in the lake {lake.name}: {', '.join(sources)}",
+        f"Source: {labels.escape(' and '.join(SOURCES.get(source, source) for source in sources))}",
+        icon=":material/science:" if simulated else ":material/database:",
+        color="orange" if simulated else "blue",
+        help=f"Lake {labels.escape(lake.name)}",
     )
-    late = figures.behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
+    late = figures.sessions_behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
     st.badge(
         f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest)}",
         icon=":material/schedule:",
         color="orange" if late else "gray",
-        help=f"The bar that starts {labels.instant(newest)}; collected {labels.instant(held['collected_at'].max())}",
+        help=f"Bar of {labels.instant(newest)}, collected {labels.instant(held['collected_at'].max())}",
     )
     if late:
-        st.badge(
-            f"Stale: {labels.count(late, 'session')} closed since",
-            icon=":material/history_toggle_off:",
-            color="orange",
-        )
+        missing = labels.count(late, "session")
+        st.badge(f"Stale: {missing} behind", icon=":material/history_toggle_off:", color="orange")
 
 
-def _market_badge() -> None:
+def _market() -> None:
     now = clock.now()
     st.badge(
         labels.market(now),
         icon=":material/storefront:",
         color="green" if exchange.running(now) else "gray",
-        help="XNYS, the New York Stock Exchange",
+        help="New York Stock Exchange (XNYS)",
     )

@@ -1,11 +1,13 @@
-"""The visitor's choices, kept in the page's address, so that a link or a reload shows the same, and across pages.
+"""The visitor's choices, kept in the page's address, so that links and reloads show the same. They span pages.
 
-session=2026-11-20        one session; the newest if absent
-to=2026-11-24             with `session`: a range
-tickers=META,AMZN         the tickers drawn together
-ticker=META               the ticker of the page Session
-scale=usd                 prices instead of percent from the open
-view=Table                the tab of the page Hourly highs; the first if absent
+    session=2026-11-20        one session; by default the newest
+    to=2026-11-24             with `session`: a range
+    tickers=META,AMZN         tickers of the page Hourly highs
+    ticker=META               ticker of the page Session
+    scale=usd                 prices instead of changes
+    view=Table                tab of the page Hourly highs; by default the first
+
+Controls raise ConfigError for values that cannot be used.
 """
 
 from __future__ import annotations
@@ -14,25 +16,34 @@ import time
 
 import streamlit as st
 
-_URL_ARRIVES_WITHIN = 3.0
-
-
 PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view")
+_IN_FLIGHT = 3.0
+"""Seconds for which a click may still arrive with the address from before the last one."""
 
 
 def recall() -> dict[str, str]:
-    """The choices, from the URL where somebody changed it, else from this visit."""
+    """The choices: from the address if the visitor changed it, else from this visit."""
     inside: dict[str, str] = st.session_state.setdefault("choices", {})
     outside = {name: st.query_params[name] for name in PARAMETERS if name in st.query_params}
-    # A change of page clears the URL; the choices then go with the visitor.
-    if outside and outside != st.session_state.get("choices in the URL") and not _on_its_way(outside):
+    # Changing the page clears the address, so an empty one keeps the choices.
+    if outside and outside != st.session_state.get("choices in the URL") and not _is_in_flight(outside):
         inside.clear()
         inside.update(outside)
     return inside
 
 
-def write_url() -> None:
-    """Puts the choices into the URL."""
+def choose(**choices: str | None) -> None:
+    """Set choices; None resets one."""
+    kept: dict[str, str] = st.session_state["choices"]
+    for name, value in choices.items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = value
+
+
+def write() -> None:
+    """Write the choices to the address."""
     choices: dict[str, str] = st.session_state["choices"]
     for name in PARAMETERS:
         if name in choices:
@@ -47,24 +58,14 @@ def write_url() -> None:
 
 
 def forget() -> None:
-    """Gives up every choice, in the URL too."""
+    """Reset every choice, in the address too."""
     st.session_state["choices"] = {}
     for name in PARAMETERS:
         if name in st.query_params:
             del st.query_params[name]
 
 
-def choose(**choices: str | None) -> None:
-    """Takes up choices; None gives one up."""
-    kept: dict[str, str] = st.session_state["choices"]
-    for name, value in choices.items():
-        if value is None:
-            kept.pop(name, None)
-        else:
-            kept[name] = value
-
-
-def _on_its_way(outside: dict[str, str]) -> bool:
-    """Whether `outside` is the URL of a moment ago: a quick second click still comes with the one before."""
+def _is_in_flight(outside: dict[str, str]) -> bool:
+    """Whether `outside` is the previous address: a quick second click still carries it."""
     before, replaced = st.session_state.get("choices before", (None, 0.0))
-    return outside == before and time.monotonic() - replaced < _URL_ARRIVES_WITHIN
+    return outside == before and time.monotonic() - replaced < _IN_FLIGHT

@@ -1,7 +1,7 @@
-"""How the deployed pipeline fares, read from AWS with a read-only policy: metrics, alarms, the crawler.
+"""The deployed pipeline today, read from AWS with a read-only policy: metrics, alarms, the crawler.
 
-Every resource is called after its stack, and so is the workgroup that the settings name: `tickerlake-dev` has the
-stream `tickerlake-dev-bars` and the function `tickerlake-dev-collector`.
+Every resource is named after its stack, and so is the workgroup in the settings: `tickerlake-dev` has the stream
+`tickerlake-dev-bars` and the function `tickerlake-dev-collector`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import pandas as pd
 import streamlit as st
 
 from dashboard import clock, labels
-from dashboard.chrome import cards
-from dashboard.chrome.cards import Figure
+from dashboard.data.figures import Figure
 from tickerlake import aws, exchange
 from tickerlake.query import Settings
 
 USD_PER_TERABYTE = 5.0
-"""https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ a little)"""
+"""https://aws.amazon.com/athena/pricing/ (us-east-1; other regions differ slightly)"""
 _PERIOD = 300
 _KEPT = dt.timedelta(minutes=2)
 
 
 class Metric(NamedTuple):
-    """One figure of CloudWatch: what it is called on the page, where it comes from, and how its periods add up."""
+    """A CloudWatch metric: its label, where it comes from, how periods combine, how it is shown."""
 
     label: str
     namespace: str
@@ -35,7 +33,7 @@ class Metric(NamedTuple):
     statistic: str
     dimension: str
     resource: str
-    """What follows the stack's name in the name of the resource."""
+    """Name of the resource without the stack's name."""
     fold: Callable[[list[float]], float]
     show: Callable[[float], str]
 
@@ -49,7 +47,7 @@ METRICS = (
            "{:,.0f}".format),
     Metric("Delivered to S3", "AWS/Firehose", "DeliveryToS3.Success", "Average", "DeliveryStreamName", "bars",
            _average, "{:.1%}".format),
-    Metric("Oldest record waited", "AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", "DeliveryStreamName",
+    Metric("Oldest record", "AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", "DeliveryStreamName",
            "bars", max, "{:,.0f} s".format),
     Metric("Collector runs", "AWS/Lambda", "Invocations", "Sum", "FunctionName", "collector", sum, "{:,.0f}".format),
     Metric("Collector errors", "AWS/Lambda", "Errors", "Sum", "FunctionName", "collector", sum, "{:,.0f}".format),
@@ -60,7 +58,7 @@ METRICS = (
 
 @dataclass
 class Report:
-    """What AWS told, when, and what it did not tell."""
+    """What AWS answered, when, and what failed."""
 
     read_at: dt.datetime
     figures: list[Figure] = field(default_factory=list)
@@ -70,7 +68,7 @@ class Report:
 
 
 def read(stack: str, client: Callable[[str], Any], now: dt.datetime) -> Report:
-    """Today's figures of `stack`; `client` makes a boto3 client by its service's name. What fails becomes a fault."""
+    """Today's figures of `stack`, from boto3 clients that `client` makes by service. Each failure becomes a fault."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # only the cloud needs it
 
     report = Report(now)
@@ -84,43 +82,9 @@ def read(stack: str, client: Callable[[str], Any], now: dt.datetime) -> Report:
     return report
 
 
-def show(settings: Settings) -> None:
-    """The report on the page."""
-    if settings.engine != "athena":
-        st.info(f"The lake is read by {settings.engine}; AWS is asked only with LAKE_ENGINE=athena.")
-        return
-    report = _report(settings)
-    if report.faults:
-        st.warning(
-            "AWS did not tell everything:\n\n" + "\n".join(f"- {fault}" for fault in report.faults),
-            icon=":material/cloud_alert:",
-        )
-        st.caption("The stack's output `readerPolicy` names the policy that this page needs; attach it to who runs it.")
-    cards.figures(report.figures)
-    ringing = [alarm["Alarm"] for alarm in report.alarms if alarm["State"] == "ALARM"]
-    st.header("Alarms", anchor=False)
-    if ringing:
-        st.error(f"Ringing: {labels.listing(ringing)}", icon=":material/notifications_active:")
-    elif report.alarms:
-        waiting = sum(alarm["State"] == "INSUFFICIENT_DATA" for alarm in report.alarms)
-        st.success(
-            f"None of {len(report.alarms)} alarms rings{f'; {waiting} have too few data yet' if waiting else ''}.",
-            icon=":material/notifications:",
-        )
-    if report.alarms:
-        alarms = pd.DataFrame(report.alarms)
-        # A table breaks its lines, so what an alarm means is read to the end.
-        st.table(
-            alarms.assign(State=alarms["State"].str.replace("_", " ")), hide_index=True, alt="Alarms and their states"
-        )
-    if report.crawler:
-        st.header("Crawler", anchor=False)
-        st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last crawl")
-    st.caption(f"AWS was asked {labels.instant(report.read_at)}. Figures count from midnight in New York.")
-
-
-@st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Asking AWS …")
-def _report(settings: Settings) -> Report:
+@st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Reading from AWS …")
+def today(settings: Settings) -> Report:
+    """Today's figures of the stack in `settings`. Fails within 20 seconds: a visitor is waiting."""
     from botocore.config import Config  # noqa: PLC0415
 
     patience = Config(connect_timeout=4, read_timeout=10, retries={"max_attempts": 2})
@@ -129,13 +93,13 @@ def _report(settings: Settings) -> Report:
 
 def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:
     midnight = dt.datetime.combine(exchange.exchange_date(now), dt.time(), exchange.EXCHANGE_TIME)
-    # Athena counts by the query's type and state as well, so the workgroup alone names no metric.
-    found = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
+    # Athena's metrics also have the dimensions QueryType and QueryState, so sum over a search.
+    search = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
     answers: dict[str, list[float]] = {}
     pages = client("cloudwatch").get_paginator("get_metric_data").paginate(
         MetricDataQueries=[
             *(_query(number, metric, stack) for number, metric in enumerate(METRICS)),
-            {"Id": "scanned", "Expression": f"SUM(SEARCH('{found}', 'Sum', {_PERIOD}))"},
+            {"Id": "scanned", "Expression": f"SUM(SEARCH('{search}', 'Sum', {_PERIOD}))"},
         ],
         StartTime=midnight,
         EndTime=now,
@@ -149,14 +113,8 @@ def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.d
         text = metric.show(metric.fold(values)) if values else "no data"
         report.figures.append(Figure(metric.label, text, "today", values))
     scanned = sum(answers.get("scanned", []))
-    report.figures.append(
-        Figure(
-            "Athena scanned",
-            labels.size(scanned),
-            f"{scanned / 1e12 * USD_PER_TERABYTE:.4f} USD today",
-            answers.get("scanned", []),
-        )
-    )
+    cost = f"{scanned / 1e12 * USD_PER_TERABYTE:.4f} USD today"
+    report.figures.append(Figure("Athena scanned", labels.size(scanned), cost, answers.get("scanned", [])))
 
 
 def _query(number: int, metric: Metric, stack: str) -> dict[str, Any]:

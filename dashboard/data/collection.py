@@ -1,4 +1,7 @@
-"""One collection at a time, in a thread of the server: started by a visitor, watched and stopped by any."""
+"""Collecting from the dashboard: one collection at a time, in a thread of the server.
+
+Any visitor may start it, watch it and stop it.
+"""
 
 from __future__ import annotations
 
@@ -19,43 +22,43 @@ from tickerlake.lake.parquet import ParquetSink, sources_held
 from tickerlake.sources import Source
 
 BAR_MINUTES = 5
-
-
 REAL_LAKE = Path("lake")
-"""Where real bars go when the lake on the page is a simulated one."""
+"""Where real bars go if the lake on the page is simulated."""
 
 
 @dataclass
 class Job:
-    """One collection: what was asked, how far it is, what came of it. Written by its thread, read by pages."""
+    """One collection: its request, its progress, its result. Its thread writes it; pages read it."""
 
     target: Path
-    wanted: list[Session]
+    sessions: list[Session]
     tickers: tuple[str, ...]
     started: dt.datetime
     windows: int = 1
+    """Requests per ticker."""
     answered: int = 0
     latest: str = ""
+    """The last symbol that the source answered."""
     reports: list[SessionReport] = field(default_factory=list)
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
-    stopped_by_person: bool = False
+    stopped_by_visitor: bool = False
     thread: threading.Thread | None = None
 
     @property
-    def asked(self) -> int:
-        """How many answers there will be."""
+    def requests(self) -> int:
+        """How many requests it takes in all."""
         return len({symbols.current_symbol(ticker) for ticker in self.tickers}) * self.windows
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread still works."""
+        """Whether its thread is still working."""
         return self.thread is not None and self.thread.is_alive()
 
 
 @dataclass
 class Desk:
-    """Where the one job of this server lies, until the next takes its place."""
+    """Holds the server's latest job."""
 
     job: Job | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -63,38 +66,37 @@ class Desk:
 
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
-    """The server's one desk."""
+    """The one desk that all visitors share."""
     return Desk()
 
 
 def open_source() -> Source:
-    """The source to collect from. Imported when it is asked: yfinance takes a second to load."""
+    """The source to collect from, imported on first use: yfinance takes a second to load."""
     from tickerlake.sources.yahoo import YahooSource  # noqa: PLC0415
 
     return YahooSource()
 
 
 def destination(lake: Lake) -> Path:
-    """The folder that real bars go into: the lake on the page, unless its bars are simulated."""
+    """The folder for real bars: the lake on the page, or `REAL_LAKE` if that one is simulated."""
     return REAL_LAKE if "simulated" in sources_held(lake.settings.lake) else lake.settings.lake
 
 
 def start(
-    target: Path, wanted: list[Session], tickers: tuple[str, ...], source: Source, now: Callable[[], dt.datetime]
+    target: Path, sessions: list[Session], tickers: tuple[str, ...], source: Source, now: Callable[[], dt.datetime]
 ) -> Job:
-    """Starts a collection in a thread of its own. ConfigError where one runs, or the bars cannot be had or stored."""
-    refuse_too_old(source, wanted, BAR_MINUTES, now())
+    """Start collecting. ConfigError if a collection runs, a session is too old, or the lake must not hold real bars."""
+    refuse_too_old(source, sessions, BAR_MINUTES, now())
     sink = ParquetSink(target)
     sink.check_sources({source.name})
-    current = desk()
-    with current.lock:
-        if current.job is not None and current.job.is_running:
-            raise ConfigError("a collection is running already; wait for it or stop it")
-        job = Job(target, wanted, tickers, now())
-        length = source.sessions_per_request(BAR_MINUTES)
-        job.windows = -(-len(wanted) // length)
+    shared = desk()
+    with shared.lock:
+        if shared.job is not None and shared.job.is_running:
+            raise ConfigError("a collection is running; wait for it or stop it")
+        job = Job(target, sessions, tickers, now())
+        job.windows = -(-len(sessions) // source.sessions_per_request(BAR_MINUTES))
         job.thread = threading.Thread(target=_work, args=(job, source, sink, now), name="collect", daemon=True)
-        current.job = job
+        shared.job = job
         job.thread.start()
     return job
 
@@ -106,14 +108,7 @@ def _work(job: Job, source: Source, sink: ParquetSink, now: Callable[[], dt.date
 
     try:
         job.reports = collect(
-            source,
-            sink,
-            job.wanted,
-            job.tickers,
-            BAR_MINUTES,
-            now,
-            on_answer=on_answer,
-            stop=job.stop,
+            source, sink, job.sessions, job.tickers, BAR_MINUTES, now, on_answer=on_answer, stop=job.stop
         )
     except TickerlakeError as error:
         job.error = str(error)

@@ -1,9 +1,9 @@
-"""What a session's numbers say: hourly highs against the open, the movers, the headline. Pure functions of frames."""
+"""The figures of a session or a range: changes, hourly highs, movers, the headline. Pure functions of frames."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,96 +11,117 @@ import pandas as pd
 from dashboard import labels
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE_TIME, Session
-from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 SHOWN_AT_FIRST = 12
-"""Tickers on the page before anybody has chosen: as many as lines can be told apart."""
+"""Tickers shown before any are chosen: as many lines as can be told apart."""
+
+
+class Figure(NamedTuple):
+    """A figure on a card."""
+
+    label: str
+    text: str
+    below: str
+    course: Sequence[float] = ()
+    """Its values through the day, for a small chart; may be empty."""
 
 
 class Mover(NamedTuple):
-    """One ticker's session, or span of sessions, told in a card."""
+    """One ticker's session or range, as a card shows it. Prices in USD."""
 
     ticker: str
-    open: float
     high: float
     low: float
-    close: float
+    last_price: float
     change: float
-    """From the open to the last price, as a share."""
+    """From the first price to the last, as a share."""
+    has_open: bool
+    """Whether the first price is an open."""
     high_slot: int | str
-    """The first hour of the session, or session of the span, that holds the high."""
+    """The first hour of the session, or session of the range, that holds the high."""
     highs: list[float]
-    """The highs of its hours or sessions, in order."""
+    """The highs of the hours or sessions, in order."""
 
 
-def with_change(daily: pd.DataFrame) -> pd.DataFrame:
-    """`daily` with `change`: from the session's open to its last price, as a share."""
-    return daily.assign(change=daily["close"] / daily["open"] - 1)
+def with_change(daily: pd.DataFrame, bars: pd.DataFrame | None = None) -> pd.DataFrame:
+    """`daily` with `first_price`, `last_price`, `change` (between them, as a share) and `has_open`.
+
+    The first price is the open and the last price the close. Where they are missing, it is the midpoint of high and
+    low of the first and of the last bar in `bars`, the answer of `bars`.
+    """
+    frame = daily.assign(first_price=daily["open"], last_price=daily["close"], has_open=daily["open"].notna())
+    if bars is not None:
+        midpoints = _midpoints(bars)
+        keys = pd.MultiIndex.from_frame(frame[["ticker", "session"]])
+        for column, end in (("first_price", "first"), ("last_price", "last")):
+            known = midpoints[end].reindex(keys).set_axis(frame.index)
+            frame[column] = frame[column].fillna(known)
+    return frame.assign(change=frame["last_price"] / frame["first_price"] - 1)
 
 
-def first_choice(daily: pd.DataFrame, count: int = SHOWN_AT_FIRST) -> list[str]:
-    """The tickers to show before anybody has chosen: all where they are few, else watchlist, then movers."""
+def first_choice(daily: pd.DataFrame, watchlist: Collection[str], count: int = SHOWN_AT_FIRST) -> list[str]:
+    """The tickers to show before any are chosen: all if few, else those on the watchlist, then the largest movers."""
     held = daily["ticker"].tolist()
     if len(held) <= count:
         return held
-    watched = [ticker for ticker in WATCHLIST if ticker in set(held)]
+    watched = [ticker for ticker in watchlist if ticker in set(held)]
     movers = daily.assign(size=daily["change"].abs()).sort_values("size", ascending=False, kind="stable")["ticker"]
     return sorted(list(dict.fromkeys([*watched, *movers]))[:count])
 
 
 def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
-    """The hourly highs, one row a ticker, session and hour, for the charts.
+    """The hourly highs for the charts, one row per ticker, session and hour.
 
-    `highs` is the answer of `hourly_high`, `daily` that of `daily` for the same sessions and tickers. Besides their
-    columns a row has `slot` (its place on the axis), `change` (from the open of the ticker's first session, as a
-    share), `touches` (bars that reached the high), `reached` (when the first did, in exchange time) and
-    `provisional` (the hour is still running, so a greater high may come).
+    `highs` is the answer of `hourly_high`; `daily` covers the same sessions and tickers, see `with_change`. Adds
+    `slot` (place on the axis), `change` (from the first price of the ticker's first session, as a share), `has_open`,
+    `touches` (how many bars reached the high), `reached` (time of the first, exchange time), `span` (`10:00-11:00`)
+    and `provisional` (the hour is still running).
     """
-    ties = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
-    frame = highs.assign(touches=ties)[highs["touch"] == 1].drop(columns="touch")
-    opens = daily.sort_values("session").groupby("ticker")["open"].first()
+    touches = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
+    frame = highs.assign(touches=touches)[highs["touch"] == 1].drop(columns="touch")
     frame = frame.assign(
-        change=frame["high"] / frame["ticker"].map(opens) - 1,
         slot=frame["session"] + " " + frame["hour"].map("{:02}".format),
         reached=frame["ts"].dt.strftime("%H:%M %Z"),
         span=frame["hour"].map(labels.hour_span),
         provisional=_provisional(frame, daily, now),
     )
-    return frame.sort_values(["ticker", "slot"], ignore_index=True)
+    return _from_first_price(frame, daily)
 
 
 def per_session(daily: pd.DataFrame) -> pd.DataFrame:
-    """The day's highs in the shape of `hourly`, for spans too long to draw by the hour."""
-    opens = daily.sort_values("session").groupby("ticker")["open"].first()
-    return daily.assign(
-        slot=daily["session"], change=daily["high"] / daily["ticker"].map(opens) - 1, provisional=False
-    ).sort_values(["ticker", "slot"], ignore_index=True)
+    """Session highs in the shape of `hourly`, for ranges too long to draw by the hour."""
+    return _from_first_price(daily.assign(slot=daily["session"], provisional=False), daily)
 
 
-def over_span(daily: pd.DataFrame) -> pd.DataFrame:
-    """The sessions of `daily` as if they were one, a row a ticker: from the first open to the last price."""
+def over_range(daily: pd.DataFrame) -> pd.DataFrame:
+    """The sessions of `daily` as one, a row per ticker, from the first price of the first to the last of the last."""
     tickers = daily.sort_values("session").groupby("ticker", as_index=False)
-    # `first` and `last` pass over what is null, as a session without an open.
-    return with_change(
-        tickers.agg(open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"))
+    frame = tickers.agg(
+        first_price=("first_price", "first"),
+        has_open=("has_open", "first"),
+        high=("high", "max"),
+        low=("low", "min"),
+        last_price=("last_price", "last"),
     )
+    return frame.assign(change=frame["last_price"] / frame["first_price"] - 1)
 
 
 def movers(daily: pd.DataFrame, highs: pd.DataFrame, by: str = "hour") -> list[Mover]:
-    """Each ticker, the best first; without those that have no open or no last price.
+    """The tickers, best change first.
 
-    `daily` has one row a ticker and `change`, see `with_change`. `highs` has the `high` of each ticker's hours, or
-    sessions, which the column `by` names in order.
+    `daily` has one row per ticker, see `with_change`. `highs` has the `high` of each ticker's hours or sessions;
+    the column `by` names them, in order.
     """
     by_ticker: dict[str, dict[int | str, float]] = {}
     for ticker, slot, high in zip(highs["ticker"], highs[by], highs["high"], strict=True):
         by_ticker.setdefault(ticker, {})[slot] = high
     ranked = daily.dropna(subset=["change"]).sort_values("change", ascending=False, kind="stable")
+    columns = ("ticker", "high", "low", "last_price", "change", "has_open")
     return [
         Mover(
-            **{str(name): row[name] for name in ("ticker", "open", "high", "low", "close", "change")},
+            **{name: row[name] for name in columns},
             high_slot=max(slots, key=slots.__getitem__),
-            highs=list(slots.values()),
+            highs=[*slots.values()],
         )
         for row in ranked.to_dict("records")
         if (slots := by_ticker.get(row["ticker"]))
@@ -108,43 +129,74 @@ def movers(daily: pd.DataFrame, highs: pd.DataFrame, by: str = "hour") -> list[M
 
 
 def headline(found: Sequence[Mover], *, running: bool, since: dt.date | None = None) -> str:
-    """One sentence or two on the session: how many rose, who led, who trailed; with `since`, on the span from there."""
+    """One or two sentences: how many tickers rose, which led, which trailed. `since` is the first day of a range."""
     if not found:
-        return f"No ticker has an open and a last price in {'these sessions' if since else 'this session'}."
-    opened = f"first open since {labels.day(since, weekday=False)}" if since else "open"
-    risen = sum(mover.change > 0 for mover in found)
+        return f"No prices in {'these sessions' if since else 'this session'}."
+    basis = labels.basis(has_open=all(mover.has_open for mover in found))
+    if since:
+        basis = f"{'first open' if basis == 'open' else basis} since {labels.day(since, weekday=False)}"
     best, worst = found[0], found[-1]
-    verb = "stand" if running else "closed"
     if len(found) == 1:
-        singular = "stands" if running else "closed"
-        return f"{best.ticker} {singular} {labels.change(best.change)} from its {opened}."
+        return f"{best.ticker} {'stands' if running else 'closed'} {labels.change(best.change)} from its {basis}."
+    risen = sum(mover.change > 0 for mover in found)
     return (
-        f"{risen} of {len(found)} tickers {verb} above their {opened}. "
+        f"{risen} of {len(found)} tickers {'stand' if running else 'closed'} above their {basis}. "
         f"{best.ticker} {'leads' if running else 'led'} with {labels.change(best.change)}, "
         f"{worst.ticker} {'trails' if running else 'trailed'} with {labels.change(worst.change)}."
     )
 
 
+def midpoint_note(daily: pd.DataFrame) -> str:
+    """What to know where prices had to be estimated; empty where every ticker has an open and a close."""
+    lacking = sorted(set(daily.loc[daily["open"].isna() | daily["close"].isna(), "ticker"]))
+    if not lacking:
+        return ""
+    whose = "these bars" if len(lacking) == daily["ticker"].nunique() else f"bars of {labels.listing(lacking)}"
+    return (
+        f"No open or close in {whose}: changes are from the session's first known price, the midpoint of the first "
+        "bar's high and low, to the midpoint of the last bar's."
+    )
+
+
 def incomplete(daily: pd.DataFrame, session: Session, now: dt.datetime) -> list[str]:
-    """The tickers that have fewer bars than `session` has had by `now`."""
+    """The tickers with fewer bars than `session` has had by `now`.
+
+    While it runs, only gaps before a ticker's newest bar count: the latest bars may still be on their way.
+    """
+    if session.open <= now < session.close:
+        due = (daily["last_ts"] - session.open) / pd.to_timedelta(daily["bar_minutes"], unit="m") + 1
+        return daily.loc[daily["bars"] < due.round(), "ticker"].tolist()
     expected = {
         minutes: len(session.bar_starts(minutes, until=now)) for minutes in daily["bar_minutes"].unique().tolist()
     }
-    if session.open <= now < session.close:
-        # The bars of the last minutes may be on their way; only holes before a ticker's newest bar are told.
-        due = (daily["last_ts"] - session.open) / pd.to_timedelta(daily["bar_minutes"], unit="m") + 1
-        return daily.loc[daily["bars"] < due.round(), "ticker"].tolist()
     return daily.loc[daily["bars"] < daily["bar_minutes"].map(expected), "ticker"].tolist()
 
 
-def behind(newest: dt.date, now: dt.datetime) -> int:
-    """How many sessions have closed since the newest one held."""
+def sessions_behind(newest: dt.date, now: dt.datetime) -> int:
+    """How many sessions have closed since `newest`, the newest one held."""
     last = exchange.last_finished(now).date
     return len(exchange.sessions_between(newest, last)) - 1 if newest < last else 0
 
 
+def _midpoints(bars: pd.DataFrame) -> pd.DataFrame:
+    """For each ticker and session the midpoint of high and low of its `first` and its `last` bar of the finest size."""
+    by = ["ticker", "session"]
+    finest = bars[bars["bar_minutes"] == bars.groupby(by)["bar_minutes"].transform("min")].sort_values("ts")
+    return finest.assign(midpoint=(finest["high"] + finest["low"]) / 2).groupby(by)["midpoint"].agg(["first", "last"])
+
+
+def _from_first_price(frame: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
+    """`frame`, sorted, with each high's `change` from the first price of the ticker's first session in `daily`."""
+    opening = daily.sort_values("session").groupby("ticker").head(1).set_index("ticker")
+    return frame.assign(
+        change=frame["high"] / frame["ticker"].map(opening["first_price"]) - 1,
+        has_open=frame["ticker"].map(opening["has_open"]),
+    ).sort_values(["ticker", "slot"], ignore_index=True)
+
+
 def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
-    """Which of the hours are still running: those of the session that runs, after the end of a ticker's last bar."""
+    """Which hours may still get a greater high: those of the running session that end after the ticker's last bar."""
+    # Sessions of other days need no calendar, which takes a while to load.
     is_shown = exchange.exchange_date(now).isoformat() in set(hours["session"])
     running = exchange.running(now) if is_shown else None
     if running is None:

@@ -1,4 +1,4 @@
-"""What a local lake is made of: its files, read from their footers, and the runs that wrote them."""
+"""The files of a local lake, and the runs that wrote them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ _COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
 
 
 def read(files: list[Path]) -> pd.DataFrame:
-    """One row a file of bars: `session`, `collected` (UTC, null where the name tells none), `records`, `bytes`."""
+    """One row per Parquet file: `session`, `collected` (UTC, null if its name has no time), `records`, `bytes`.
+
+    Cached until a file changes. QueryFailed for a file that cannot be read.
+    """
     return _read(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
 
 def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
-    """One row for each time of collection, the latest first: what it stored and what it rejected."""
+    """One row per run, latest first: when it collected, what it stored, how many records it rejected."""
     counts: Counter[dt.datetime] = Counter()
     for path in rejected:
         if moment := _collected(path.name):
@@ -53,23 +56,21 @@ def _read(files: tuple[tuple[str, int, int], ...]) -> pd.DataFrame:
             records = pq.read_metadata(path).num_rows
         except (pa.ArrowException, OSError) as error:
             raise QueryFailed(f"cannot read {path}: {error}; move the damaged file out of the lake") from error
-        rows.append(
-            {
-                "session": path.parent.name.removeprefix("dt="),
-                "collected": _collected(path.name),
-                "records": records,
-                "bytes": size,
-            }
-        )
+        session = path.parent.name.removeprefix("dt=")
+        rows.append({"session": session, "collected": _collected(path.name), "records": records, "bytes": size})
     return pd.DataFrame(rows, columns=["session", "collected", "records", "bytes"])
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def _lines(name: str, modified: int) -> int:  # noqa: ARG001  # part of the key
+def _lines(name: str, modified: int) -> int:  # noqa: ARG001  # part of the cache key
     with Path(name).open("rb") as lines:
         return sum(1 for _ in lines)
 
 
 def _collected(name: str) -> dt.datetime | None:
+    """The time of collection, with which our file names begin; None for any other name."""
     match = _COLLECTED.match(name)
-    return dt.datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) if match else None
+    try:
+        return dt.datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) if match else None
+    except ValueError:
+        return None

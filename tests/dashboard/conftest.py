@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import clock
+from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
@@ -37,6 +39,11 @@ def faulty(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def without_open(tmp_path_factory):
+    return lakes.import_without_open(tmp_path_factory.mktemp("without-open"))
+
+
+@pytest.fixture(scope="session")
 def crowded(tmp_path_factory):
     tickers = [*WATCHLIST, *(f"S{number:03}" for number in range(500 - len(WATCHLIST)))]
     return lakes.fill(tmp_path_factory.mktemp("crowded"), tickers=tickers)
@@ -44,12 +51,12 @@ def crowded(tmp_path_factory):
 
 @pytest.fixture
 def app(monkeypatch, tmp_path):
-    """Opens the dashboard on a lake: `app(lake, page="session", now=…, ticker="META")` with the URL's parameters."""
+    """Opens the dashboard on a lake: `app(lake, page="session", now=…, ticker="META")`, with parameters of the URL."""
     monkeypatch.chdir(tmp_path)
     for variable in ("LAKE_ENGINE", "LAKE_DIR", clock.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
 
-    def opened(lake, page="hourly_highs", *, now=lakes.EVENING, environment=None, **parameters):
+    def opened(lake, page=PAGES[0].name, *, now=lakes.EVENING, environment=None, **parameters):
         monkeypatch.setenv("LAKE_DIR", str(lake))
         for variable, value in (environment or {}).items():
             monkeypatch.setenv(variable, value)
@@ -57,7 +64,7 @@ def app(monkeypatch, tmp_path):
         at = AppTest.from_file(APP, default_timeout=20)
         at.query_params.update(parameters)
         at.run()
-        if page != "hourly_highs":
+        if page != PAGES[0].name:
             at.switch_page(f"app_pages/{page}.py")
             at.query_params.update(parameters)
             at.run()
@@ -68,10 +75,10 @@ def app(monkeypatch, tmp_path):
     st.cache_resource.clear()
 
 
-def told(at):
-    """Every word on the page."""
+def text(at):
+    """The text of the page, as a visitor reads it: Markdown's escapes are resolved."""
     kinds = (at.title, at.header, at.markdown, at.caption, at.info, at.warning, at.error, at.success)
     words = [element.value for kind in kinds for element in kind]
     words += [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
     words += [element.proto.body for element in at.get("badge")] if at.get("badge") else []
-    return "\n".join(words)
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join(words))

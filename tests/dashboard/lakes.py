@@ -1,8 +1,9 @@
-"""Lakes for the dashboard's tests and screenshots: simulated bars, under the name that the test is about."""
+"""Lakes for the dashboard's tests and screenshots: simulated bars under the source that the test is about."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,15 +12,19 @@ import pandas as pd
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.exchange import Session
+from tickerlake.importers.importing import import_objects
+from tickerlake.importers.recorded import RecordedObject
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 FRIDAY = dt.date(2026, 11, 20)
 EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)
-"""The evening of that session, at the exchange 18:00."""
+"""18:00 on that day at the exchange."""
 MIDDAY = dt.datetime(2026, 11, 20, 18, 23, tzinfo=dt.UTC)
-"""In the middle of that session, at the exchange 13:23."""
+"""13:23 on that day at the exchange, in the middle of the session."""
+HOSTILE = "[/RED] <B>_X_</B> :RED[Y]"
+"""A ticker that Markdown, HTML and Rich would interpret. Imports keep any name."""
 
 Change = Callable[[str, pd.DataFrame], pd.DataFrame]
 
@@ -29,7 +34,7 @@ def unchanged(_: str, bars: pd.DataFrame) -> pd.DataFrame:
 
 
 class Invented(SimulatedSource):
-    """Simulated bars in whole cents, so that there are ties, named as another source's and changed as a test needs."""
+    """Simulated bars in whole cents, so that there are ties, under another source's name and with a test's change."""
 
     def __init__(self, name: str, change: Change = unchanged) -> None:
         super().__init__()
@@ -52,15 +57,27 @@ def fill(
     now: dt.datetime = EVENING,
     change: Change = unchanged,
 ) -> Path:
-    """Collects invented bars into `lake`, under the name of `source`, as if it were `now`."""
+    """Collects invented bars into `lake` under the name `source`, as if it were `now`."""
     collect(
         Invented(source, change), ParquetSink(lake), exchange.sessions_between(first, last), tickers, 5, lambda: now
     )
     return lake
 
 
+def import_without_open(lake: Path) -> Path:
+    """Imports what an earlier deployment wrote, names, highs, lows and times only, of two sessions into `lake`."""
+    sessions = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY)
+    records = [
+        json.dumps({"name": name, "high": bar.high, "low": bar.low, "ts": bar.ts.isoformat()})
+        for name, symbol in (("META", "META"), ("AMZN", "AMZN"), (HOSTILE, "SNAP"))
+        for bar in Invented("yahoo").bars(symbol, sessions, 5).itertuples()
+    ]
+    import_objects([RecordedObject("old.json", EVENING, "\n".join(records).encode())], ParquetSink(lake))
+    return lake
+
+
 def with_faults(symbol: str, bars: pd.DataFrame) -> pd.DataFrame:
-    """An hour without SNAP, a session without OKTA, five records of PINS and TTD that break a rule."""
+    """SNAP lacks an hour, OKTA a session; four records of PINS and one of TTD break a rule."""
     local = bars["ts"].dt.tz_convert("America/New_York")
     if symbol == "SNAP":
         return bars[local.dt.hour != 12]
@@ -74,7 +91,7 @@ def with_faults(symbol: str, bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def restated(symbol: str, bars: pd.DataFrame) -> pd.DataFrame:
-    """Every thirtieth bar of NFLX four per mille higher."""
+    """Every thirtieth high of NFLX is 0.4 % higher."""
     if symbol != "NFLX":
         return bars
     return bars.assign(high=bars["high"].where(bars.index % 30 != 0, (bars["high"] * 1.004).round(2)))

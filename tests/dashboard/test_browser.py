@@ -1,4 +1,4 @@
-"""The dashboard in a real Chromium: every page, both widths, both themes, by hand and by key."""
+"""The dashboard in a real Chromium: every page, both widths, both themes, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import io
 import os
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,7 +14,8 @@ from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
 from dashboard.charts.theme import LIGHT
-from dashboard.chrome import header
+from dashboard.chrome import live
+from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled
 from tests.fakes.yahoo import running_yahoo
@@ -23,11 +24,12 @@ from tickerlake.query.formats import to_csv
 
 pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=PATIENCE * 1000)  # five seconds are little on a busy machine
+expect.set_options(timeout=PATIENCE * 1000)  # five seconds are too short on a busy machine
 
-PAGES = {"": "Hourly highs", "session": "Session", "data_quality": "Data quality", "pipeline": "Pipeline"}
+PATHS = {"" if page is PAGES[0] else page.name: page.title for page in PAGES}
+VIEWS = ("view=Heat+map", "view=Small+multiples", "view=Table", "scale=usd", "session=2026-11-18&to=2026-11-20")
 SERIOUS = ("serious", "critical")
-# How the chart looks in each frame: whether it is drawn, how opaque and how tall it is.
+# Records how the chart looks in each frame: whether it is drawn, its opacity, its height.
 WATCHING = """() => new Promise(watched => {
     window.looks = []
     const look = () => {
@@ -58,17 +60,17 @@ def address(faulty, tmp_path_factory):
 
 @pytest.fixture
 def visit(browser):
-    """Opens an address at a width in a theme; afterwards nothing has gone wrong and nobody else was asked."""
-    contexts, errors, strangers = [], [], []
+    """Opens an address at a width in a theme; fails if the page logs an error or calls another host."""
+    contexts, errors, foreign = [], [], []
 
     def heard(message):
-        # Streamlit finds its own root by trial when a page is opened by its address.
+        # Opened by its address, a page finds its own root by trial.
         if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
             errors.append(message.text)
 
     def asked(request):
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            strangers.append(request.url)
+            foreign.append(request.url)
 
     def opened(url, *, width=1440, theme="light", clock=False):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
@@ -86,7 +88,7 @@ def visit(browser):
     for context in contexts:
         context.close()
     assert errors == []
-    assert strangers == []
+    assert foreign == []
 
 
 def serious_faults(page):
@@ -94,10 +96,10 @@ def serious_faults(page):
     return [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in SERIOUS]
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (1440, "dark"), (390, "light")])
-def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, theme):
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
+def test_every_page_is_drawn_and_accessible(visit, address, width, theme):
     page = visit(address, width=width, theme=theme)
-    for path, title in PAGES.items():
+    for path, title in PATHS.items():
         if path:
             page.goto(f"{address}/{path}")
             settled(page)
@@ -108,10 +110,10 @@ def test_every_page_is_drawn_and_everybody_can_use_it(visit, address, width, the
         assert serious_faults(page) == [], f"{title}, {width} px, {theme}"
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
-def test_every_view_can_be_used_by_everybody(visit, address, width, theme):
+@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
+def test_every_view_fits_and_is_accessible(visit, address, width, theme):
     page = visit(address, width=width, theme=theme)
-    for view in ("view=Heat+map", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20"):
+    for view in VIEWS:
         page.goto(f"{address}/?{view}")
         settled(page)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is too wide"
@@ -119,6 +121,20 @@ def test_every_view_can_be_used_by_everybody(visit, address, width, theme):
     page.get_by_role("button", name="Collect").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible()
     assert serious_faults(page) == [], f"the control, {width} px, {theme}"
+
+
+def test_every_page_and_view_works_on_a_lake_without_opens(visit, without_open, tmp_path):
+    with serving(without_open, lakes.EVENING, tmp_path / "log") as address:
+        page = visit(address)
+        hostile = quote(lakes.HOSTILE)
+        for path in (*PATHS, *(f"?{view}" for view in VIEWS), f"session?ticker={hostile}", f"?tickers=META,{hostile}"):
+            page.goto(f"{address}/{path}")
+            settled(page)
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+            assert page.locator("h1, h2").get_by_text("Cannot show this").count() == 0, path
+            assert page.locator("svg [d*=NaN], svg [transform*=NaN]").count() == 0, path
+        expect(page.get_by_text(lakes.HOSTILE).first).to_be_visible()
+        page.close()
 
 
 def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address, faulty):
@@ -157,22 +173,22 @@ def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit,
     assert "session=2026-11-18" in settled(page).url
 
 
-def test_a_running_session_is_brought_up_to_date_without_a_blink(visit, tmp_path):
+def test_a_running_session_updates_without_flicker(visit, tmp_path):
     lake = lakes.fill(tmp_path / "lake", now=lakes.MIDDAY - dt.timedelta(minutes=20))
     with serving(lake, lakes.MIDDAY, tmp_path / "log") as address:
         page = visit(address, clock=True)
-        expect(page.get_by_text("Bars up to 13:00 EST are in")).to_be_visible()
+        expect(page.get_by_text("Bars are in up to 13:00 EST")).to_be_visible()
         page.evaluate(WATCHING)
         before = page.evaluate("[...new Set(window.looks)]")
         lakes.fill(lake, now=lakes.MIDDAY)
-        page.clock.fast_forward(header.REFRESH.seconds * 1000)
-        expect(page.get_by_text("Bars up to 13:20 EST are in")).to_be_visible()
+        page.clock.fast_forward(live.REFRESH.seconds * 1000)
+        expect(page.get_by_text("Bars are in up to 13:20 EST")).to_be_visible()
         expect(page.get_by_text("Newest bar 8 minutes ago").first).to_be_visible()
         assert page.evaluate("[...new Set(window.looks)]") == before
         page.close()
 
 
-def test_a_click_on_a_cell_of_the_coverage_tells_its_gaps(visit, address):
+def test_a_click_on_a_coverage_cell_lists_its_gaps(visit, address):
     page = visit(f"{address}/data_quality")
     chart = page.get_by_test_id("stVegaLiteChart").first
     chart.scroll_into_view_if_needed()
@@ -182,11 +198,11 @@ def test_a_click_on_a_cell_of_the_coverage_tells_its_gaps(visit, address):
         (x, y) for y in range(picture.height) for x in range(picture.width) if picture.getpixel((x, y)) == partial
     )
     chart.click(position={"x": x + 5, "y": y + 5})
-    told = ": 74 of 78 bars of 5 minutes. Missing, by their start in exchange time: 09:55-10:10"
-    expect(page.get_by_text(told)).to_be_visible()
+    text = ": 74 of 78 5-minute bars. Missing (start, exchange time): 09:55-10:10"
+    expect(page.get_by_text(text)).to_be_visible()
 
 
-def test_the_keyboard_is_enough(visit, address):
+def test_the_keyboard_reaches_everything(visit, address):
     page = visit(address)
     page.get_by_role("button", name="Earlier").focus()
     page.keyboard.press("Enter")

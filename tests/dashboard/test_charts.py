@@ -1,4 +1,4 @@
-"""The charts by their specification, and the numbers that they are drawn from."""
+"""Charts by the numbers they are drawn from and the encodings that draw them."""
 
 from __future__ import annotations
 
@@ -11,292 +11,398 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from dashboard import labels
-from dashboard.charts.axes import DASH
-from dashboard.charts.candles import candles, volumes
-from dashboard.charts.coverage import coverage_map
-from dashboard.charts.heat_map import ROW_HEIGHT, heat_map
-from dashboard.charts.lines import LABEL_GAP, LINES_HEIGHT, hourly_lines, spread
+from dashboard.charts import axes, candles, coverage, heat_map, lines, records, theme
 from dashboard.charts.sparkline import sparkline
 from dashboard.charts.theme import DARK, LIGHT
-from dashboard.chrome import cards
 from dashboard.data import figures
-from tests.dashboard import lakes
 from tickerlake import exchange
-from tickerlake.query import Settings, open_engine, run
+from tickerlake.exchange import EXCHANGE_TIME
 
 CONFIG = Path(__file__).parents[2] / "dashboard" / ".streamlit" / "config.toml"
-FRIDAY = exchange.session_on(lakes.FRIDAY)
+FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+ROOM = "\N{NO-BREAK SPACE}"
 
 
-class Numbers:
-    """The answers that the charts of one session are made of."""
-
-    def __init__(self, lake, now, first=lakes.FRIDAY):
-        engine = open_engine(Settings(lake=lake))
-        span = {"first": first, "last": lakes.FRIDAY}
-        self.highs = run(engine, "hourly_high", **span).frame
-        self.daily = figures.with_change(run(engine, "daily", **span).frame)
-        self.bars = run(engine, "bars", **span, tickers=["META"]).frame
-        self.coverage = run(engine, "coverage", **span, now=now).frame.assign(early_close=False)
-        self.hours = figures.hourly(self.highs, self.daily, now)
-        self.tickers = sorted(self.daily["ticker"])
-
-
-@pytest.fixture(scope="module")
-def finished(real):
-    return Numbers(real, lakes.EVENING)
-
-
-@pytest.fixture(scope="module")
-def unfinished(running):
-    return Numbers(running, lakes.MIDDAY)
+def hours(**changed):
+    """Two tickers in two hours. A rises from 100, its second high has two touches; B falls from 50 and still runs."""
+    frame = pd.DataFrame(
+        {
+            "ticker": ["A", "A", "B", "B"],
+            "session": "2026-11-20",
+            "hour": [9, 10, 9, 10],
+            "high": [101.0, 110.0, 50.0, 45.0],
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 10:05"] * 2).tz_localize(EXCHANGE_TIME),
+            "slot": ["2026-11-20 09", "2026-11-20 10"] * 2,
+            "change": [0.01, 0.1, 0.0, -0.1],
+            "has_open": True,
+            "touches": [1, 2, 1, 1],
+            "reached": ["09:30 EST", "10:05 EST"] * 2,
+            "span": ["09:30-10:00", "10:00-11:00"] * 2,
+            "provisional": [False, False, False, True],
+        }
+    )
+    return frame.assign(**changed)
 
 
 def layers(chart, mark):
-    return [layer for layer in chart.to_dict(validate=True)["layer"] if layer["mark"]["type"] == mark]
+    """The layers with this mark, of a chart that keeps to Vega-Lite's schema."""
+    spec = chart.to_dict(validate=True)
+    return [layer for layer in spec.get("layer", [spec]) if layer["mark"]["type"] == mark]
 
 
 def rows(chart, layer):
     spec = chart.to_dict()
-    return spec["datasets"][layer.get("data", spec.get("data"))["name"]]
+    return pd.DataFrame(spec["datasets"][layer.get("data", spec.get("data"))["name"]])
 
 
-class TestLines:
-    def test_a_line_for_each_ticker_over_the_hours_of_the_session(self, finished):
-        chart = hourly_lines(finished.hours, "percent", LIGHT, tickers=finished.tickers)
-        (line,) = layers(chart, "line")
-        drawn = pd.DataFrame(rows(chart, line))
-        assert drawn.groupby("ticker")["slot"].nunique().eq(7).all()
-        assert drawn["ticker"].nunique() == 11
-        assert line["encoding"]["y"]["field"] == "change"
-        assert line["encoding"]["x"]["title"] == "hour in New York (EST, UTC\N{MINUS SIGN}05:00)"
+def fields(layer):
+    """What each channel shows: its field, or its constant."""
+    return {
+        channel: encoding.get("field", encoding.get("value", encoding.get("datum")))
+        for channel, encoding in layer["encoding"].items()
+        if channel != "tooltip"
+    }
 
-    def test_prices_far_apart_are_drawn_on_a_log_scale_that_says_so(self, finished):
-        chart = hourly_lines(finished.hours, "usd", LIGHT, tickers=finished.tickers)
-        (line,) = layers(chart, "line")
-        assert line["encoding"]["y"]["field"] == "high"
-        assert line["encoding"]["y"]["scale"]["type"] == "log"
-        assert line["encoding"]["y"]["title"] == "USD, logarithmic"
 
-    def test_an_hour_that_still_runs_is_dashed_and_hollow(self, unfinished):
-        chart = hourly_lines(unfinished.hours, "percent", LIGHT, tickers=unfinished.tickers)
-        full, dashed = layers(chart, "line")
-        assert dashed["mark"]["strokeDash"] == DASH
-        assert {row["hour"] for row in rows(chart, full)} == {9, 10, 11, 12}
-        assert {row["hour"] for row in rows(chart, dashed)} == {12, 13}
+def values(chart, layer, *columns):
+    return list(rows(chart, layer)[list(columns)].itertuples(index=False, name=None))
+
+
+class TestHourlyLines:
+    def drawn(self, scale="percent", frame=None, **more):
+        return lines.hourly_lines(hours() if frame is None else frame, scale, LIGHT, tickers=["A", "B"], **more)
+
+    def test_each_point_is_an_hour_and_its_change(self):
+        chart = self.drawn()
         (points,) = layers(chart, "point")
-        assert points["encoding"]["fill"]["condition"]["test"] == "datum.provisional"
-        assert points["encoding"]["fill"]["condition"]["value"] == LIGHT.paper
+        assert {"x": "slot", "y": "change", "color": "ticker", "shape": "ticker"}.items() <= fields(points).items()
+        assert values(chart, points, "ticker", "slot", "change") == [
+            ("A", "2026-11-20 09", 0.01),
+            ("A", "2026-11-20 10", 0.1),
+            ("B", "2026-11-20 09", 0.0),
+            ("B", "2026-11-20 10", -0.1),
+        ]
+        x, y = points["encoding"]["x"], points["encoding"]["y"]
+        assert x["scale"]["domain"] == ["2026-11-20 09", "2026-11-20 10", ROOM]
+        assert x["axis"]["labelExpr"].startswith("({'2026-11-20 09': '09:30', '2026-11-20 10': '10:00'})")
+        assert x["title"] == "hour in New York (EST, UTC\N{MINUS SIGN}05:00)"
+        assert y["scale"] == {"domain": pytest.approx([-0.112, 0.112]), "nice": False, "zero": False, "type": "linear"}
+        assert y["title"] == "from open"
 
-    def test_every_line_is_named_at_its_end_and_no_name_covers_another(self, finished):
-        chart = hourly_lines(finished.hours, "percent", LIGHT, tickers=finished.tickers)
+    def test_prices_are_in_usd(self):
+        chart = self.drawn("usd", hours(high=[101.0, 110.0, 100.0, 90.0]))
+        (points,) = layers(chart, "point")
+        y = points["encoding"]["y"]
+        assert (y["field"], y["title"], y["scale"]["type"]) == ("high", "USD", "linear")
+        assert y["scale"]["domain"] == pytest.approx([90 - 1.2, 110 + 1.2])
+        assert layers(chart, "rule") == []
+
+    def test_prices_far_apart_are_on_a_logarithmic_scale_that_says_so(self):
+        chart = self.drawn("usd", hours(high=[101.0, 110.0, 50.0, 20.0]))
+        (points,) = layers(chart, "point")
+        y = points["encoding"]["y"]
+        assert (y["title"], y["scale"]["type"]) == ("USD, logarithmic", "log")
+        assert y["scale"]["domain"] == pytest.approx([20 * 0.94, 110 * 1.06])
         (names,) = layers(chart, "text")
-        at = sorted(row["label_at"] for row in rows(chart, names))
-        low, high = (
-            names["encoding"]["y"].get("scale", {}).get("domain")
-            or layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"]
-        )
-        gap = (high - low) * LABEL_GAP / LINES_HEIGHT
-        assert min(after - before for before, after in pairwise(at)) > gap * 0.98
+        assert dict(values(chart, names, "ticker", "label_at")) == pytest.approx({"A": 110.0, "B": 20.0})
 
-    def test_colour_never_stands_alone(self, finished):
-        chart = hourly_lines(finished.hours, "percent", LIGHT, tickers=finished.tickers)
+    def test_a_running_hour_is_dashed_and_hollow(self):
+        chart = self.drawn()
+        solid, dashed = layers(chart, "line")
+        assert (solid["mark"]["strokeDash"], dashed["mark"]["strokeDash"]) == ([1, 0], axes.DASH)
+        assert values(chart, solid, "ticker", "hour") == [("A", 9), ("A", 10), ("B", 9)]
+        assert values(chart, dashed, "ticker", "hour") == [("B", 9), ("B", 10)]
+        assert fields(solid)["y"] == fields(dashed)["y"] == "change"
         (points,) = layers(chart, "point")
-        colours = points["encoding"]["color"]["scale"]["range"]
-        shapes = points["encoding"]["shape"]["scale"]["range"]
-        assert len(set(zip(colours, shapes, strict=True))) == len(finished.tickers)
+        assert points["encoding"]["fill"]["condition"] == {"test": "datum.provisional", "value": LIGHT.paper}
 
-    def test_a_long_span_has_one_point_a_session(self, real):
-        numbers = Numbers(real, lakes.EVENING, first=dt.date(2026, 11, 16))
-        chart = hourly_lines(figures.per_session(numbers.daily), "usd", LIGHT, tickers=numbers.tickers, simulated=True)
-        (line,) = layers(chart, "line")
-        assert {row["slot"] for row in rows(chart, line)} == {f"2026-11-{day}" for day in range(16, 21)}
-        assert chart.to_dict()["title"]["text"] == "SIMULATED · Day's highs"
+    def test_the_line_of_no_change_is_at_zero(self):
+        chart = self.drawn()
+        (rule,) = layers(chart, "rule")
+        assert (fields(rule), values(chart, rule, "change")) == ({"y": "change"}, [(0.0,)])
+
+    def test_each_line_is_named_at_its_last_point(self):
+        chart = self.drawn()
+        (names,) = layers(chart, "text")
+        assert {"x": "slot", "y": "label_at", "text": "ticker", "color": "ticker"}.items() <= fields(names).items()
+        assert values(chart, names, "ticker", "slot", "label_at") == [
+            ("A", "2026-11-20 10", 0.1),
+            ("B", "2026-11-20 10", -0.1),
+        ]
+
+    def test_names_close_together_are_moved_apart_but_stay_on_the_chart(self):
+        chart = self.drawn(frame=hours(change=[0.01, 0.1, 0.1, 0.1]))
+        (names,) = layers(chart, "text")
+        low, high = layers(chart, "point")[0]["encoding"]["y"]["scale"]["domain"]
+        below, above = sorted(rows(chart, names)["label_at"])
+        assert above - below == pytest.approx((high - low) * lines.LABEL_GAP / lines.HEIGHT)
+        assert low <= below < above <= high
+
+    def test_without_room_for_names_there_are_none(self):
+        tickers = [f"T{number:02}" for number in range(lines.LABELS_FIT + 1)]
+        frame = pd.concat([hours()[:1].assign(ticker=ticker) for ticker in tickers])
+        assert layers(lines.hourly_lines(frame, "percent", LIGHT, tickers=tickers), "text") == []
+
+    def test_from_the_first_price_where_there_is_no_open(self):
+        (points,) = layers(self.drawn(frame=hours(has_open=[True, True, False, False])), "point")
+        assert points["encoding"]["y"]["title"] == "from first price"
+        assert "from first price" in {tip["title"] for tip in points["encoding"]["tooltip"]}
+
+    def test_a_long_range_has_a_point_per_session_measured_from_the_first_open(self):
+        daily = figures.with_change(
+            pd.DataFrame(
+                {
+                    "ticker": ["A", "A", "B", "B"],
+                    "session": ["2026-11-19", "2026-11-20"] * 2,
+                    "open": [100.0, 150.0, 10.0, 9.0],
+                    "high": [120.0, 160.0, 11.0, 9.5],
+                    "low": [90.0, 140.0, 8.0, 7.0],
+                    "close": [110.0, 155.0, 9.0, 8.0],
+                }
+            )
+        )
+        chart = self.drawn(frame=figures.per_session(daily), simulated=True)
+        (points,) = layers(chart, "point")
+        assert values(chart, points, "ticker", "slot", "change", "high") == [
+            ("A", "2026-11-19", pytest.approx(0.2), 120.0),
+            ("A", "2026-11-20", pytest.approx(0.6), 160.0),
+            ("B", "2026-11-19", pytest.approx(0.1), 11.0),
+            ("B", "2026-11-20", pytest.approx(-0.05), 9.5),
+        ]
+        assert chart.to_dict()["title"]["text"] == "SIMULATED · Session highs"
+        x = points["encoding"]["x"]
+        assert (x["title"], x["scale"]["domain"][:2]) == ("session", ["2026-11-19", "2026-11-20"])
+        assert "'2026-11-19': '19 Nov'" in x["axis"]["labelExpr"]
+
+    def test_the_hours_of_several_sessions_carry_each_date_once_and_both_offsets(self):
+        frame = pd.concat(
+            [
+                hours(slot=[f"{day} 09", f"{day} 10"] * 2, ts=pd.Timestamp(f"{day} 09:30", tz=EXCHANGE_TIME))
+                for day in ("2026-10-30", "2026-11-02")
+            ]
+        )
+        x = layers(self.drawn(frame=frame), "point")[0]["encoding"]["x"]
+        assert x["axis"]["labelExpr"].startswith("({'2026-10-30 09': '30 Oct', '2026-11-02 09': '2 Nov'})")
+        assert x["title"].count("UTC") == 2
+
+
+class TestSmallMultiple:
+    def test_one_tickers_changes_on_the_shared_scale(self):
+        bounds = lines.shared_bounds(hours())
+        assert bounds == pytest.approx((-0.112, 0.112))
+        chart = lines.small_multiple(hours(), LIGHT, ticker="B", colour="#123456", bounds=bounds, simulated=True)
+        (points,) = layers(chart, "point")
+        assert (fields(points)["x"], fields(points)["y"]) == ("slot", "change")
+        assert values(chart, points, "ticker", "change") == [("B", 0.0), ("B", -0.1)]
+        assert points["encoding"]["y"]["scale"]["domain"] == pytest.approx([-0.112, 0.112])
+        assert points["mark"]["color"] == "#123456"
+        (dashed,) = [line for line in layers(chart, "line") if line["mark"]["strokeDash"] == axes.DASH]
+        assert values(chart, dashed, "hour") == [(9,), (10,)]
+        title = chart.to_dict()["title"]
+        assert (title["text"], title["subtitle"]) == ("SIMULATED · B", "high 50.00, last high \N{MINUS SIGN}10.00 %")
 
 
 class TestHeatMap:
-    def test_each_cell_is_labelled_with_its_price(self, finished):
-        chart = heat_map(finished.hours, LIGHT, order=finished.tickers)
-        (text,) = layers(chart, "text")
-        cells = rows(chart, text)
-        assert len(cells) == 77
-        assert all(cell["label"].startswith(f"{cell['high']:.2f}") for cell in cells)
+    def test_each_cell_shows_its_high_and_is_coloured_by_its_change(self):
+        chart = heat_map.heat_map(hours(), LIGHT, order=["A", "B"])
+        (cells,), (text,) = layers(chart, "rect"), layers(chart, "text")
+        assert {"x": "slot", "y": "ticker", "color": "change"}.items() <= fields(cells).items()
+        assert {"x": "slot", "y": "ticker", "text": "label"}.items() <= fields(text).items()
+        assert values(chart, cells, "ticker", "slot", "change", "label", "strong") == [
+            ("A", "2026-11-20 09", 0.01, "101.00", False),
+            ("A", "2026-11-20 10", 0.1, "110.00 \N{MULTIPLICATION SIGN}2", True),
+            ("B", "2026-11-20 09", 0.0, "50.00", False),
+            ("B", "2026-11-20 10", -0.1, "45.00 …", True),
+        ]
+        colours = cells["encoding"]["color"]
+        assert colours["scale"]["domain"] == [-0.1, 0, 0.1]
+        assert colours["scale"]["range"] == [LIGHT.down, LIGHT.level, LIGHT.up]
+        assert colours["title"] == "from open"
+        assert text["encoding"]["color"]["condition"] == {"test": "datum.strong", "value": LIGHT.on_strong}
 
-    def test_a_tie_says_how_many_bars_reached_the_high(self, finished):
-        chart = heat_map(finished.hours, LIGHT, order=finished.tickers)
-        ties = [cell for cell in rows(chart, layers(chart, "text")[0]) if cell["touches"] > 1]
-        assert ties
-        assert all(cell["label"].endswith(f"\N{MULTIPLICATION SIGN}{cell['touches']}") for cell in ties)
-
-    def test_the_running_hour_has_a_mark(self, unfinished):
-        chart = heat_map(unfinished.hours, LIGHT, order=unfinished.tickers)
-        cells = rows(chart, layers(chart, "text")[0])
-        assert {cell["hour"] for cell in cells if cell["label"].endswith("…")} == {13}
-
-    def test_five_hundred_rows_keep_their_height(self, crowded):
-        numbers = Numbers(crowded, lakes.EVENING)
-        chart = heat_map(numbers.hours, LIGHT, order=numbers.tickers)
-        assert chart.to_dict()["height"] >= 500 * ROW_HEIGHT
+    def test_rows_keep_their_order_and_their_height(self):
+        chart = heat_map.heat_map(hours(), LIGHT, order=["B", "A"], simulated=True)
+        assert layers(chart, "rect")[0]["encoding"]["y"]["sort"] == ["B", "A"]
+        assert chart.to_dict()["height"] == 2 * heat_map.ROW_HEIGHT + axes.AROUND_ROWS
+        assert chart.to_dict()["title"]["text"] == "SIMULATED · Hourly highs, USD"
 
 
 class TestCandles:
-    def drawn(self, numbers, **more):
-        highs = numbers.highs[numbers.highs["ticker"] == "META"].assign(bar_minutes=5)
-        provisional = numbers.hours[numbers.hours["ticker"] == "META"][["hour", "provisional"]]
-        return candles(numbers.bars, highs.merge(provisional, on="hour"), LIGHT, session=FRIDAY, **more), highs
+    BARS = pd.DataFrame(
+        {
+            "ticker": "META",
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:35", "2026-11-20 10:00"]).tz_localize(
+                EXCHANGE_TIME
+            ),
+            "bar_minutes": 5,
+            "open": [100.0, 102.0, 101.0],
+            "high": [103.0, 104.0, 102.0],
+            "low": [99.0, 100.0, 98.0],
+            "close": [102.0, 101.0, float("nan")],
+            "volume": pd.array([1000, 2000, None], dtype="Int64"),
+            "source": "yahoo",
+        }
+    )
+    HIGHS = pd.DataFrame(
+        {
+            "hour": [9, 10, 10],
+            "high": [104.0, 102.0, 102.0],
+            "ts": pd.to_datetime(["2026-11-20 09:35", "2026-11-20 10:00", "2026-11-20 10:10"]).tz_localize(
+                EXCHANGE_TIME
+            ),
+            "touch": [1, 1, 2],
+            "bar_minutes": 5,
+            "provisional": [False, True, True],
+        }
+    )
 
-    def test_the_axis_is_the_session_and_has_no_closed_hours(self, finished):
-        chart, _ = self.drawn(finished)
+    def drawn(self, bars=BARS, **more):
+        return candles.candles(bars, self.HIGHS, LIGHT, session=FRIDAY, **more)
+
+    def test_a_body_spans_open_and_close_and_a_wick_low_and_high(self):
+        chart = self.drawn()
+        (bodies,), wicks = layers(chart, "rect"), layers(chart, "rule")[0]
+        assert {"x": "left", "x2": "right", "y": "open", "y2": "close", "stroke": "side"}.items() <= fields(
+            bodies
+        ).items()
+        assert values(chart, bodies, "left", "right", "open", "close", "side") == [
+            (pytest.approx(570.7), pytest.approx(574.3), 100.0, 102.0, "rose"),
+            (pytest.approx(575.7), pytest.approx(579.3), 102.0, 101.0, "fell"),
+        ]
+        assert bodies["encoding"]["fill"]["condition"] == {"test": "datum.side == 'rose'", "value": LIGHT.paper}
+        assert {"x": "middle", "y": "low", "y2": "high"}.items() <= fields(wicks).items()
+        assert values(chart, wicks, "middle", "low", "high", "side") == [
+            (572.5, 99.0, 103.0, "rose"),
+            (577.5, 100.0, 104.0, "fell"),
+            (602.5, 98.0, 102.0, "unknown"),
+        ]
+        assert wicks["encoding"]["color"]["scale"]["range"] == [LIGHT.up, LIGHT.down, LIGHT.faint]
+
+    def test_axes_span_the_session_and_its_prices(self):
+        chart = self.drawn()
         (bodies,) = layers(chart, "rect")
         assert bodies["encoding"]["x"]["scale"]["domain"] == [9 * 60 + 30, 16 * 60]
-        assert len(rows(chart, bodies)) == 78
+        assert bodies["encoding"]["x"]["axis"]["values"] == [570, 600, 660, 720, 780, 840, 900, 960]
+        assert bodies["encoding"]["y"]["scale"]["domain"] == pytest.approx([98 - 0.48, 104 + 0.48])
+        assert chart.to_dict()["title"]["text"] == "META, 5-minute bars and hourly highs"
 
-    def test_every_touch_is_marked(self, finished):
-        chart, highs = self.drawn(finished)
-        (touches,) = layers(chart, "point")
-        assert len(rows(chart, touches)) == len(highs)
-
-    def test_bars_that_rose_are_hollow(self, finished):
-        chart, _ = self.drawn(finished)
-        fill = layers(chart, "rect")[0]["encoding"]["fill"]
-        assert fill["condition"] == {"test": "datum.side == 'rose'", "value": LIGHT.paper}
-
-    def test_the_running_hours_high_is_dashed(self, unfinished):
-        chart, _ = self.drawn(unfinished, simulated=True)
-        dashed = [rule for rule in layers(chart, "rule") if rule["mark"].get("strokeDash") == DASH]
-        assert [row["hour"] for row in rows(chart, dashed[0])] == [13]
+    def test_each_hourly_high_is_a_line_over_its_hour_dashed_if_provisional(self):
+        chart = self.drawn(simulated=True)
+        _, finished, running = layers(chart, "rule")
+        for rule, dash, row in ((finished, [1, 0], (570, 600, 104.0)), (running, axes.DASH, (600, 660, 102.0))):
+            assert fields(rule) == {"x": "hour_left", "x2": "hour_right", "y": "high"}
+            assert rule["mark"]["strokeDash"] == dash
+            assert values(chart, rule, "hour_left", "hour_right", "high") == [row]
+        (names,) = layers(chart, "text")
+        assert (fields(names)["y"], fields(names)["text"]) == ("high", "high")
+        assert values(chart, names, "high") == [(104.0,), (102.0,)]
         assert chart.to_dict()["title"]["text"].startswith("SIMULATED")
 
-    def test_a_volume_that_was_not_given_is_no_bar(self, finished):
-        bars = finished.bars.assign(volume=finished.bars["volume"].mask(finished.bars.index < 10))
-        chart = volumes(bars, LIGHT, session=FRIDAY).to_dict()
-        assert len(chart["datasets"][chart["data"]["name"]]) == 68
+    def test_every_touch_is_marked_at_its_bar(self):
+        chart = self.drawn()
+        (touches,) = layers(chart, "point")
+        assert (fields(touches)["x"], fields(touches)["y"]) == ("middle", "high")
+        assert values(chart, touches, "middle", "high") == [(577.5, 104.0), (602.5, 102.0), (612.5, 102.0)]
+
+    def test_bars_without_open_and_close_are_lines_only(self):
+        bars = self.BARS.assign(open=float("nan"), close=float("nan"))
+        assert layers(self.drawn(bars), "rect") == []
+        assert set(rows(self.drawn(bars), layers(self.drawn(bars), "rule")[0])["side"]) == {"unknown"}
+
+    def test_volume_starts_at_zero_and_an_unknown_one_is_left_out(self):
+        chart = candles.volumes(self.BARS, LIGHT, session=FRIDAY)
+        (bars,) = layers(chart, "rect")
+        assert fields(bars) == {"x": "left", "x2": "right", "y": "volume", "y2": 0}
+        assert values(chart, bars, "at", "volume") == [("09:30 EST", 1000.0), ("09:35 EST", 2000.0)]
+        assert bars["encoding"]["x"]["title"] == "New York (EST, UTC\N{MINUS SIGN}05:00)"
 
 
-class TestCoverage:
-    def test_each_state_has_a_sign_of_its_own(self):
-        frame = pd.DataFrame(
-            {
-                "ticker": ["A", "A", "B", "B"],
-                "session": ["2026-11-25", "2026-11-27"] * 2,
-                "expected": [78, 42, 78, 42],
-                "present": [78, 42, 70, 0],
-                "missing": [0, 0, 8, 42],
-                "gaps": ["", "", "09:30-10:05", "09:30-12:55"],
-                "early_close": [False, True, False, True],
-            }
-        )
-        chart = coverage_map(frame, LIGHT)
-        cells = rows(chart, layers(chart, "text")[0])
-        assert [(cell["state"], cell["sign"]) for cell in cells] == [
-            ("complete", "✓"),
-            ("early close", "✓ ½"),
-            ("partial", "\N{MINUS SIGN}8"),
-            ("missing", "✕"),
-        ]
+def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
+    frame = pd.DataFrame(
+        {
+            "ticker": ["A", "A", "B", "B"],
+            "session": ["2026-11-25", "2026-11-27"] * 2,
+            "expected": [78, 42, 78, 42],
+            "present": [78, 42, 70, 0],
+            "missing": [0, 0, 8, 42],
+            "gaps": ["", "", "09:30-10:05", "09:30-12:55"],
+            "early_close": [False, True, False, True],
+        }
+    )
+    chart = coverage.coverage_map(frame, LIGHT, simulated=True)
+    (cells,), (text,) = layers(chart, "rect"), layers(chart, "text")
+    assert {"x": "session", "y": "ticker", "color": "state"}.items() <= fields(cells).items()
+    assert {"x": "session", "y": "ticker", "text": "sign"}.items() <= fields(text).items()
+    assert values(chart, cells, "ticker", "session", "state", "sign", "shown_gaps") == [
+        ("A", "2026-11-25", "complete", "✓", "none"),
+        ("A", "2026-11-27", "early close", "✓ ½", "none"),
+        ("B", "2026-11-25", "partial", "\N{MINUS SIGN}8", "09:30-10:05"),
+        ("B", "2026-11-27", "missing", "✕", "09:30-12:55"),
+    ]
+    colours = dict(zip(*(cells["encoding"]["color"]["scale"][key] for key in ("domain", "range")), strict=True))
+    assert colours == {
+        "complete": LIGHT.up_soft,
+        "early close": LIGHT.early,
+        "partial": LIGHT.warn,
+        "missing": LIGHT.down,
+    }
+    spec = chart.to_dict()
+    assert spec["params"][0]["select"]["fields"] == ["ticker", "session"]
+    assert (spec["height"], spec["title"]["text"]) == (2 * 24 + axes.AROUND_ROWS, "SIMULATED · Coverage")
 
 
-class TestNumbers:
-    def test_movers_are_ranked_by_their_change_from_the_open(self, finished):
-        found = figures.movers(finished.daily, finished.hours)
-        assert [found[0].ticker, found[-1].ticker] == ["PINS", "BYND"]
-        assert found[0].high == max(found[0].highs)
-        assert len(found) == 11
-        assert {mover.high_slot for mover in found} <= set(labels.HOURS)
-
-    def test_several_sessions_count_from_the_first_open_to_the_last_price(self):
-        nothing = float("nan")
-        daily = pd.DataFrame(
-            [
-                ("A", "2026-11-19", nothing, 12.0, 9.0, 11.0),
-                ("A", "2026-11-20", 11.5, 13.0, 11.0, 12.65),
-                ("B", "2026-11-20", 21.0, 22.0, 15.0, nothing),
-                ("B", "2026-11-19", 20.0, 23.0, 19.0, 19.0),
-                ("C", "2026-11-19", nothing, 2.0, 1.0, nothing),
-            ],
-            columns=["ticker", "session", "open", "high", "low", "close"],
-        )
-        found = figures.movers(figures.over_span(daily), daily.sort_values(["ticker", "session"]), by="session")
-        assert [(mover.ticker, mover.high_slot, mover.low) for mover in found] == [
-            ("A", "2026-11-20", 9.0),
-            ("B", "2026-11-19", 15.0),
-        ]
-        assert [mover.change for mover in found] == pytest.approx([0.1, -0.05])
-        assert found[1].highs == [23.0, 22.0]
-        assert figures.headline(found, running=False, since=dt.date(2026, 11, 19)) == (
-            "1 of 2 tickers closed above their first open since 19 Nov 2026. A led with +10.00 %, "
-            "B trailed with \N{MINUS SIGN}5.00 %."
-        )
-        assert figures.headline(found[:1], running=True, since=dt.date(2026, 11, 19)) == (
-            "A stands +10.00 % from its first open since 19 Nov 2026."
-        )
-
-    def test_a_ticker_without_an_open_is_no_mover(self, finished):
-        daily = figures.with_change(finished.daily.assign(open=float("nan")))
-        assert figures.movers(daily, finished.hours) == []
-        assert figures.headline([], running=False) == "No ticker has an open and a last price in this session."
-
-    def test_sessions_of_two_years_are_told_with_their_year(self):
-        dates = [dt.date(2025, 12, 31), dt.date(2026, 1, 2)]
-        assert list(cards.sessions(dates).names.values()) == ["31 Dec 2025", "2 Jan 2026"]
-        assert list(cards.sessions(dates[1:]).names.values()) == ["2 Jan"]
-
-    def test_the_first_choice_is_the_watchlist_and_then_the_movers(self):
-        daily = pd.DataFrame({"ticker": [*"ABCDE", "META"], "change": [0.01, -0.09, 0.0, 0.05, 0.02, 0.0]})
-        assert figures.first_choice(daily, count=3) == ["B", "D", "META"]
-        assert figures.first_choice(daily, count=6) == daily["ticker"].tolist()
-
-    def test_a_full_hour_of_a_running_session_is_not_provisional(self, unfinished):
-        assert set(unfinished.hours.loc[unfinished.hours["provisional"], "hour"]) == {13}
-
-    def test_labels_are_spread_within_their_bounds(self):
-        placed = spread([1.0, 1.0, 1.1, 9.9, 10.0], 0.0, 10.0, 1.0)
-        assert placed == sorted(placed)
-        assert min(b - a for a, b in pairwise(placed)) == pytest.approx(1.0, abs=0.02)
-        assert placed[0] >= 0
-        assert placed[-1] <= 10
+def test_records_per_session_are_columns_oldest_first():
+    held = pd.DataFrame(
+        {"session": ["2026-11-20", "2026-11-19"], "records": [858, 780], "tickers": [11, 10], "sources": "yahoo"}
+    )
+    chart = records.records_per_session(held, LIGHT, simulated=True)
+    (bars,) = layers(chart, "bar")
+    assert fields(bars) == {"x": "session", "y": "records"}
+    assert values(chart, bars, "session", "records") == [("2026-11-19", 780), ("2026-11-20", 858)]
+    assert chart.to_dict()["title"]["text"] == "SIMULATED · Records per session"
 
 
-def test_a_sparkline_is_a_picture_with_a_point_for_each_value():
+def test_a_sparkline_runs_from_the_lowest_value_to_the_highest():
     line = ET.fromstring(sparkline([1.0, 3.0, 2.0], "#0072B2"))
-    assert len(line[0].attrib["points"].split()) == 3
-    bars = ET.fromstring(sparkline([2, 0, -1], "#0072B2", bars=True))
-    assert [float(bar.attrib["height"]) > 1 for bar in bars] == [True, False, True]
+    assert line[0].attrib["points"] == "4.0,48.0 120.0,4.0 236.0,26.0"
+    assert line[0].attrib["stroke"] == "#0072B2"
+
+
+def test_bars_of_a_sparkline_stand_on_zero():
+    bars = ET.fromstring(sparkline([2, 0, -2], "#0072B2", bars=True))
+    assert [(bar.attrib["y"], bar.attrib["height"]) for bar in bars] == [
+        ("4.0", "22.0"),
+        ("26.0", "0.8"),
+        ("26.0", "22.0"),
+    ]
+
+
+def test_after_eight_tickers_colours_repeat_with_another_shape():
+    tickers = [f"T{number}" for number in range(10)]
+    pairs = list(
+        zip(theme.colours(tickers, LIGHT).values(), theme.shape_scale(tickers).to_dict()["range"], strict=True)
+    )
+    assert pairs[0] == (LIGHT.categories[0], "circle")
+    assert pairs[8] == (LIGHT.categories[0], "square")
+    assert len(set(pairs)) == 10
+
+
+def test_labels_are_spread_within_their_bounds():
+    placed = lines.spread([10.0, 1.0, 1.1, 9.9, 1.0], 0.0, 10.0, 1.0)
+    assert [placed.index(value) for value in sorted(placed)] == [1, 4, 2, 3, 0]
+    assert min(after - before for before, after in pairwise(sorted(placed))) == pytest.approx(1.0, abs=0.02)
+    assert (min(placed) >= 0, max(placed) <= 10) == (True, True)
 
 
 def test_charts_and_theme_share_their_colours():
-    theme = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["theme"]
+    config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["theme"]
     for name, palette in (("light", LIGHT), ("dark", DARK)):
-        assert theme[name]["chartCategoricalColors"] == list(palette.categories)
-        assert theme[name]["textColor"] == palette.ink
-        assert theme[name]["backgroundColor"] == palette.paper
+        assert config[name]["chartCategoricalColors"] == list(palette.categories)
+        assert config[name]["textColor"] == palette.ink
+        assert config[name]["backgroundColor"] == palette.paper
 
 
-def test_nothing_is_asked_of_another_host():
+def test_nothing_is_requested_from_another_host():
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
     assert config["browser"]["gatherUsageStats"] is False
     assert "http" not in "".join(line for line in CONFIG.read_text().splitlines() if not line.startswith("#"))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(20, "just now"), (60, "1 minute ago"), (7300, "2 hours ago"), (86_400 * 3, "3 days ago")],
-)
-def test_an_age_has_one_unit(seconds, said):
-    assert labels.age(lakes.EVENING - dt.timedelta(seconds=seconds), lakes.EVENING) == said
-
-
-def test_summer_and_winter_have_their_own_offset():
-    assert (
-        labels.instant(dt.datetime(2026, 7, 1, 14, tzinfo=dt.UTC))
-        == "Wed 1 Jul 2026 10:00 (EDT, UTC\N{MINUS SIGN}04:00)"
-    )
-    assert (
-        labels.instant(dt.datetime(2026, 12, 1, 14, tzinfo=dt.UTC))
-        == "Tue 1 Dec 2026 09:00 (EST, UTC\N{MINUS SIGN}05:00)"
-    )
-
-
-def test_an_early_close_is_announced():
-    assert labels.market(dt.datetime(2026, 11, 27, 16, tzinfo=dt.UTC)) == "Open until 13:00 EST (early close)"

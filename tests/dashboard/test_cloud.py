@@ -1,4 +1,4 @@
-"""The cloud half of the page Pipeline, on answers as AWS gives them."""
+"""The AWS data of the page Pipeline, from answers as AWS gives them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOW = dt.datetime(2026, 11, 20, 18, 23, tzinfo=dt.UTC)
 
 
 class Aws:
-    """A client of every service: `answers` by the name of the operation, an exception among them is raised."""
+    """A client of every service: `answers` by operation; exceptions are raised."""
 
     def __init__(self, **answers):
         self.answers = answers
@@ -79,7 +79,7 @@ def test_figures_are_of_today_in_new_york_and_named_after_the_stack(aws):
     assert {figure.label: figure.text for figure in report.figures} == {
         "Records to Firehose": "1,716",
         "Delivered to S3": "75.0%",
-        "Oldest record waited": "300 s",
+        "Oldest record": "300 s",
         "Collector runs": "no data",
         "Collector errors": "no data",
         "Longest run": "9.5 s",
@@ -89,7 +89,7 @@ def test_figures_are_of_today_in_new_york_and_named_after_the_stack(aws):
     assert report.read_at == NOW
 
 
-def test_alarms_and_the_crawler_are_told(aws):
+def test_alarms_and_the_crawler_are_reported(aws):
     report = cloud.read("tickerlake-dev", aws, NOW)
     assert report.alarms[0]["State"] == "ALARM"
     assert report.alarms[0]["Since"] == "Fri 20 Nov 2026 13:23 (EST, UTC\N{MINUS SIGN}05:00)"
@@ -97,7 +97,7 @@ def test_alarms_and_the_crawler_are_told(aws):
     assert report.faults == []
 
 
-def test_what_the_policy_does_not_allow_is_told_and_the_rest_is_shown(aws):
+def test_what_the_policy_does_not_allow_is_reported_and_the_rest_is_shown(aws):
     aws.answers["describe_alarms"] = refused("cloudwatch:DescribeAlarms")
     report = cloud.read("tickerlake-dev", aws, NOW)
     assert report.faults == ["alarms: AccessDenied, not allowed to cloudwatch:DescribeAlarms"]
@@ -105,7 +105,7 @@ def test_what_the_policy_does_not_allow_is_told_and_the_rest_is_shown(aws):
     assert report.figures
 
 
-def test_no_credentials_are_told_plainly(aws):
+def test_missing_credentials_are_reported_for_each_part(aws):
     aws.answers = dict.fromkeys(aws.answers, NoCredentialsError())
     report = cloud.read("tickerlake-dev", aws, NOW)
     assert report.faults == [f"{part}: Unable to locate credentials" for part in ("metrics", "alarms", "crawler")]

@@ -1,26 +1,30 @@
-"""Each page in each state, without a browser: what people read, and that nothing ever reads as a traceback."""
+"""Each page in each state, without a browser: what a visitor reads, never a traceback."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from dashboard.chrome import header
+from dashboard.chrome import header, live
 from dashboard.data import lake as reading
 from dashboard.data import rejected
+from dashboard.pages import PAGES
 from tests.dashboard import lakes
-from tests.dashboard.conftest import told
+from tests.dashboard.conftest import text
 from tickerlake.errors import NoAccess, QueryFailed
+from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings, load, open_engine, run
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("hourly_highs", "session", "data_quality", "pipeline")
+NAMES = [page.name for page in PAGES]
 SUNDAY = dt.datetime(2026, 11, 22, 15, 0, tzinfo=dt.UTC)
 BEFORE_THE_OPEN = dt.datetime(2026, 11, 23, 13, 0, tzinfo=dt.UTC)
 
@@ -67,62 +71,62 @@ class TestTheServer:
         assert self.started({"LAKE_ENGINE": "spark"})[0] == []
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", NAMES)
 class TestOnEveryPage:
     def test_source_and_age_of_the_data_are_told_in_exchange_time(self, app, real, page):
-        words = told(app(real, page))
+        words = text(app(real, page))
         assert "Source: Yahoo Finance" in words
         assert "Newest bar 2 hours ago: 20 Nov 15:55 EST (UTC\N{MINUS SIGN}05:00)" in words
         assert "Closed, opens Mon 23 Nov 09:30 EST" in words
 
     def test_simulated_data_say_so_on_the_page_and_in_every_chart(self, app, simulated, page):
         at = app(simulated, page)
-        assert "SIMULATED DATA" in told(at)
-        assert "Source: a random generator" in told(at)
+        assert "Simulated prices, for demonstration only." in text(at)
+        assert "Source: simulation" in text(at)
         titled = [spec["title"]["text"] for spec in specs(at) if "title" in spec]
         assert titled
         assert all(title.startswith("SIMULATED") for title in titled)
 
     def test_real_data_are_not_called_simulated(self, app, real, page):
         at = app(real, page)
-        assert "SIMULATED" not in told(at)
+        assert "Simulated" not in text(at)
         assert "SIMULATED" not in json.dumps(specs(at))
 
     def test_the_chart_that_is_sent_ahead_is_gone_when_the_page_stands(self, app, real, page):
         assert all("title" in spec or "encoding" in spec for spec in specs(app(real, page)))
 
     def test_a_demonstration_says_that_its_prices_are_invented(self, app, real, page):
-        assert "Invented." in told(app(real, page, environment={header.NOTICE: "Invented."}))
+        assert "Invented." in text(app(real, page, environment={header.NOTICE: "Invented."}))
 
     def test_an_empty_lake_says_how_to_fill_it(self, app, tmp_path, page):
         at = app(tmp_path / "nothing", page)
         assert [element.value for element in at.header] == ["The lake is empty"]
-        assert "tickerlake collect" in told(at)
+        assert "tickerlake collect" in text(at)
 
     def test_stale_data_say_how_many_sessions_they_lack(self, app, real, page):
-        words = told(app(real, page, now=dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)))
-        assert "Stale: 2 sessions closed since" in words
+        words = text(app(real, page, now=dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)))
+        assert "Stale: 2 sessions behind" in words
         assert "Open until 16:00 EST" in words
 
     def test_settings_that_cannot_be_used_are_told_by_name(self, app, real, page):
         at = app(real, page, environment={"LAKE_ENGINE": "spark"})
-        assert [element.value for element in at.header] == ["The settings cannot be used"]
-        assert "LAKE_ENGINE is 'spark'" in told(at)
+        assert [element.value for element in at.header] == ["Invalid settings"]
+        assert "LAKE_ENGINE is 'spark'" in text(at)
 
     @pytest.mark.parametrize(
         ("error", "heading"),
         [
             (
                 QueryFailed("Athena cannot be reached: could not connect to the endpoint; check the network", "id-1"),
-                "The engine did not answer",
+                "Query failed",
             ),
             (
                 QueryFailed("scan limit reached: a query may not read more; ask for fewer sessions", "id-1"),
-                "The engine did not answer",
+                "Query failed",
             ),
             (
                 NoAccess("no credentials: Unable to locate credentials; log in to AWS, or set AWS_PROFILE"),
-                "The lake does not open",
+                "Cannot open the lake",
             ),
         ],
     )
@@ -137,9 +141,9 @@ class TestOnEveryPage:
         monkeypatch.setattr(reading, "open_engine", lambda _: Broken())
         at = app(real, page, environment={"LAKE_ENGINE": "athena"})
         assert [element.value for element in at.header] == [heading]
-        assert told(at).count(str(error)) == 1
-        assert "Lake tickerlake: no answer" in told(at)
-        assert ("Query id: id-1" in told(at)) == isinstance(error, QueryFailed)
+        assert text(at).count(str(error)) == 1
+        assert "Lake tickerlake: unavailable" in text(at)
+        assert ("Query id: id-1" in text(at)) == isinstance(error, QueryFailed)
         assert "Start over" not in [button.label for button in at.button]
 
 
@@ -156,15 +160,15 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
             return good.run(sql, parameters)
 
     reading._engine.clear()
-    reading._from_folder.clear()
+    reading._query_folder.clear()
     monkeypatch.setattr(reading, "open_engine", lambda _: Limited())
-    words = told(app(real, page))
+    words = text(app(real, page))
     assert words.count("the query would scan too much") == 1
     assert "Source: Yahoo Finance" in words
 
 
 def test_another_session_asks_the_lake_two_questions(app, real, monkeypatch):
-    reading._from_folder.clear()
+    reading._query_folder.clear()
     at = app(real)
     asked = []
     monkeypatch.setattr(reading, "run", lambda *given, **more: (asked.append(given[1]), run(*given, **more))[1])
@@ -172,90 +176,95 @@ def test_another_session_asks_the_lake_two_questions(app, real, monkeypatch):
     assert asked == ["daily", "hourly_high"]
 
 
-def test_the_last_session_is_told_in_a_sentence_and_four_cards(app, real):
+def test_the_last_session_is_summed_up_in_a_sentence_and_four_cards(app, real):
     at = app(real)
-    assert "Fri 20 Nov 2026, closed" in told(at)
-    assert (
-        "7 of 11 tickers closed above their open. PINS led with +3.71 %, BYND trailed with \N{MINUS SIGN}3.64 %."
-        in told(at)
+    daily = run(open_engine(Settings(lake=real)), "daily", first=lakes.FRIDAY).frame.set_index("ticker")
+    changes = (daily["close"] / daily["open"] - 1).sort_values(ascending=False)
+    best, worst = (
+        f"{change:+.2%}".replace("-", "\N{MINUS SIGN}").replace("%", " %") for change in changes.iloc[[0, -1]]
     )
+    assert "Fri 20 Nov 2026, closed" in text(at)
+    assert (
+        f"{(changes > 0).sum()} of 11 tickers closed above their open. "
+        f"{changes.index[0]} led with {best}, {changes.index[-1]} trailed with {worst}."
+    ) in text(at)
     assert [metric.label for metric in at.metric] == [
-        "Best: PINS",
-        "Worst: BYND",
-        "Above their open",
-        "Hour of the day's highs",
+        f"Best: {changes.index[0]}",
+        f"Worst: {changes.index[-1]}",
+        "Above open",
+        "Top hour for highs",
     ]
 
 
 def test_a_running_session_is_provisional(app, running):
     at = app(running, now=lakes.MIDDAY)
-    assert "Fri 20 Nov 2026, running" in told(at)
-    assert "Bars up to 13:20 EST are in; the running hour is provisional" in told(at)
-    assert "stand above their open" in told(at)
-    assert "Partial" not in told(at)
+    assert "Fri 20 Nov 2026, running" in text(at)
+    assert "Bars are in up to 13:20 EST. The running hour is provisional" in text(at)
+    assert "stand above their open" in text(at)
+    assert "Partial" not in text(at)
 
 
 def test_only_a_session_that_is_running_is_looked_at_again(monkeypatch, app, running):
     app(running, now=lakes.MIDDAY)
-    assert header.refresh_interval([lakes.FRIDAY]) == header.REFRESH
-    assert header.refresh_interval([dt.date(2026, 11, 19)]) is None
+    assert live.interval([lakes.FRIDAY]) == live.REFRESH
+    assert live.interval([dt.date(2026, 11, 19)]) is None
     app(running, now=lakes.EVENING)
-    assert header.refresh_interval([lakes.FRIDAY]) is None
+    assert live.interval([lakes.FRIDAY]) is None
 
 
 @pytest.mark.parametrize("page", ["hourly_highs", "session"])
 class TestADayWithoutBars:
     def test_a_holiday_is_named(self, app, real, page):
         at = app(real, page, session="2026-09-07")
-        assert "No session on Monday, 7 Sep 2026: a holiday of the exchange." in told(at)
-        assert "The nearest sessions that the lake holds: Mon 16 Nov 2026." in told(at)
+        assert "No session on Monday, 7 Sep 2026: exchange holiday." in text(at)
+        assert "Nearest sessions in the lake: Mon 16 Nov 2026." in text(at)
 
     def test_a_weekend_is_named(self, app, real, page):
-        words = told(app(real, page, now=SUNDAY, session="2026-11-22"))
-        assert "No session on Sunday, 22 Nov 2026: a weekend." in words
+        words = text(app(real, page, now=SUNDAY, session="2026-11-22"))
+        assert "No session on Sunday, 22 Nov 2026: weekend." in words
 
-    def test_before_the_open_the_time_of_it_is_told(self, app, real, page):
+    def test_before_the_open_the_time_of_it_is_text(self, app, real, page):
         at = app(real, page, now=BEFORE_THE_OPEN, session="2026-11-23")
-        assert "has not opened yet. It opens at 09:30 EST (EST, UTC\N{MINUS SIGN}05:00)" in told(at)
-        assert "Closed, opens today 09:30 EST" in told(at)
+        assert "The session of Mon 23 Nov 2026 opens at 09:30 EST (EST, UTC\N{MINUS SIGN}05:00)" in text(at)
+        assert "Closed, opens today 09:30 EST" in text(at)
 
     def test_a_session_that_nobody_collected_can_be_collected(self, app, real, page):
-        words = told(app(real, page, session="2026-11-13"))
+        words = text(app(real, page, session="2026-11-13"))
         assert "The session of Fri 13 Nov 2026 has not been collected." in words
         assert "**Collect**" in words
 
     def test_a_date_that_is_none_is_refused_with_a_way_back(self, app, real, page):
         at = app(real, page, session="yesterday")
-        assert "session=yesterday in the address is no date" in told(at)
+        assert "session=yesterday in the address is not a date" in text(at)
         next(button for button in at.button if button.label == "Start over").click().run()
         assert not at.exception
-        assert "Fri 20 Nov 2026" in told(at)
+        assert "Fri 20 Nov 2026" in text(at)
 
 
 class TestSomethingIsMissing:
     def test_partial_data_name_the_tickers(self, app, faulty):
-        assert "Partial: SNAP has fewer bars than the session" in told(app(faulty))
+        assert "Partial: SNAP has bars missing" in text(app(faulty))
 
     def test_a_ticker_without_bars_in_the_session_is_told_and_the_others_drawn(self, app, faulty):
         at = app(faulty, session="2026-11-19", tickers="META,OKTA")
-        assert "The lake holds no bars of OKTA in these sessions." in told(at)
+        assert "No bars of OKTA in these sessions." in text(at)
         assert at.multiselect[0].value == ["META"]
 
     def test_a_ticker_that_is_no_symbol_is_refused(self, app, real):
-        assert "is not a symbol" in told(app(real, tickers="<script>"))
+        assert "is not a symbol" in text(app(real, tickers="<script>"))
 
     def test_an_unknown_ticker_of_the_page_session_is_told_with_those_there_are(self, app, real):
-        words = told(app(real, "session", ticker="XXXX"))
-        assert "the session has no bars of XXXX; it has AMZN, BYND" in words
+        words = text(app(real, "session", ticker="XXXX"))
+        assert "no bars of XXXX in this session; it has AMZN, BYND" in words
 
     def test_the_missing_bars_of_a_ticker_are_told_with_their_times(self, app, faulty):
-        assert "Partial: 66 of 78 5-minute bars; missing 12:00-12:55" in told(app(faulty, "session", ticker="SNAP"))
+        assert "Partial: 66 of 78 5-minute bars; missing 12:00-12:55" in text(app(faulty, "session", ticker="SNAP"))
 
     def test_no_ticker_at_all_asks_for_one(self, app, real):
         at = app(real)
         at.multiselect[0].set_value([]).run()
         assert not at.exception
-        assert "Choose a ticker to see its hourly highs." in told(at)
+        assert "Choose a ticker to see its hourly highs." in text(at)
 
 
 class TestChoices:
@@ -266,18 +275,18 @@ class TestChoices:
         assert at.query_params["session"] == "2026-11-18"
         assert at.query_params["tickers"] == "META,AMZN"
         again = app(real, session="2026-11-18", tickers="META,AMZN")
-        assert "Wed 18 Nov 2026, closed" in told(again)
+        assert "Wed 18 Nov 2026, closed" in text(again)
         assert again.multiselect[0].value == ["META", "AMZN"]
 
     @pytest.mark.parametrize(
         ("choice", "said"),
         [
-            ({"view": "Pie"}, "view=Pie in the address is none of Lines, Heat map, Small multiples, Table"),
-            ({"scale": "eur"}, "scale=eur in the address is none of percent, usd"),
+            ({"view": "Pie"}, "view=Pie in the address is not one of Lines, Heat map, Small multiples, Table"),
+            ({"scale": "eur"}, "scale=eur in the address is not one of percent, usd"),
         ],
     )
-    def test_what_the_url_asks_for_and_there_is_not_is_told(self, app, real, choice, said):
-        assert said in told(app(real, **choice))
+    def test_what_the_url_asks_for_and_there_is_not_is_text(self, app, real, choice, said):
+        assert said in text(app(real, **choice))
 
     def test_a_second_click_that_comes_with_the_url_of_before_keeps_the_first(self, app, real):
         at = app(real, tickers="AMZN,META,NFLX")
@@ -294,30 +303,30 @@ class TestChoices:
         at = app(real)
         at.selectbox[0].set_value(dt.date(2026, 11, 18)).run()
         at.switch_page("app_pages/session.py").run()
-        assert "Wed 18 Nov 2026, closed" in told(at)
+        assert "Wed 18 Nov 2026, closed" in text(at)
 
     def test_earlier_and_later_step_through_the_sessions(self, app, real):
         at = app(real)
         next(button for button in at.button if button.label == "Earlier").click().run()
-        assert "Thu 19 Nov 2026, closed" in told(at)
+        assert "Thu 19 Nov 2026, closed" in text(at)
         next(button for button in at.button if button.label == "Later").click().run()
-        assert "Fri 20 Nov 2026, closed" in told(at)
+        assert "Fri 20 Nov 2026, closed" in text(at)
 
     def test_a_range_is_drawn_over_its_sessions(self, app, real):
         at = app(real, session="2026-11-16", to="2026-11-20", tickers="META", scale="usd")
-        assert "Mon 16 Nov 2026 to Fri 20 Nov 2026: 5 sessions" in told(at)
+        assert "Mon 16 Nov 2026 to Fri 20 Nov 2026: 5 sessions" in text(at)
         assert "USD" in json.dumps(specs(at)[0])
 
     def test_a_range_is_told_in_a_sentence_and_four_cards(self, app, real):
         at = app(real, session="2026-11-16", to="2026-11-20")
         daily = run(open_engine(Settings(lake=real)), "daily", tickers=["META"]).frame
         change = daily["close"].iloc[-1] / daily["open"].iloc[0] - 1
-        assert "tickers closed above their first open since 16 Nov 2026." in told(at)
+        assert "tickers closed above their first open since 16 Nov 2026." in text(at)
         assert [metric.label.partition(":")[0] for metric in at.metric] == [
             "Best",
             "Worst",
-            "Above their open",
-            "Session of the highs",
+            "Above open",
+            "Top session for highs",
         ]
         alone = app(real, session="2026-11-16", to="2026-11-20", tickers="META")
         assert [(metric.label, metric.delta) for metric in alone.metric] == [
@@ -326,47 +335,60 @@ class TestChoices:
 
     def test_a_range_without_a_ticker_asks_for_one(self, app, real):
         at = app(real, session="2026-11-16", to="2026-11-20", tickers="")
-        assert "5 sessions" in told(at)
-        assert "Choose a ticker to see its hourly highs." in told(at)
+        assert "5 sessions" in text(at)
+        assert "Choose a ticker to see its hourly highs." in text(at)
 
     def test_a_range_the_wrong_way_round_is_refused(self, app, real):
-        assert "swap them" in told(app(real, session="2026-11-20", to="2026-11-16"))
+        assert "swap them" in text(app(real, session="2026-11-20", to="2026-11-16"))
 
 
 def test_five_hundred_tickers_begin_with_twelve_that_can_be_read(app, crowded):
     at = app(crowded)
     assert len(at.multiselect[0].value) == 12
     assert len(at.multiselect[0].options) == 500
-    assert "Showing 12 of 500 tickers" in told(at)
+    assert "Showing 12 of 500 tickers in this session." in text(at)
 
 
 class TestDataQuality:
     def test_coverage_counts_what_is_there_and_what_is_not(self, app, faulty):
-        words = told(app(faulty, "data_quality"))
+        words = text(app(faulty, "data_quality"))
         assert "Complete 27 of 33 ticker sessions" in words
-        assert "Missing 1 no bar at all" in words
+        assert "Missing 1 no bars" in words
 
     def test_complete_sessions_are_good_news(self, app, real):
-        words = told(app(real, "data_quality"))
-        assert "No bar is missing in these sessions." in words
-        assert "No bar of these sessions has changed." in words
-        assert "No record was rejected." in words
+        words = text(app(real, "data_quality"))
+        assert "No bars missing in these sessions." in words
+        assert "No bars restated in these sessions." in words
+        assert "No records rejected." in words
 
     def test_restatements_are_told_with_their_size(self, app, faulty):
-        assert "**6 bars** of NFLX changed; the largest change of a high is 0.40 %." in told(
+        assert "**6 bars** of NFLX restated; the largest change of a high is 0.40 %." in text(
             app(faulty, "data_quality")
         )
 
     def test_rejected_records_are_counted_by_rule(self, faulty):
-        by_rule, records = rejected.read(sorted((faulty / "rejected").glob("*.jsonl")))
-        counts = dict(zip(by_rule["rule"], by_rule["records"], strict=True))
+        found = rejected.read(Layout(faulty).rejected())
+        counts = dict(zip(found.by_rule["rule"], found.by_rule["records"], strict=True))
         assert counts == {"high-below-low": 4, "missing-price": 1}
-        assert len(records) == 5
+        assert (len(found.latest), found.unreadable) == (5, 0)
+
+    def test_lines_that_cannot_be_read_are_skipped_and_counted(self, app, tmp_path):
+        lake = lakes.fill(tmp_path / "lake", change=lakes.with_faults)
+        (file,) = Layout(lake).rejected()
+        file.write_bytes(b'{"rule": "high-bel\n[1]\n\xff\n' + file.read_bytes() + b'{"rule": 3, "ticker": {"a": []}}\n')
+        words = text(app(lake, "data_quality"))
+        assert "3 lines in the files of rejected records cannot be read." in words
+        found = rejected.read(Layout(lake).rejected())
+        assert dict(zip(found.by_rule["rule"], found.by_rule["records"], strict=True)) == {
+            "high-below-low": 4,
+            "missing-price": 1,
+            "3": 1,
+        }
 
 
 class TestPipeline:
     def test_the_lake_is_told_by_its_numbers(self, app, real):
-        words = told(app(real, "pipeline"))
+        words = text(app(real, "pipeline"))
         assert "Sessions 5" in words
         assert "Records 4,290" in words
 
@@ -376,12 +398,57 @@ class TestPipeline:
         assert runs["records"].tolist() == [6, 2455]
         assert runs["rejected"].tolist() == [0, 5]
 
-    def test_a_secret_setting_stays_one(self, app, real):
+    def test_settings_show_where_they_come_from_but_no_secret(self, app, real):
         at = app(real, "pipeline", environment={"LAKE_PASSWORD": "hunter2"})
-        assert "hunter2" not in str(at.dataframe[1].value)
+        rows = at.dataframe[1].value.set_index("Variable")
+        assert rows.loc["LAKE_DIR", ["Value", "From"]].tolist() == [str(real), "LAKE_DIR"]
+        assert rows.loc["LAKE_PORT", ["Value", "From"]].tolist() == ["8080", "default"]
+        assert rows.loc["LAKE_PASSWORD", "Value"] == "•••"
+        assert "hunter2" not in rows.to_csv()
+
+
+VIEWS = [
+    ("hourly_highs", {"view": "Lines"}),
+    ("hourly_highs", {"scale": "usd"}),
+    ("hourly_highs", {"view": "Heat map"}),
+    ("hourly_highs", {"view": "Small multiples"}),
+    ("hourly_highs", {"view": "Table"}),
+    ("hourly_highs", {"session": "2026-11-19", "to": "2026-11-20"}),
+    ("session", {"ticker": "META"}),
+    ("session", {"ticker": lakes.HOSTILE}),
+    ("data_quality", {}),
+    ("pipeline", {}),
+]
+
+
+class TestALakeWithoutOpens:
+    @pytest.mark.parametrize(("page", "choices"), VIEWS)
+    def test_every_chart_has_numbers_and_no_name_is_interpreted(self, app, without_open, page, choices):
+        at = app(without_open, page, **choices)
+        for spec in specs(at):
+            assert "NaN" not in json.dumps([layer["encoding"] for layer in spec.get("layer", [spec])])
+        assert not re.search(r"(?<!\\)\[/RED\]", "".join(element.value for element in (*at.markdown, *at.caption)))
+
+    def test_changes_are_from_the_midpoint_of_the_first_bar_to_that_of_the_last_and_the_page_says_so(
+        self, app, without_open
+    ):
+        at = app(without_open, tickers="META")
+        bars = run(open_engine(Settings(lake=without_open)), "bars", first=lakes.FRIDAY, tickers=["META"]).frame
+        first, last = ((bars["high"] + bars["low"]) / 2).iloc[[0, -1]]
+        assert f"META {last:,.2f} USD {last / first - 1:+.2%} from first price".replace("%", " %") in text(at)
+        assert "No open or close in these bars: changes are from the session's first known price" in text(at)
+        y = specs(at)[0]["layer"][1]["encoding"]["y"]
+        assert y["title"] == "from first price"
+        assert all(math.isfinite(bound) for bound in y["scale"]["domain"])
+
+    def test_the_session_page_draws_lines_instead_of_candles(self, app, without_open):
+        at = app(without_open, "session", ticker="META")
+        assert "Open unknown" in text(at)
+        assert "Hollow" not in text(at)
+        assert {layer["mark"]["type"] for layer in specs(at)[0]["layer"]} == {"rule", "text", "point"}
 
 
 def test_a_heat_map_of_five_hundred_tickers_shows_the_best_and_the_worst(app, crowded):
     tickers = ",".join(app(crowded).multiselect[0].options)
     at = app(crowded, tickers=tickers, view="Heat map")
-    assert "440 tickers between the best and the worst are left out." in told(at)
+    assert "440 tickers between the best and the worst are not shown." in text(at)

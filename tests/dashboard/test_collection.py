@@ -1,4 +1,4 @@
-"""The collect control: it asks only when a person says so, tells its progress, can be stopped, mixes nothing."""
+"""The collect control: it collects on request only, shows progress, can be stopped, and never mixes lakes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import threading
 import pytest
 import streamlit as st
 
+from dashboard.chrome.collect_control import LAST, RANGE, TODAY
 from dashboard.data import collection
+from dashboard.pages import PAGES
 from tests.dashboard import lakes
-from tests.dashboard.conftest import told
-from tickerlake import exchange
+from tests.dashboard.conftest import text
+from tickerlake import exchange, watchlist
 from tickerlake.errors import ConfigError, RateLimited, SinkError
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import sources_held
 
 FRIDAY = [exchange.session_on(lakes.FRIDAY)]
@@ -67,7 +70,7 @@ def wait():
     collection.desk().job.thread.join(10)
 
 
-@pytest.mark.parametrize("page", ["hourly_highs", "session", "data_quality", "pipeline"])
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
 def test_a_page_never_asks_while_it_renders(app, real, page, monkeypatch):
     monkeypatch.setattr(collection, "open_source", lambda: pytest.fail("a page asked for a source"))
     open_control(app(real, page))
@@ -78,23 +81,23 @@ def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
     press(at, "Start")
     wait()
     at.run()
-    assert "Collected 858 new bars of 11 tickers, Fri 20 Nov 2026." in told(at)
-    assert "7 of 11 tickers closed above their open." in told(at)
+    assert "Collected 858 new bars of 11 tickers, Fri 20 Nov 2026." in text(at)
+    assert "of 11 tickers closed above their open." in text(at)
     press(at, "Close")
-    assert "Collected" not in told(at)
+    assert "Collected" not in text(at)
 
 
 def test_real_bars_never_go_into_a_simulated_lake(app, tmp_path, simulated, source):
     at = open_control(app(simulated))
-    assert "This lake is simulated, and real bars are never mixed in: they go into `lake/`." in told(at)
+    assert "This lake holds simulated prices. Real bars go into lake/." in text(at)
     press(at, "Start")
     wait()
     at.run()
     assert sources_held(simulated) == {"simulated"}
     assert sources_held(tmp_path / "lake") == {"yahoo"}
     press(at, "Show lake/")
-    assert "SIMULATED" not in told(at)
-    assert "Source: Yahoo Finance" in told(at)
+    assert "Simulated" not in text(at)
+    assert "Source: Yahoo Finance" in text(at)
 
 
 def test_starting_into_a_simulated_lake_is_refused(simulated, source):
@@ -106,31 +109,50 @@ def test_a_ticker_that_is_no_symbol_is_told_in_the_control(app, real, source):
     at = open_control(app(real))
     at.text_input[0].set_value("META, ???").run()
     press(at, "Start")
-    assert "??? is not a symbol" in told(at)
+    assert "??? is not a symbol" in text(at)
     assert collection.desk().job is None
 
 
-def test_the_tickers_offered_are_those_of_the_lake(app, tmp_path, source):
+def test_the_tickers_offered_are_the_lakes_watchlist(app, tmp_path, source):
     lake = lakes.fill(tmp_path / "two", tickers=["META", "AMZN"])
-    assert open_control(app(lake)).text_input[0].value == "AMZN, META"
+    assert open_control(app(lake)).text_input[0].value == ", ".join(watchlist.DEFAULT)
+    watchlist.remove(Layout(lake).config, watchlist.DEFAULT[2:])
+    assert open_control(app(lake)).text_input[0].value == "META, SHOP"
+
+
+def test_a_watchlist_that_cannot_be_read_is_reported_in_the_control(app, tmp_path):
+    lake = lakes.fill(tmp_path / "lake", tickers=["META"])
+    Layout(lake).config.write_text("tickers = 3")
+    words = text(open_control(app(lake, "data_quality")))
+    assert "tickers must be a list of symbols" in words
+    assert "Coverage" in words
+
+
+def test_a_range_is_cut_to_the_sessions_that_have_opened(app, real, source):
+    at = open_control(app(real))
+    at.radio[0].set_value(RANGE).run()
+    at.date_input[0].set_value((dt.date(2026, 11, 19), dt.date(2026, 11, 20))).run()
+    press(at, "Start")
+    wait()
+    assert [session.dt for session in collection.desk().job.sessions] == ["2026-11-19", "2026-11-20"]
 
 
 def test_a_range_is_limited_to_what_the_source_serves(app, real, source):
     at = open_control(app(real))
-    at.radio[0].set_value("A range").run()
+    at.radio[0].set_value(RANGE).run()
     assert at.date_input[0].min == dt.date(2026, 9, 23)
     assert at.date_input[0].max == lakes.FRIDAY
 
 
 def test_today_so_far_is_offered_only_while_a_session_runs(app, running, source):
-    assert open_control(app(running, now=lakes.MIDDAY)).radio[0].options[0] == "Today so far"
-    assert open_control(app(running)).radio[0].options[0] == "The last finished session"
+    assert open_control(app(running, now=lakes.MIDDAY)).radio[0].options[0] == TODAY
+    assert open_control(app(running)).radio[0].options[0] == LAST
 
 
 def test_there_is_one_collection_at_a_time(tmp_path):
     source = Held()
     job = start(tmp_path, source)
-    with pytest.raises(ConfigError, match="running already"):
+    with pytest.raises(ConfigError, match="a collection is running"):
         start(tmp_path, source)
     source.let.set()
     job.thread.join(5)
@@ -150,10 +172,7 @@ def test_progress_is_told_and_a_person_can_stop_it(app, tmp_path, monkeypatch):
     source.let.set()
     wait()
     at.run()
-    assert (
-        "Collected 78 new bars of 1 ticker, Fri 20 Nov 2026; stopped before AMZN and SNAP had been asked; "
-        "what had come is stored." in told(at)
-    )
+    assert "Collected 78 new bars of 1 ticker, Fri 20 Nov 2026; stopped before AMZN and SNAP." in text(at)
     assert sources_held(tmp_path / "lake") == {"yahoo"}
 
 
@@ -167,7 +186,7 @@ def test_failures_are_told_by_reason_with_their_words(app, real, monkeypatch, tm
     press(at, "Start")
     wait()
     at.run()
-    assert "failed: 10 not-asked, 1 rate-limited" in told(at)
+    assert "failed: 10 not-asked, 1 rate-limited" in text(at)
     assert "HTTP 429" in at.code[0].value
 
 
@@ -180,4 +199,4 @@ def test_a_lake_that_cannot_be_written_is_told(app, tmp_path, monkeypatch, sourc
     press(at, "Start")
     wait()
     at.run()
-    assert "no space left on device" in told(at)
+    assert "no space left on device" in text(at)
