@@ -59,6 +59,8 @@ _EXPECTED_RULE = "unfinished"
 logger = Logger(service=_SERVICE)
 metrics = Metrics(namespace="Tickerlake", service=_SERVICE)
 copy_config_to_registered_loggers(logger, include={"functions"})
+# Loads the calendar while Lambda starts, not in the first run's time.
+exchange.last_finished(dt.datetime.now(dt.UTC))
 
 
 class CollectFailed(TickerlakeError):

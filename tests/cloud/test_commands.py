@@ -55,7 +55,7 @@ def test_collecting_into_the_stream_fills_the_lake_in_s3(typed, stack, session, 
     count = len(WATCHLIST) * len(session.bar_starts(5))
     assert (done.returncode, done.stdout) == (
         0,
-        f"{session.dt}: {count} bars of {len(WATCHLIST)} tickers, 0 rejected, 0 failed\n",
+        f"{session.dt}: {count} bars of {len(WATCHLIST)} tickers, {count} new, 0 rejected, 0 failed\n",
     ), done.stderr
     stack.settle(session, count)
     when = {"first": session.date, "last": session.date}
