@@ -26,14 +26,8 @@ SESSIONS = exchange.sessions_between(date(2026, 11, 19), date(2026, 11, 20))
 def executed(tmp_path_factory):
     """The outputs of the code cells, in order."""
     folder = tmp_path_factory.mktemp("notebook")
-    collect(
-        SimulatedSource(),
-        ParquetSink(folder / "lake"),
-        SESSIONS,
-        TICKERS,
-        5,
-        lambda: datetime(2026, 11, 21, tzinfo=UTC),
-    )
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    collect(SimulatedSource(), ParquetSink(folder / "lake"), SESSIONS, TICKERS, 5, lambda: now)
     homes = dict.fromkeys(("HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR"), str(folder))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
