@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from tickerlake import bars, symbols
+from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError
 from tickerlake.exchange import Session, sessions_between
 from tickerlake.lake import Rejected, Sink
@@ -94,6 +95,7 @@ def collect(
         # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
         now = milliseconds(clock())
         answers = _request(source, window, requested, bar_minutes, stop, on_answer)
+        sink.report_splits(_splits(source, window, answers, now))
         reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
     return reports
 
@@ -185,6 +187,17 @@ def _store(
         nearest.get(row.dt, fallback).rejected[row.rule] += 1
     sink.reject([_rejected(row) for row in rejected.to_dict("records")])
     return reports
+
+
+def _splits(source: Source, window: Sequence[Session], answers: Answers, now: dt.datetime) -> list[Split]:
+    """The splits that came with the answers, under each symbol that the company's earlier bars are stored under."""
+    return [
+        Split(ticker, ex_date, ratio, source.name, now)
+        for symbol, answer in answers.items()
+        if not isinstance(answer, SourceError)
+        for ex_date, ratio in source.actions(symbol, window)
+        for ticker in symbols.names(symbol)
+    ]
 
 
 def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) -> pd.DataFrame:

@@ -43,6 +43,21 @@ KEY = ("ticker", "bar_minutes", "ts", "source")
 """Two records with the same key are the same bar. The one with the latest `collected_at` wins."""
 KNOWLEDGE = ("collected_at", "high", "low", "open", "close", "volume")
 """The order of a bar's records; the greatest is in force. The numbers only break ties, so file order never matters."""
+ACTIONS = (
+    Column("ticker", "string", "Symbol that the bars before the split are stored under"),
+    Column("exchange", "string", "Exchange, such as XNYS"),
+    Column("ex_date", "string", "First session at the new price, YYYY-MM-DD"),
+    Column("ratio", "double", "New shares for one old share; 1 revokes the split"),
+    Column(
+        "adjusted_from",
+        "timestamp",
+        "From when on the source gives adjusted prices, UTC; null for the start of ex_date",
+        nullable=True,
+    ),
+    Column("source", "string", "Who reported the split, such as yahoo or manual"),
+    Column("collected_at", "timestamp", "When it was reported, UTC; the latest report of a source wins"),
+)
+"""The columns of the table `actions`: splits, which queries need to bring prices to one basis."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

@@ -64,6 +64,15 @@ def as_traded(ticker: str, session: dt.date) -> str:
     return symbol
 
 
+def names(ticker: str) -> tuple[str, ...]:
+    """Every symbol the company has traded under, the current one first: META → META, FB."""
+    found = [current_symbol(ticker)]
+    for rename in reversed(RENAMES):
+        if rename.new in found:
+            found.append(rename.old)
+    return tuple(found)
+
+
 def rename_notes(tickers: Iterable[str], first: dt.date, last: dt.date) -> list[str]:
     """One line for each ticker that is collected or stored under another symbol than the one given."""
     notes = []

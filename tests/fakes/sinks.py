@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from tickerlake import bars
+from tickerlake.actions import Split
 from tickerlake.lake import Rejected
 
 
@@ -16,6 +17,7 @@ class MemorySink:
     def __init__(self) -> None:
         self.frames: list[pd.DataFrame] = []
         self.rejected: list[Rejected] = []
+        self.splits: list[Split] = []
 
     def check_sources(self, sources: Collection[str]) -> None:
         pass
@@ -26,6 +28,10 @@ class MemorySink:
 
     def merge(self, frame: pd.DataFrame) -> int:
         return self.write(frame)
+
+    def report_splits(self, splits: Sequence[Split]) -> int:
+        self.splits += splits
+        return len(splits)
 
     def withdraw(self, answered, session, bar_minutes, now) -> int:
         return 0

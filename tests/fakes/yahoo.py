@@ -84,6 +84,8 @@ class Bars:
     null_volumes: Collection[pd.Timestamp] = ()
     live: pd.Timestamp | None = None
     """The last trade as an extra row, off the grid and without volume."""
+    splits: Sequence[tuple[dt.datetime, int, int]] = ()
+    """Splits that come with the bars: the open of the ex-date, new shares and old shares."""
     rows_after_close: int = 0
     """Number of rows after each close. The answer then names the trading period of a full session."""
     without_rows: bool = False
@@ -241,6 +243,18 @@ def _chart_of(
     else:
         quote = {}
     result["indicators"] = {"quote": [quote]}
+    if answer.splits:
+        result["events"] = {
+            "splits": {
+                f"{open_.timestamp():.0f}": {
+                    "date": int(open_.timestamp()),
+                    "numerator": new,
+                    "denominator": old,
+                    "splitRatio": f"{new}:{old}",
+                }
+                for open_, new, old in answer.splits
+            }
+        }
     return Answer(200, json.dumps({"chart": {"result": [result], "error": None}}))
 
 

@@ -24,6 +24,7 @@ class Vendor:
         self._bars = frame[frame["ts"] + pd.Timedelta(minutes=5) <= (until or session.close)]
         self._bars = self._bars.assign(open=100.0, high=100.5, low=99.5, close=100.0)
         self._left_out: set[int] = set()
+        self.splits: list[tuple[dt.date, float]] = []
 
     def restate(self, bar: int, **numbers: float) -> pd.Timestamp:
         """Gives other numbers for the bar at this place of the session from now on; returns its start."""
@@ -35,6 +36,9 @@ class Vendor:
     def leave_out(self, *places: int) -> None:
         """Gives no more bars at these places of the session."""
         self._left_out |= set(places)
+
+    def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:
+        return self.splits
 
     def sessions_per_request(self, bar_minutes: int) -> int:
         return 1

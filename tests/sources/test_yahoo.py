@@ -507,3 +507,18 @@ def test_canary_yfinance_alone_makes_a_missing_volume_zero(untouched, yahoo):
 def test_the_fake_serves_the_grid_up_to_its_own_clock(yahoo, source):
     yahoo.now = lambda: utc("2026-03-13 16:02")
     assert source.bars("META", [FRIDAY], 5)["ts"].iloc[-1] == utc("2026-03-13 16:00")
+
+
+def test_splits_come_with_the_bars_and_need_no_request_of_their_own(source, yahoo):
+    yahoo.answers("META", Bars(splits=[(FRIDAY.open, 10, 1)]))
+    yahoo.answers("AMZN", Bars(splits=[(FRIDAY.open, 1, 8)]))
+
+    sink, reports = collected(source, ["META", "AMZN", "SNAP"])
+
+    found = [(split.ticker, split.ex_date, split.ratio, split.source, split.collected_at) for split in sink.splits]
+    assert found == [
+        ("META", FRIDAY.date, 10.0, "yahoo", NOW),
+        ("FB", FRIDAY.date, 10.0, "yahoo", NOW),
+        ("AMZN", FRIDAY.date, 0.125, "yahoo", NOW),
+    ]
+    assert (reports[0].bars, len(yahoo.charts)) == (3 * 78, 3)

@@ -42,6 +42,9 @@ COMMANDS = {
     "watchlist": Verb(
         "watchlist", "watchlist_command", "Show, add or remove the tickers that are collected by default."
     ),
+    "actions": Verb(
+        "actions", "actions_command", "Show the splits that the lake knows, or add one that no source delivers."
+    ),
     "dashboard": Verb("dashboard", "dashboard_command", "Serve the dashboard on this machine."),
     "settings": Verb("settings", "settings_command", "Show every setting, its value and where the value comes from."),
     "doctor": Verb("doctor", "doctor_command", "Check lake, settings, vendor and versions, and say what to do."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tickerlake.actions import Split
     from tickerlake.exchange import Session
 
 
@@ -52,6 +53,9 @@ class Sink(Protocol):
         `answered` has `ticker`, `ts` and `source` of every row of the answer to a request for all of `session`. A sink
         that cannot look back withdraws nothing. SinkError.
         """
+
+    def report_splits(self, splits: Sequence[Split]) -> int:
+        """Stores splits; returns how many are new. SinkError."""
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps rejected records for a person to look at. SinkError."""

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from tickerlake import aws
+from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected
@@ -147,6 +149,12 @@ class FirehoseSink:
 
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:  # noqa: ARG002
         """Withdraws nothing: a stream does not know what the lake holds."""
+        return 0
+
+    def report_splits(self, splits: Sequence[Split]) -> int:
+        """Logs `splits`: the stream carries bars only."""
+        for split in splits:
+            _log.warning("split: %s %s %s", split.ticker, split.ex_date, split.ratio, extra={"split": asdict(split)})
         return 0
 
     def reject(self, rejected: Sequence[Rejected]) -> None:

@@ -1,6 +1,7 @@
 """Where a lake keeps its files. No other module spells these paths.
 
 <lake>/bars/dt=YYYY-MM-DD/*.parquet    bars, one partition per session, as Firehose lays them out in S3
+<lake>/actions/*.parquet               splits
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/.incoming/                      files that are being written
 <lake>/tickerlake.toml                 the lake's watchlist
@@ -31,6 +32,11 @@ class Layout:
         return self.folder / "bars"
 
     @property
+    def splits(self) -> Path:
+        """The folder of the table `actions`."""
+        return self.folder / "actions"
+
+    @property
     def config(self) -> Path:
         """The file that holds the watchlist."""
         return self.folder / "tickerlake.toml"
@@ -58,6 +64,10 @@ class Layout:
         low, high = str(first or ""), str(last or "9999-12-31")
         wanted = (self.partition(session) for session in self.sessions() if low <= session <= high)
         return [Path(entry.path) for folder in wanted for entry in _entries(folder) if _is_data(entry, ".parquet")]
+
+    def actions(self) -> list[Path]:
+        """The Parquet files of splits."""
+        return [Path(entry.path) for entry in _entries(self.splits) if _is_data(entry, ".parquet")]
 
     def rejected(self) -> list[Path]:
         """The files of rejected records, oldest first."""

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,21 +22,16 @@ import pyarrow.parquet as pq
 from pandas.util import hash_pandas_object
 
 from tickerlake import bars
+from tickerlake.actions import NEVER, Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected
 from tickerlake.lake.layout import Layout
+from tickerlake.lake.schema import parquet_schema
+from tickerlake.lake.splits import read_splits, splits_table
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES
 
-_ARROW_TYPES = {
-    "string": pa.string(),
-    # Without a zone, as Hive and Glue know timestamps; the values are UTC.
-    "timestamp": pa.timestamp("us"),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-}
-SCHEMA = pa.schema([pa.field(c.name, _ARROW_TYPES[c.type], c.nullable) for c in COLUMNS])
+SCHEMA = parquet_schema(COLUMNS)
 """The columns of a file. The partition `dt` is in the name of its folder."""
 
 SIMULATED = "simulated"
@@ -108,6 +104,26 @@ class ParquetSink:
         blank[list(PRICES)] = float("nan")
         blank["volume"] = pd.array([pd.NA] * len(blank), dtype="Int64")
         return self._append(session.dt, _after(blank))
+
+    def splits(self) -> list[Split]:
+        """The splits in force: of each ticker, date and source the latest report. SinkError."""
+        try:
+            return read_splits(self._layout.actions())
+        except _READ_ERRORS as error:
+            raise SinkError(f"cannot read the splits in {self._layout.splits}: {error}; move the file away") from error
+
+    def report_splits(self, splits: Sequence[Split]) -> int:
+        """Stores the splits that the lake does not know yet, or knows otherwise; returns how many. SinkError."""
+        if not splits:
+            return 0
+        known = {replace(split, collected_at=NEVER) for split in self.splits()}
+        new = [split for split in splits if replace(split, collected_at=NEVER) not in known]
+        if new:
+            digest = hashlib.sha256(repr(new).encode()).hexdigest()[:12]
+            target = self._layout.splits / f"{_compact(max(split.collected_at for split in new))}-{digest}.parquet"
+            table = splits_table(new)
+            self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+        return len(new)
 
     def _checked(self, frame: pd.DataFrame) -> str:
         """The session of `frame`, which must be a single one of valid bars that this lake takes."""

@@ -40,6 +40,9 @@ class Source(Protocol):
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions` with the columns `BAR_COLUMNS`, as the source gives them. SourceError."""
 
+    def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:
+        """The splits of `symbol` in `sessions`, as ex-date and ratio, out of the answers that `bars` got."""
+
 
 def open_source(name: str) -> Source:
     """The source called `name`. Its module is imported here, because yfinance takes a second to load. ConfigError."""

@@ -55,6 +55,10 @@ class SimulatedSource:
     def __init__(self, seed: int = 7) -> None:
         self._seed = seed
 
+    def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:  # noqa: ARG002
+        """None: nothing splits."""
+        return []
+
     def sessions_per_request(self, bar_minutes: int) -> int:  # noqa: ARG002
         """About a month: 500 tickers at 5 minutes are a million bars."""
         return 21

@@ -89,6 +89,7 @@ class YahooSource:
         self._timeout = timeout
         self._pause = pause
         self._refusals = 0
+        self._splits: dict[str, dict[dt.date, float]] = {}
 
     def sessions_per_request(self, bar_minutes: int) -> int:
         """As many as Yahoo gives in one request; for most bar sizes that is everything it has."""
@@ -105,6 +106,11 @@ class YahooSource:
         """
         windows = [self._window(symbol, window, bar_minutes) for window in _windows(sessions, bar_minutes)]
         return pd.concat(windows, ignore_index=True)
+
+    def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:
+        """The splits of `symbol` in `sessions`, which Yahoo delivers with the bars."""
+        dates = {session.date for session in sessions}
+        return sorted((date, ratio) for date, ratio in self._splits.get(symbol, {}).items() if date in dates)
 
     def _window(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         attempts = Retrying(
@@ -141,6 +147,7 @@ class YahooSource:
             )
             answer = data.answer["chart"]["result"][0]
             frame = _frame(history, answer, bar_minutes)
+            self._splits.setdefault(symbol, {}).update(_splits(answer))
         except (YFException, RequestException, LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._source_error(symbol, error) from error
         _check_instrument(symbol, answer["meta"])
@@ -260,6 +267,13 @@ def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> p
     frame["volume"] = pd.arrays.IntegerArray(history["Volume"].to_numpy(dtype="int64"), ~ts.isin(traded))
     # Merging also creates empty bars throughout nights and weekends.
     return frame[ts.isin(given)].reset_index(drop=True)
+
+
+def _splits(answer: dict[str, Any]) -> dict[dt.date, float]:
+    """Each split in `answer`: its ex-date, and new shares for one old share."""
+    events = answer.get("events", {}).get("splits", {})
+    dated = {exchange.exchange_date(dt.datetime.fromtimestamp(each["date"], dt.UTC)): each for each in events.values()}
+    return {date: each["numerator"] / each["denominator"] for date, each in dated.items()}
 
 
 def _check_instrument(symbol: str, meta: dict[str, Any]) -> None:

@@ -1,0 +1,37 @@
+"""`tickerlake actions` as a user types it."""
+
+import pytest
+
+
+def test_a_split_is_added_shown_and_taken_back(tickerlake):
+    assert tickerlake("actions") == (0, "no splits in lake\n", "")
+    assert tickerlake("actions", "add", "nvda", "2026-06-10", "10:1") == (
+        0,
+        "NVDA    2026-06-10    10:1  (manual)\n",
+        "",
+    )
+    _, out, _ = tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1")
+    assert out.startswith("nothing new: the lake knows this split\n")
+    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "1:1") == (0, "no splits in lake\n", "")
+
+
+def test_a_split_holds_under_every_symbol_of_the_company(tickerlake):
+    _, out, _ = tickerlake("actions", "add", "META", "2026-06-10", "1:8")
+
+    assert out.splitlines() == ["FB      2026-06-10     1:8  (manual)", "META    2026-06-10     1:8  (manual)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["NVDA", "10 June", "10:1"], "'10 June' is not a date; write YYYY-MM-DD"),
+        (["NVDA", "2026-06-10", "10"], "'10' is not a ratio; write new shares to old ones"),
+        (["N V", "2026-06-10", "10:1"], "is not a symbol"),
+        (["NVDA", "2026-06-10"], "Missing argument 'RATIO'"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(tickerlake, arguments, message):
+    code, out, err = tickerlake("actions", "add", *arguments)
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err

@@ -1,0 +1,43 @@
+"""Splits: when one share became several, or several one.
+
+A vendor such as Yahoo divides the prices of earlier sessions by the ratio, from some moment on. The lake stores prices
+as they came, and each split with that moment; queries bring prices to one basis with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from tickerlake.errors import ConfigError
+
+MANUAL = "manual"
+"""Source of a split that a person entered."""
+NEVER = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
+"""`adjusted_from` of a split for which the vendor has not adjusted its prices yet."""
+_RATIO = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split of one ticker, as one source reported it at one moment."""
+
+    ticker: str
+    """The symbol that the bars before the split are stored under."""
+    ex_date: dt.date
+    """First session at the new price."""
+    ratio: float
+    """New shares for one old share: 10.0 for 10:1, 0.125 for the reverse split 1:8; 1.0 revokes the split."""
+    source: str
+    collected_at: dt.datetime
+    adjusted_from: dt.datetime | None = None
+    """From when on the source's answers are adjusted, UTC; None for the start of `ex_date`."""
+
+
+def parse_ratio(text: str) -> float:
+    """`"10:1"` → 10.0, `"1:8"` → 0.125. ConfigError for anything else."""
+    match = _RATIO.fullmatch(text.strip())
+    if match is None or not float(match[1]) or not float(match[2]):
+        raise ConfigError(f"{text!r} is not a ratio; write new shares to old ones: 10:1, or 1:8 for a reverse split")
+    return float(match[1]) / float(match[2])

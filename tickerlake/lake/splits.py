@@ -1,0 +1,52 @@
+"""The table `actions` as Parquet files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tickerlake.actions import Split
+from tickerlake.exchange import EXCHANGE
+from tickerlake.lake.schema import parquet_schema
+from tickerlake.record import ACTIONS
+
+SCHEMA = parquet_schema(ACTIONS)
+
+
+def read_splits(files: Iterable[Path]) -> list[Split]:
+    """The splits in force: of each ticker, date and source the latest report."""
+    rows = [row for file in files for row in pq.read_table(file, schema=SCHEMA, partitioning=None).to_pylist()]
+    reports = [
+        Split(
+            ticker=row["ticker"],
+            ex_date=dt.date.fromisoformat(row["ex_date"]),
+            ratio=row["ratio"],
+            source=row["source"],
+            collected_at=row["collected_at"].replace(tzinfo=dt.UTC),
+            adjusted_from=row["adjusted_from"] and row["adjusted_from"].replace(tzinfo=dt.UTC),
+        )
+        for row in rows
+    ]
+    reports.sort(key=lambda split: (split.collected_at, split.ratio))
+    return list({(split.ticker, split.ex_date, split.source): split for split in reports}.values())
+
+
+def splits_table(splits: Sequence[Split]) -> pa.Table:
+    """`splits` with the columns of the table."""
+    rows = [
+        asdict(split)
+        | {"exchange": EXCHANGE, "ex_date": split.ex_date.isoformat()}
+        | {"collected_at": _naive(split.collected_at)}
+        | {"adjusted_from": split.adjusted_from and _naive(split.adjusted_from)}
+        for split in splits
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _naive(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC).replace(tzinfo=None)
