@@ -142,3 +142,13 @@ def test_merging_the_same_records_again_stores_nothing(tmp_path):
 
     assert [sink.merge(frame) for frame in frames] == [78, 78]
     assert [sink.merge(frame) for frame in frames] == [0, 0]
+
+
+def test_a_row_that_one_answer_holds_twice_is_stored_once(tmp_path):
+    class Repeating(Vendor):
+        def bars(self, symbol, sessions, bar_minutes):
+            frame = super().bars(symbol, sessions, bar_minutes)
+            return pd.concat([frame, frame.head(3)])
+
+    assert collected(tmp_path, Repeating(FRIDAY)).stored == 78
+    assert len(stored(tmp_path)) == 78

@@ -240,7 +240,8 @@ def _changed(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fresh` that differ from their record in force; `collected_at_before` is when that was collected."""
     numbers = [*PRICES, "volume"]
     held = _in_force(stored)[[*KEY, *numbers, "collected_at"]]
-    both = fresh.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
+    distinct = fresh.drop_duplicates()  # one answer may hold the same row twice
+    both = distinct.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
     same = pd.Series(True, index=both.index)
     for name in numbers:
         new, old = both[name], both[f"{name}_before"]

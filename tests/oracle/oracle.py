@@ -1,0 +1,361 @@
+"""The oracle; its rules are in the docstring of `tests.oracle`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.oracle.history import NUMBERS, Answer
+from tickerlake.exchange import Session, sessions_between
+from tickerlake.symbols import as_traded
+
+NEW_YORK = ZoneInfo("America/New_York")
+LATE = dt.timedelta(hours=1)
+Row = dict[str, Any]
+Splits = tuple[tuple[dt.date, float], ...]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One bar of one source."""
+
+    session: str
+    ticker: str
+    ts: dt.datetime
+    bar_minutes: int
+    source: str
+    symbol: str
+    """The symbol that the source was asked for."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a source said about a bar."""
+
+    at: dt.datetime
+    numbers: dict[str, float | None] | None
+    """None where the bar was withdrawn."""
+    adjusted: Splits = ()
+    """The splits that the source had adjusted these numbers for."""
+
+
+class Oracle:
+    """Answers the queries from `answers`, in the order in which they came. `preference` lists sources, best first."""
+
+    def __init__(self, answers: Iterable[Answer], preference: Sequence[str] = ()) -> None:
+        self._answers = list(answers)
+        self._preference = list(preference)
+        self._history: dict[Key, list[Said]] = {}
+        for answer in self._answers:
+            for session in answer.sessions:
+                self._hear(answer, session)
+        self.said = cache(self.said)
+        self.known_splits = cache(self.known_splits)
+
+    def bars(self, as_of: dt.datetime, basis: str = "latest") -> list[Row]:
+        """Every bar in force, at every size."""
+        chosen: dict[tuple, tuple[int, str, Row]] = {}
+        for key, said in self._in_force(as_of):
+            place = self._preference.index(key.source) if key.source in self._preference else len(self._preference)
+            row = {
+                "ticker": key.ticker,
+                "session": key.session,
+                "ts": key.ts,
+                "bar_minutes": key.bar_minutes,
+                **self._on_basis(key, said, as_of, basis),
+                "source": key.source,
+                "collected_at": said.at,
+            }
+            bar = (key.session, key.ticker, key.ts, key.bar_minutes)
+            if bar not in chosen or (place, key.source) < chosen[bar][:2]:
+                chosen[bar] = (place, key.source, row)
+        return [row for _, (_, _, row) in sorted(chosen.items())]
+
+    def hourly_high(self, as_of: dt.datetime, basis: str = "latest") -> list[Row]:
+        """Each hour's greatest high, one row for each bar that reached it."""
+        hours = defaultdict(list)
+        for (session, ticker), bars in self._finest(as_of, basis).items():
+            for bar in bars:
+                start = bar["ts"].astimezone(NEW_YORK)
+                if start.minute + bar["bar_minutes"] <= 60:
+                    hours[session, ticker, start.hour].append(bar)
+        rows = []
+        for (session, ticker, hour), bars in sorted(hours.items()):
+            high = max(bar["high"] for bar in bars)
+            touches = sorted(bar["ts"] for bar in bars if bar["high"] == high)
+            rows += [
+                {"ticker": ticker, "session": session, "hour": hour, "high": high, "ts": ts, "touch": touch}
+                for touch, ts in enumerate(touches, start=1)
+            ]
+        return rows
+
+    def daily(self, as_of: dt.datetime, basis: str = "latest") -> list[Row]:
+        """Each ticker's session in one row."""
+        rows = []
+        for (session, ticker), bars in sorted(self._finest(as_of, basis).items()):
+            known = {name: [bar[name] for bar in bars if bar[name] is not None] for name in NUMBERS}
+            rows.append(
+                {
+                    "ticker": ticker,
+                    "session": session,
+                    "open": known["open"][0] if known["open"] else None,
+                    "high": max(known["high"]),
+                    "low": min(known["low"]),
+                    "close": known["close"][-1] if known["close"] else None,
+                    "volume": sum(known["volume"]) if known["volume"] else None,
+                    "bars": len(bars),
+                    "bar_minutes": bars[0]["bar_minutes"],
+                    "first_ts": bars[0]["ts"],
+                    "last_ts": bars[-1]["ts"],
+                    "sources": ", ".join(sorted({bar["source"] for bar in bars})),
+                    "collected_at": max(bar["collected_at"] for bar in bars),
+                }
+            )
+        return rows
+
+    def restatements(self, as_of: dt.datetime) -> list[Row]:
+        """Every change of a bar's numbers within a source, as given, with the moments of both."""
+        rows = []
+        for key, sayings in self._sorted(as_of):
+            given = [said for said in sayings if said.numbers is not None]
+            for before, after in pairwise(given):
+                if not self._same(key, before, after, as_of):
+                    rows.append(
+                        {
+                            "ticker": key.ticker,
+                            "session": key.session,
+                            "ts": key.ts,
+                            "bar_minutes": key.bar_minutes,
+                            "source": key.source,
+                            **{f"{name}_before": before.numbers[name] for name in NUMBERS},
+                            **{f"{name}_after": after.numbers[name] for name in NUMBERS},
+                            "collected_before": before.at,
+                            "collected_at": after.at,
+                        }
+                    )
+        return rows
+
+    def withdrawn(self, as_of: dt.datetime) -> list[Row]:
+        """The bars that were given and are not in force, with the numbers they had and the moment they went."""
+        rows = []
+        for key, sayings in self._sorted(as_of):
+            if sayings[-1].numbers is None:
+                rows.append(
+                    {
+                        "ticker": key.ticker,
+                        "session": key.session,
+                        "ts": key.ts,
+                        "bar_minutes": key.bar_minutes,
+                        "source": key.source,
+                        **sayings[-2].numbers,
+                        "withdrawn_at": sayings[-1].at,
+                    }
+                )
+        return rows
+
+    def sessions(self, as_of: dt.datetime) -> list[Row]:
+        """How much of each session was collected."""
+        days = defaultdict(list)
+        for key, sayings in self._sorted(as_of):
+            days[key.session] += [(key, said) for said in sayings if said.numbers is not None]
+        return [
+            {
+                "session": session,
+                "tickers": len({key.ticker for key, _ in records}),
+                "records": len(records),
+                "sources": ", ".join(sorted({key.source for key, _ in records})),
+                "first_ts": min(key.ts for key, _ in records),
+                "last_ts": max(key.ts for key, _ in records),
+                "collected_at": max(said.at for _, said in records),
+            }
+            for session, records in sorted(days.items())
+        ]
+
+    def tickers(self, as_of: dt.datetime) -> list[Row]:
+        """From when to when each ticker was collected."""
+        days = defaultdict(set)
+        for key, _ in self._sorted(as_of):
+            days[key.ticker].add(key.session)
+        return [
+            {"ticker": ticker, "first_session": min(held), "last_session": max(held), "sessions": len(held)}
+            for ticker, held in sorted(days.items())
+        ]
+
+    def coverage(self, as_of: dt.datetime, now: dt.datetime, *, every_session: bool = False) -> list[Row]:
+        """Which of the expected bars are in force, per ticker, session and size, from the first session to the last.
+
+        With `every_session`, tickers are expected in sessions before their first bar and after a rename, too.
+        """
+        held: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+        bars = self.bars(as_of)
+        calendar = sessions_between(
+            *(dt.date.fromisoformat(pick(bar["session"] for bar in bars)) for pick in (min, max))
+        )
+        ends = {session.dt: min(session.close, now.replace(second=0, microsecond=0)) for session in calendar}
+        opens = {session.dt: session.open for session in calendar}
+        for bar in bars:
+            if bar["ts"] < ends[bar["session"]]:
+                place = (bar["ts"] - opens[bar["session"]]) // dt.timedelta(minutes=bar["bar_minutes"])
+                held[bar["session"], bar["ticker"]][bar["bar_minutes"]].add(place)
+        rows = []
+        for session in calendar:
+            for ticker in sorted({ticker for _, ticker in held}):
+                mine = {day: sizes for (day, name), sizes in held.items() if name == ticker}
+                traded = as_traded(ticker, session.date) == ticker and min(mine) <= session.dt
+                if session.open >= now or not (traded or every_session):
+                    continue
+                finest = min(size for sizes in mine.values() for size in sizes)
+                for size, places in sorted(mine.get(session.dt, {finest: set()}).items()):
+                    length = dt.timedelta(minutes=size)
+                    expected = -((session.open - ends[session.dt]) // length)
+                    missing = [place for place in range(expected) if place not in places]
+                    rows.append(
+                        {
+                            "ticker": ticker,
+                            "session": session.dt,
+                            "bar_minutes": size,
+                            "expected": expected,
+                            "present": len(places),
+                            "missing": len(missing),
+                            "gaps": _gaps(session.open, length, missing),
+                        }
+                    )
+        return rows
+
+    def said(self, as_of: dt.datetime) -> dict[Key, list[Said]]:
+        """What each source said about each bar, in order, without repeating itself."""
+        upto = {key: [said for said in sayings if said.at <= as_of] for key, sayings in self._history.items()}
+        return {key: sayings for key, sayings in upto.items() if sayings}
+
+    def known_splits(self, symbol: str, as_of: dt.datetime) -> Splits:
+        """The splits of `symbol` that were delivered by then."""
+        heard = {
+            action
+            for answer in self._answers
+            if answer.asked_at <= as_of and answer.symbol == symbol
+            for action in answer.actions
+        }
+        return tuple(sorted(heard))
+
+    def _hear(self, answer: Answer, session: Session) -> None:
+        ticker = as_traded(answer.symbol, session.date)
+        adjusted = tuple(split for split in answer.adjusted if split[0] > session.date)
+        mine = [row for row in answer.rows if row["ts"].astimezone(NEW_YORK).date() == session.date]
+        for row in mine:
+            if _counts(row, answer, session):
+                key = Key(session.dt, ticker, row["ts"], answer.bar_minutes, answer.source, answer.symbol)
+                self._say(key, Said(answer.asked_at, {name: row[name] for name in NUMBERS}, adjusted))
+        if answer.since is not None or not mine:
+            return
+        starts = {row["ts"] for row in mine}
+        closed = answer.asked_at >= session.close + LATE
+        for key in self._history:
+            same = (key.session, key.ticker, key.bar_minutes, key.source) == (
+                session.dt, ticker, answer.bar_minutes, answer.source,
+            )  # fmt: skip
+            ended = key.ts + dt.timedelta(minutes=key.bar_minutes) <= answer.asked_at
+            if same and ended and key.ts not in starts and (closed or key.ts < max(starts)):
+                self._say(key, Said(answer.asked_at, None))
+
+    def _say(self, key: Key, said: Said) -> None:
+        sayings = self._history.setdefault(key, [])
+        if sayings:
+            if (sayings[-1].numbers, sayings[-1].adjusted) == (said.numbers, said.adjusted):
+                return
+            if sayings[-1].numbers is None and said.numbers is None:
+                return
+            said = replace(said, at=max(said.at, sayings[-1].at + dt.timedelta(milliseconds=1)))
+        sayings.append(said)
+
+    def _in_force(self, as_of: dt.datetime) -> Iterator[tuple[Key, Said]]:
+        for key, sayings in self._sorted(as_of):
+            if sayings[-1].numbers is not None:
+                yield key, sayings[-1]
+
+    def _sorted(self, as_of: dt.datetime) -> list[tuple[Key, list[Said]]]:
+        order = ("session", "ticker", "ts", "bar_minutes", "source")
+        return sorted(self.said(as_of).items(), key=lambda item: [getattr(item[0], name) for name in order])
+
+    def _finest(self, as_of: dt.datetime, basis: str) -> dict[tuple[str, str], list[Row]]:
+        """By session and ticker the bars of the smallest size."""
+        days = defaultdict(list)
+        for bar in self.bars(as_of, basis):
+            days[bar["session"], bar["ticker"]].append(bar)
+        return {
+            day: [bar for bar in bars if bar["bar_minutes"] == min(each["bar_minutes"] for each in bars)]
+            for day, bars in days.items()
+        }
+
+    def _on_basis(self, key: Key, said: Said, as_of: dt.datetime, basis: str) -> dict[str, float | None]:
+        return _scaled(said.numbers, self._to_traded(key, said, as_of) / self._from_traded(key, as_of, basis))
+
+    def _to_traded(self, key: Key, said: Said, as_of: dt.datetime) -> float:
+        """What prices are multiplied with to undo the adjustments for splits known by then."""
+        known = self.known_splits(key.symbol, as_of)
+        return math.prod(ratio for split, ratio in said.adjusted if (split, ratio) in known)
+
+    def _from_traded(self, key: Key, as_of: dt.datetime, basis: str) -> float:
+        if basis == "as-traded":
+            return 1
+        known = self.known_splits(key.symbol, as_of)
+        return math.prod(ratio for split, ratio in known if split.isoformat() > key.session)
+
+    def _same(self, key: Key, before: Said, after: Said, as_of: dt.datetime) -> bool:
+        """Whether two sayings differ by nothing but splits and their rounding to four decimals and whole shares."""
+        if before.adjusted == after.adjusted:
+            return before.numbers == after.numbers
+        old, new = (self._to_traded(key, said, as_of) for said in (before, after))
+        one, other = _scaled(before.numbers, old), _scaled(after.numbers, new)
+        for name in NUMBERS:
+            rounding = 0.5 / old + 0.5 / new if name == "volume" else 0.5e-4 * (old + new)
+            if (one[name] is None) != (other[name] is None):
+                return False
+            if one[name] is not None and abs(one[name] - other[name]) > 1.01 * rounding:
+                return False
+        return True
+
+
+def _counts(row: Row, answer: Answer, session: Session) -> bool:
+    start, high, low = row["ts"], row["high"], row["low"]
+    if not session.open <= start < session.close or (answer.since is not None and start < answer.since):
+        return False
+    length = dt.timedelta(minutes=answer.bar_minutes)
+    if (start - session.open) % length or min(start + length, session.close) > answer.asked_at:
+        return False
+    if high is None or low is None or not (math.isfinite(high) and math.isfinite(low)):
+        return False
+    if any(row[name] is not None and not low <= row[name] <= high for name in ("open", "close")):
+        return False
+    return 0 < low <= high and (row["volume"] is None or row["volume"] >= 0)
+
+
+def _gaps(opens: dt.datetime, length: dt.timedelta, missing: Sequence[int]) -> str:
+    """The starts of the missing bars at the exchange: `10:00, 11:30-12:30`."""
+    runs: list[list[str]] = []
+    for number, place in enumerate(missing):
+        clock = f"{(opens + place * length).astimezone(NEW_YORK):%H:%M}"
+        if number and missing[number - 1] == place - 1:
+            runs[-1].append(clock)
+        else:
+            runs.append([clock])
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _scaled(numbers: dict[str, float | None], factor: float) -> dict[str, float | None]:
+    if factor == 1:
+        return numbers
+    return {
+        name: None
+        if value is None
+        else math.floor(value / factor + 0.5)
+        if name == "volume"
+        else round(value * factor, 6)
+        for name, value in numbers.items()
+    }

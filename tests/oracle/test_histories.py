@@ -1,0 +1,285 @@
+"""Random histories of misbehaving vendors, collected into a real lake: every query equals the oracle.
+
+`LANDED` says which of the oracle's rules the queries follow. A history that needs a rule which is not there yet is
+expected to differ; as soon as it does not, its test fails, and the rule is to be switched on here. `ORACLE_SEEDS` says
+how many histories of each kind are tried.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oracle import History, Oracle
+from tests.oracle.history import NUMBERS
+from tickerlake import exchange
+from tickerlake.collect import collect
+from tickerlake.errors import ConfigError
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query import load, run
+from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, Split, WrongClock
+
+LANDED: dict[str, bool] = {
+    "as-of": False,  # every query takes `as_of`
+    "every-change": False,  # `restatements` has one row for every change
+    "withdrawn": False,  # a withdrawn bar is out of force
+    "order": True,  # a collector's clock that was set back does not hide what was said
+    "finest": False,  # the finest size of a session answers, with bars inside one hour
+    "coverage": False,  # a ticker is expected from its first session on, and until its rename
+    "sources": False,  # the source is part of the key, and an order of preference decides
+    "splits": False,  # prices are brought to one basis
+}
+SEEDS = int(os.environ.get("ORACLE_SEEDS", "2"))
+PRICED = ("bars", "hourly_high", "daily")
+"""The queries that have a basis."""
+QUERIES = (*PRICED, "sessions", "tickers", "restatements", "coverage")
+THANKSGIVING = exchange.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
+"""A full session, a holiday, and an early close."""
+RENAMING = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
+"""FB trades as META from the second on."""
+NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+END = dt.datetime.max.replace(tzinfo=dt.UTC)
+HOUR, MINUTE, SECOND = dt.timedelta(hours=1), dt.timedelta(minutes=1), dt.timedelta(seconds=1)
+FAULTS: dict[str, Any] = {
+    "late": 0.1,
+    "late_minutes": 90,
+    "restated": 0.3,
+    "unpriced": 0.05,
+    "halted": 0.3,
+    "repeated": 0.1,
+    "off_grid": 0.05,
+    "running": True,
+    "listed": (("BBB", dt.date(2026, 11, 27)),),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of history."""
+
+    behaviour: dict[str, Any] = field(default_factory=dict)
+    needs: Sequence[str] = ()
+    """The rules without which the queries cannot know the answer."""
+    sources: Sequence[str] = ("vendor",)
+    sizes: Sequence[int] = (30,)
+    sessions: Sequence[exchange.Session] = tuple(THANKSGIVING)
+    tickers: Sequence[str] = ("AAA", "BBB", "META")
+    clock_errors: Sequence[dt.timedelta] = ()
+    """The collector's clock takes these errors, one after another."""
+    hours: int = 60
+    """How long it goes on after the last close."""
+    waits: Sequence[dt.timedelta] = (20 * MINUTE, 2 * HOUR, 9 * HOUR, 15 * HOUR)
+    """Between two runs."""
+    since: bool = False
+    """Whether some runs keep only the bars from a moment on."""
+
+
+# A bar that is given while it runs and is missing once it has ended would be withdrawn.
+STEADY = FAULTS | {"late": 0, "unpriced": 0, "halted": 0}
+SPLITS = (
+    Split("AAA", dt.date(2026, 11, 27), 10),
+    Split("BBB", dt.date(2026, 11, 27), 0.1, adjusted_after=14 * HOUR),
+    Split("META", dt.date(2026, 11, 27), 3, adjusted_after=None),
+)
+KINDS = {
+    "a vendor without faults": Kind(),
+    "an unreliable vendor": Kind(FAULTS),
+    "short bars": Kind(FAULTS, sizes=(5,)),
+    "runs that take the newest bars only": Kind(FAULTS, since=True),
+    "a company that is renamed": Kind(FAULTS, sessions=tuple(RENAMING)),
+    "a clock that runs fast": Kind(STEADY, clock_errors=(7 * MINUTE,)),
+    "as of any moment": Kind(FAULTS, needs=("as-of",)),
+    "every change": Kind(FAULTS, needs=("every-change",)),
+    "withdrawn bars": Kind(FAULTS | {"withdrawn": 0.2}, needs=("withdrawn",)),
+    "a clock that is set back": Kind(
+        STEADY | {"restated": 0.9, "settled_hours": 12},
+        needs=("order",),
+        sessions=THANKSGIVING[:1],
+        clock_errors=(0 * HOUR, -2 * HOUR, 1 * HOUR, -4 * HOUR, 0 * HOUR),
+        hours=12,
+        waits=(20 * MINUTE, 2 * HOUR),
+    ),
+    "several sizes": Kind(FAULTS, needs=("finest",), sizes=(30, 60, 90)),
+    "long bars only": Kind(FAULTS, needs=("finest",), sizes=(60,)),
+    "tickers that come and go": Kind(FAULTS, needs=("coverage",)),
+    "two sources": Kind(FAULTS, needs=("sources",), sources=("second", "first")),
+    "splits": Kind(FAULTS | {"splits": SPLITS}, needs=("splits",)),
+    "everything at once": Kind(
+        FAULTS | {"withdrawn": 0.1, "splits": SPLITS},
+        needs=tuple(LANDED),
+        sources=("second", "first"),
+        sizes=(30, 60),
+        since=True,
+    ),
+}
+
+
+def cases():
+    for name, kind in KINDS.items():
+        missing = [rule for rule in kind.needs if not LANDED[rule]]
+        # Strict: the test fails once the queries give the right answer, so that nobody forgets to switch it on.
+        marks = [
+            pytest.mark.xfail(
+                reason=f"the queries do not follow these rules yet: {', '.join(missing)}",
+                raises=(AssertionError, ConfigError),
+                strict=True,
+            )
+        ]
+        yield pytest.param(kind, id=name.replace(" ", "-"), marks=marks if missing else [])
+
+
+@pytest.mark.parametrize("kind", list(cases()))
+def test_every_query_equals_the_oracle(kind, tmp_path):
+    for seed in range(SEEDS):
+        lake = tmp_path / str(seed)
+        oracle, moments = lived(kind, seed, lake)
+        engine = DuckDBEngine(lake)
+        if "as-of" not in kind.needs:
+            moments = [None]
+        bases = ("latest", "as-traded") if "splits" in kind.needs else (None,)
+        for as_of, basis, name in product(moments, bases, QUERIES):
+            if name in PRICED or basis != "as-traded":
+                expected = answered(oracle, name, kind, as_of or END, basis or "latest")
+                assert asked(engine, name, kind, as_of, basis) == expected, (name, seed, as_of, basis)
+
+
+def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]:
+    """Collects for some days at random moments. Returns the oracle, and moments worth asking about."""
+    rng = random.Random(seed)
+    clock = Clock(kind.sessions[0].open + 40 * MINUTE)
+    asking = collectors_clock(kind, clock)
+    vendors = []
+    for number, name in enumerate(kind.sources):
+        # Sources differ in some bars only, as real ones do: the same market, other faults.
+        behaviour = Behaviour(**kind.behaviour if number == 0 else kind.behaviour | {"restated": 0.5})
+        vendor = SimulatedVendor(seed, clock, behaviour)
+        vendor.name = name
+        vendors.append(History(vendor, asking, adjusted_at(behaviour, clock)))
+    end = kind.sessions[-1].close + kind.hours * HOUR
+    moments = []
+    while clock.now < end:
+        opened = [session for session in kind.sessions if session.open + 20 * MINUTE <= clock.now]
+        first = rng.randrange(len(opened))
+        source = rng.choice(vendors)
+        source.since = opened[-1].open + rng.randrange(8) * 30 * MINUTE if kind.since and rng.random() < 0.3 else None
+        collect(
+            source,
+            ParquetSink(lake),
+            opened[first:],
+            rng.sample(kind.tickers, rng.randint(1, len(kind.tickers))),
+            rng.choice(kind.sizes),
+            asking,
+            since=source.since,
+        )
+        moments += [asking(), asking() - dt.timedelta(milliseconds=1)]
+        # An odd second: no last trade falls on the grid, and no two runs have one time.
+        clock.now += rng.choice(kind.waits) + rng.randint(1, 50) * 7 * SECOND
+    oracle = Oracle([answer for vendor in vendors for answer in vendor.answers], sorted(kind.sources))
+    first_known = min(said[0].at for said in oracle.said(END).values())  # before that the lake is empty
+    return oracle, [moment for moment in moments if moment >= first_known]
+
+
+def collectors_clock(kind: Kind, clock: Clock) -> WrongClock:
+    step = (kind.sessions[-1].close + kind.hours * HOUR - clock.now) / max(1, len(kind.clock_errors))
+    return WrongClock(clock, *((clock.now + number * step, error) for number, error in enumerate(kind.clock_errors)))
+
+
+def adjusted_at(behaviour: Behaviour, clock: Clock):
+    """The splits that the vendor has adjusted a symbol's prices for by now."""
+
+    def adjusted(symbol: str) -> list[tuple[dt.date, float]]:
+        return [
+            (split.ex_date, split.ratio)
+            for split in behaviour.splits
+            if split.symbol == symbol
+            and split.adjusted_after is not None
+            and dt.datetime.combine(split.ex_date, dt.time(), exchange.EXCHANGE_TIME) + split.adjusted_after
+            <= clock.now
+        ]
+
+    return adjusted
+
+
+def answered(oracle: Oracle, name: str, kind: Kind, as_of: dt.datetime, basis: str) -> list[list]:
+    def followed(rule: str) -> bool:
+        return LANDED[rule] or rule in kind.needs
+
+    if name == "restatements" and not followed("every-change"):
+        rows = first_and_last(oracle, as_of)
+    elif name == "coverage":
+        rows = oracle.coverage(as_of, min(as_of, NOW), every_session=not followed("coverage"))
+    elif name in PRICED:
+        rows = getattr(oracle, name)(as_of, basis)
+    else:
+        rows = getattr(oracle, name)(as_of)
+    return plain(rows, compared(name, kind))
+
+
+def compared(name: str, kind: Kind) -> list[str]:
+    """The columns that must be equal. How many records it takes to remember a withdrawal is the lake's own business."""
+    left_out = {"records"} if "withdrawn" in kind.needs else set()
+    return [column.name for column in load(name).columns if column.name not in left_out]
+
+
+def asked(
+    engine: DuckDBEngine, name: str, kind: Kind, as_of: dt.datetime | None = None, basis: str | None = None
+) -> list[list]:
+    """How the queries are asked as of a moment, and with an order of sources, is to be filled in here."""
+    arguments = {name: value for name, value in {"as_of": as_of, "basis": basis}.items() if value is not None}
+    if name not in PRICED:
+        arguments.pop("basis", None)
+    frame = run(engine, name, now=as_of or NOW, **arguments).frame
+    return plain(frame.to_dict("records"), compared(name, kind))
+
+
+def plain(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> list[list]:
+    assert all(set(columns) <= set(row) for row in rows)
+    return [[None if row[name] is None or row[name] != row[name] else row[name] for name in columns] for row in rows]
+
+
+def first_and_last(oracle: Oracle, as_of: dt.datetime) -> list[dict[str, Any]]:
+    """`restatements` until every change is a row: the first record beside the last, where they differ."""
+    rows = []
+    for key, sayings in oracle.said(as_of).items():
+        given = [said for said in sayings if said.numbers is not None]
+        first, last = given[0], given[-1]
+        if any(first.numbers[name] != last.numbers[name] for name in NUMBERS[1:]):
+            rows.append(
+                {
+                    "session": key.session,
+                    "ticker": key.ticker,
+                    "ts": key.ts,
+                    "bar_minutes": key.bar_minutes,
+                    "versions": len(given),
+                    **{f"first_{name}": first.numbers[name] for name in NUMBERS[1:]},
+                    **{f"last_{name}": last.numbers[name] for name in NUMBERS[1:]},
+                    "first_collected": first.at,
+                    "last_collected": last.at,
+                }
+            )
+    return sorted(rows, key=lambda row: list(row.values())[:4])
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_the_oracle_sees_the_market_through_every_way_to_adjust_for_a_split(seed, tmp_path):
+    kind = Kind({"splits": SPLITS, "late": 0.1, "repeated": 0.1})
+    oracle, _ = lived(kind, seed, tmp_path)
+
+    assert oracle.restatements(END) == []
+    assert {ticker for ticker in kind.tickers if oracle.known_splits(ticker, END)} == set(kind.tickers)
+    for ticker in kind.tickers:
+        market = SimulatedSource(seed).bars(ticker, kind.sessions, kind.sizes[0])
+        prices = dict(zip(market["ts"], market["high"], strict=True))
+        for row in oracle.bars(END):
+            if row["ticker"] == ticker:
+                assert row["high"] == pytest.approx(prices[row["ts"]], abs=6e-4), row
