@@ -50,6 +50,7 @@ class History:
         self.parallel = source.parallel
         self.sessions_per_request = source.sessions_per_request
         self.oldest = source.oldest
+        self.actions = source.actions
         self.answers: list[Answer] = []
         self.since: dt.datetime | None = None
         self._source = source
@@ -72,7 +73,7 @@ class History:
                 asked_at=asked_at,
                 rows=() if frame is None else tuple(_plain(row) for row in frame.to_dict("records")),
                 since=self.since,
-                actions=() if error else tuple(getattr(self._source, "actions", lambda *_: ())(symbol, sessions)),
+                actions=() if error else tuple(self._source.actions(symbol, sessions)),
                 adjusted=tuple(self._adjusted(symbol)),
             )
         )

@@ -27,7 +27,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import load, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
-from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, Split, WrongClock
+from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, VendorSplit, WrongClock
 
 LANDED: dict[str, bool] = {
     "as-of": False,  # every query takes `as_of`
@@ -87,9 +87,9 @@ class Kind:
 # A bar that is given while it runs and is missing once it has ended would be withdrawn.
 STEADY = FAULTS | {"late": 0, "unpriced": 0, "halted": 0}
 SPLITS = (
-    Split("AAA", dt.date(2026, 11, 27), 10),
-    Split("BBB", dt.date(2026, 11, 27), 0.1, adjusted_after=14 * HOUR),
-    Split("META", dt.date(2026, 11, 27), 3, adjusted_after=None),
+    VendorSplit("AAA", dt.date(2026, 11, 27), 10),
+    VendorSplit("BBB", dt.date(2026, 11, 27), 0.1, adjusted_after=14 * HOUR),
+    VendorSplit("META", dt.date(2026, 11, 27), 3, adjusted_after=None),
 )
 KINDS = {
     "a vendor without faults": Kind(),

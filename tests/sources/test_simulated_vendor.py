@@ -10,7 +10,7 @@ from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import NoData
 from tickerlake.sources.simulated import SimulatedSource
-from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, Split, WrongClock
+from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, VendorSplit, WrongClock
 from tickerlake.symbols import Rename
 
 THURSDAY, FRIDAY = exchange.sessions_between(dt.date(2026, 11, 19), dt.date(2026, 11, 20))
@@ -154,7 +154,7 @@ def test_old_minute_bars_are_not_kept(clock):
 
 
 def split(ratio, **details):
-    return Split("META", FRIDAY.date, ratio, **details)
+    return VendorSplit("META", FRIDAY.date, ratio, **details)
 
 
 @pytest.mark.parametrize(("ratio", "tolerance"), [(10, 1e-9), (0.1, 2e-5), (1.5, 1e-6)])
@@ -180,7 +180,9 @@ def test_a_vendor_adjusts_hours_late_or_never(clock):
 
 
 def test_splits_come_as_actions_from_the_ex_date_on(clock):
-    vendor = SimulatedVendor(7, clock, Behaviour(splits=(split(10), Split("AMZN", FRIDAY.date, 2, announced=False))))
+    vendor = SimulatedVendor(
+        7, clock, Behaviour(splits=(split(10), VendorSplit("AMZN", FRIDAY.date, 2, announced=False)))
+    )
 
     assert vendor.actions("META", [THURSDAY, FRIDAY]) == [(FRIDAY.date, 10)]
     assert vendor.actions("META", [THURSDAY]) == vendor.actions("AMZN", [FRIDAY]) == []

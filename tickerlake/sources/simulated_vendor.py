@@ -29,7 +29,7 @@ _PRICES = ["open", "high", "low", "close"]
 
 
 @dataclass(frozen=True)
-class Split:
+class VendorSplit:
     """From the session `ex_date`, one old share of `symbol` is `ratio` new ones: 10 forward, 0.1 in reverse."""
 
     symbol: str
@@ -67,7 +67,7 @@ class Behaviour:
     """Whether answers end with the unfinished bar, and the last trade as a row of its own."""
     one_minute_days: int | None = None
     """How many days 1-minute bars are kept; None for ever."""
-    splits: tuple[Split, ...] = ()
+    splits: tuple[VendorSplit, ...] = ()
     """Splits, each with the vendor's way to deal with it."""
     renames: tuple[Rename, ...] = ()
     """Until the day `on` the company is found under `old` only, from then on under `new` only."""
@@ -266,5 +266,5 @@ class WrongClock:
         return now + next((error for since, error in reversed(self._errors) if since <= now), dt.timedelta(0))
 
 
-def _begins(split: Split) -> dt.datetime:
+def _begins(split: VendorSplit) -> dt.datetime:
     return dt.datetime.combine(split.ex_date, dt.time(), EXCHANGE_TIME)
