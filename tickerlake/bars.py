@@ -39,6 +39,11 @@ def empty() -> pd.DataFrame:
     return as_bars(pd.DataFrame(columns=[column.name for column in (*COLUMNS, PARTITION)]))
 
 
+def withdrawals(frame: pd.DataFrame) -> pd.Series:
+    """Which rows say that the source withdrew the bar: they have no price and no volume."""
+    return frame[[*PRICES, "volume"]].isna().all(axis=1)
+
+
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with the columns that follow from `ts`: `exchange`, `hour`, `currency` and the session `dt`.
 

@@ -8,6 +8,8 @@ import pytest
 from tests.sources.answers import Vendor
 from tickerlake.collect import collect
 from tickerlake.exchange import session_on
+from tickerlake.importers.importing import import_objects
+from tickerlake.importers.recorded import local_objects
 from tickerlake.lake.parquet import ParquetSink
 
 FRIDAY = session_on(dt.date(2026, 11, 20))
@@ -152,3 +154,29 @@ def test_a_row_that_one_answer_holds_twice_is_stored_once(tmp_path):
 
     assert collected(tmp_path, Repeating(FRIDAY)).stored == 78
     assert len(stored(tmp_path)) == 78
+
+
+def test_importing_a_lake_keeps_its_withdrawals(tmp_path):
+    vendor = Vendor(FRIDAY)
+    ts = vendor.restate(10, high=999.0)
+    collected(tmp_path / "one", vendor)
+    vendor.leave_out(10)
+    collected(tmp_path / "one", vendor, EVENING + dt.timedelta(hours=1))
+
+    report = import_objects(local_objects([tmp_path / "one"]), ParquetSink(tmp_path / "two"))
+
+    assert (report.stored, report.rejected.total()) == (79, 0)
+    assert highs(tmp_path / "two", ts) == [999.0, None]
+
+
+def test_a_record_from_the_future_is_rejected_on_import(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path / "one", vendor)
+    clock = EVENING - dt.timedelta(minutes=6)
+
+    report = import_objects(local_objects([tmp_path / "one"]), ParquetSink(tmp_path / "two"), clock=lambda: clock)
+
+    assert (report.stored, report.rejected) == (0, {"collected-in-future": 78})
+    clock += dt.timedelta(minutes=1)
+    report = import_objects(local_objects([tmp_path / "one"]), ParquetSink(tmp_path / "two"), clock=lambda: clock)
+    assert report.stored == 78

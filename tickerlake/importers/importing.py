@@ -29,12 +29,15 @@ DEFAULT_BAR_MINUTES = 5
 
 UNREADABLE = "unreadable"
 """Rule id of text that is not a record, and of a record with a value that is not a number or a time."""
+COLLECTED_IN_FUTURE = "collected-in-future"
+"""Rule id of a record whose `collected_at` is later than the clock, give or take five minutes."""
 SUPERSEDED = "superseded"
 """Rule id of a record that a later one with the same time of collection contradicts."""
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "bar_minutes")
 _BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
+_CLOCKS_DIFFER = dt.timedelta(minutes=5)
 _ROWS_PER_FRAME = 100_000
 
 
@@ -74,6 +77,7 @@ def import_objects(
     sink: Archive,
     timezone: dt.tzinfo = exchange.EXCHANGE_TIME,
     *,
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     on_object: Callable[[str], None] = lambda _name: None,
 ) -> ImportReport:
     """Reads `objects` in the given order and stores their bars in `sink`, one session at a time.
@@ -91,6 +95,9 @@ def import_objects(
         frames.append(_frame(chunk, timezone))
         report.read += len(chunk)
     frame = pd.concat(frames, ignore_index=True)
+    # A record from the future would be in force until then, whatever the source corrects meanwhile.
+    future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
+    frame.loc[future, "rule"] = COLLECTED_IN_FUTURE
     good = frame[frame["rule"].isna()].copy()
     good["bar_minutes"] = _bar_minutes(good)
 
@@ -166,7 +173,10 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
         }
     )
     frame = bars.placed(frame)
-    return frame.assign(rule=bars.broken_rules(frame, collected=False).mask(unreadable, UNREADABLE))
+    # Another lake of ours knows which bars were withdrawn; in other files a record without prices is a fault.
+    broken = bars.broken_rules(frame, collected=False)
+    broken = broken.mask((broken == "missing-price") & ours & bars.withdrawals(frame), None)
+    return frame.assign(rule=broken.mask(unreadable, UNREADABLE))
 
 
 def _name(value: object) -> str | None:

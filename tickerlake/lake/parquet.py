@@ -130,7 +130,7 @@ class ParquetSink:
         sessions = frame["dt"].unique()
         if len(sessions) != 1:
             raise ValueError(f"a sink takes one session at a time, not {list(sessions)}")
-        broken = bars.broken_rules(frame, collected=False).dropna()
+        broken = bars.broken_rules(frame[~bars.withdrawals(frame)], collected=False).dropna()
         if len(broken):
             raise ValueError(f"{len(broken)} bars break a rule, the first {broken.iloc[0]}; reject them instead")
         self.check_sources(frame["source"].unique())
