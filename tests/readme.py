@@ -1,4 +1,4 @@
-"""The parts of the README that are rendered from the code. `python -m tests.readme` writes them anew."""
+"""The parts of the README that are rendered from the code. `python -m tests.readme` rewrites them."""
 
 from __future__ import annotations
 

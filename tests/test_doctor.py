@@ -96,17 +96,17 @@ def test_a_file_that_cannot_be_read_is_named_and_the_gaps_wait(lake):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda frame: frame.drop(columns=["close", "source"]), "it lacks close, source"),
         (lambda frame: frame.assign(high=frame["high"].astype(str)), "high is "),
         (lambda frame: frame.assign(ts=frame["ts"].astype(str)), "ts is "),
     ],
 )
-def test_a_file_of_another_program_is_named_with_what_is_wrong(lake, change, told):
+def test_a_file_of_another_program_is_named_with_what_is_wrong(lake, change, expected):
     rewrite(lake, DAYS[1], change)
     assert "is not a file of this lake" in problem(lake).what
-    assert told in problem(lake).what
+    assert expected in problem(lake).what
 
 
 @pytest.mark.parametrize("name", ["dt=2026-13-45", "dt=foo", "notes.txt"])
@@ -225,21 +225,21 @@ def test_settings_that_cannot_be_used_and_misspelt_ones_are_named():
 
 
 @pytest.mark.parametrize(
-    ("answer", "level", "told"),
+    ("answer", "level", "expected"),
     [
         (None, "ok", "yahoo answers: 7 hourly bars of META on 2026-11-20"),
         (UNAVAILABLE, "problem", "yahoo does not answer: "),
         (NOT_FOUND, "note", "yahoo answers, but: META"),
     ],
 )
-def test_the_vendor_is_asked_for_one_ticker(answer, level, told):
+def test_the_vendor_is_asked_for_one_ticker(answer, level, expected):
     with running_yahoo(now=lambda: NOW) as yahoo:
         if answer is not None:
             yahoo.answers("META", answer)
         source = YahooSource(session=LoopbackSession(yahoo.origin), pause=lambda _: None)
         found = doctor.check_vendor(source, "FB", NOW)
         assert set(yahoo.charts) == {"META"}
-    assert (found.level, found.what[: len(told)]) == (level, told)
+    assert (found.level, found.what[: len(expected)]) == (level, expected)
 
 
 def test_versions_that_are_missing_or_too_new_are_named():

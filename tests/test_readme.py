@@ -87,6 +87,6 @@ def test_every_failure_of_the_troubleshooting_table_is_one_the_code_can_tell():
     ) + (ROOT / "Makefile").read_text(encoding="utf-8")
     table = TEXT.split("## Troubleshooting")[1].split("\n## ")[0]
 
-    for told in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
-        for part in re.split(r"\s*…\s*", told):
+    for message in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
+        for part in re.split(r"\s*…\s*", message):
             assert part.rstrip(":") in sources, part

@@ -96,7 +96,7 @@ def _text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError:
-        return None  # a lake that is a file is for whoever opens it to report
+        return None  # a lake that is a file is reported when it is opened
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}; make it a readable UTF-8 text file") from error
 

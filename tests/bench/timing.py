@@ -84,7 +84,7 @@ def peak(process: str) -> str:
 
 
 class Worker:
-    """A process that repeats one task of `tests.bench.worker` each time it is told to."""
+    """A process that repeats one task of `tests.bench.worker` on each request."""
 
     def __init__(self, running: subprocess.Popen) -> None:
         self._running = running

@@ -82,19 +82,19 @@ class TestHelp:
 
 class TestFailures:
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["quary"], "there is no command 'quary'; did you mean 'query'?; see tickerlake --help"),
             (["xyz"], "there is no command 'xyz'; the commands are demo, collect, "),
             (["--nonsense"], "--nonsense"),
         ],
     )
-    def test_a_mistyped_command_line_is_one_line_with_the_nearest_command(self, tickerlake, arguments, told):
+    def test_a_mistyped_command_line_is_one_line_with_the_nearest_command(self, tickerlake, arguments, expected):
         code, out, err = tickerlake(*arguments)
 
         assert (code, out) == (2, "")
         assert err.startswith("error: ")
-        assert told in err
+        assert expected in err
         assert err.count("\n") == 1
 
     @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ class TestWatchlist:
         assert err == ("note: FB trades as META today; added META\nnote: AMZN is on the watchlist already\n")
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["add"], "name the tickers to add"),
             (["add", "ME TA"], "ME TA is not a symbol"),
@@ -220,11 +220,11 @@ class TestWatchlist:
             (["drop"], "'drop' is not one of 'show', 'add', 'remove'"),
         ],
     )
-    def test_what_cannot_be_done_exits_with_2_and_changes_nothing(self, tickerlake, tmp_path, arguments, told):
+    def test_what_cannot_be_done_exits_with_2_and_changes_nothing(self, tickerlake, tmp_path, arguments, expected):
         code, out, err = tickerlake("watchlist", *arguments)
 
         assert (code, out) == (2, "")
-        assert told in err
+        assert expected in err
         assert list(tmp_path.iterdir()) == []
 
     def test_collect_takes_the_watchlist_of_its_lake_unless_tickers_are_named(self, tickerlake):

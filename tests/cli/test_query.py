@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(call, lake, tm
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         (["hourly_low"], 2, "there is no query 'hourly_low'; the queries are bars, coverage, "),
         (["hourly_high", "--tickers", "MSFT,AAA"], 2, "holds no bars of MSFT; it holds AAA, BBB"),
@@ -128,11 +128,11 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(call, lake, tm
         (["hourly_high", "surplus"], 2, "surplus"),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_one_line_with_the_next_step(call, lake, arguments, code, told):
+def test_what_cannot_be_answered_is_one_line_with_the_next_step(call, lake, arguments, code, expected):
     result, out, err = call(*arguments)
 
     assert (result, out) == (code, "")
-    assert told in err
+    assert expected in err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
 

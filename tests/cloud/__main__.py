@@ -72,11 +72,11 @@ def show(stack: Stack, port: int) -> None:
     """Serves the dashboard until Ctrl-C."""
     variables = stack.environment | environment({"tickerlake": stack.outputs})
     notice = "**SIMULATED PRICES**, for demonstration only: a test server stands in for Yahoo."
-    told = os.environ | variables | {NOTICE: notice}
+    environ = os.environ | variables | {NOTICE: notice}
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
     command += ["--server.address", "localhost", "--server.port", str(port), "--server.headless", "true"]
     with (stack.folder / "dashboard.log").open("wb") as log:
-        dashboard = subprocess.Popen(command, cwd=ROOT, env=told, stdout=log, stderr=subprocess.STDOUT)
+        dashboard = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
     try:
         until(
             lambda: b"URL" in (stack.folder / "dashboard.log").read_bytes() or dashboard.poll() is not None,

@@ -23,15 +23,15 @@ pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 @pytest.fixture
 def typed(stack, tmp_path):
     """Runs `python -m …` in an empty folder."""
-    told = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAKE_"))}
-    told |= stack.environment | stack.yahoo.environment() | environment({"tickerlake": stack.outputs})
-    told["PYTHONPATH"] = str(ROOT)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAKE_"))}
+    environ |= stack.environment | stack.yahoo.environment() | environment({"tickerlake": stack.outputs})
+    environ["PYTHONPATH"] = str(ROOT)
 
     def command(*words, **more):
         return subprocess.run(
             [sys.executable, "-m", *words],
             cwd=tmp_path,
-            env=told | more,
+            env=environ | more,
             capture_output=True,
             text=True,
             timeout=60,

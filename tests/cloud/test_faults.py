@@ -114,9 +114,9 @@ class TestFirehose:
             metrics = stack.send(event)
         (failure,) = until(stack.failures, "the failure in the queue")
         assert failure["requestPayload"] == event
-        told = failure["responsePayload"]["errorMessage"]
-        assert f"{count} of {count} bars were not delivered" in told
-        assert f"{count} ThrottlingException" in told
+        message = failure["responsePayload"]["errorMessage"]
+        assert f"{count} of {count} bars were not delivered" in message
+        assert f"{count} ThrottlingException" in message
         assert (metrics["Runs"], metrics["BarsDelivered"]) == ([1], [0])
         assert stack.records(session) == 0
 
@@ -183,10 +183,10 @@ class TestYahoo:
         finally:
             stack.yahoo.rate_limited_from = None
         (failure,) = until(stack.failures, "the failure in the queue")
-        told = failure["responsePayload"]["errorMessage"]
+        message = failure["responsePayload"]["errorMessage"]
         bars = count // len(WATCHLIST)
-        assert "rate-limited" in told
-        assert f"{5 * bars} bars were delivered" in told
+        assert "rate-limited" in message
+        assert f"{5 * bars} bars were delivered" in message
         assert metrics["BarsDelivered"] == [5 * bars]
         assert metrics["TickersFailed"] == [len(WATCHLIST) - 5]
         assert len(stack.yahoo.charts) - asked <= 6 + 3  # those sent at the same time
@@ -203,9 +203,9 @@ class TestYahoo:
         stack.settle(session, count + len(given))
 
         when = {"first": session.date, "last": session.date}
-        told = run(engine, "restatements", **when).frame
-        assert told["ticker"].tolist() == ["META"]
-        assert told["ts"].tolist() == [given["ts"][20]]
+        message = run(engine, "restatements", **when).frame
+        assert message["ticker"].tolist() == ["META"]
+        assert message["ts"].tolist() == [given["ts"][20]]
         bars = run(engine, "bars", **when, tickers=["META"]).frame
         assert len(bars) == len(given)
         assert bars["high"][20] == pytest.approx(later["high"][20], abs=1e-3)

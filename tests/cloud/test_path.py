@@ -102,13 +102,13 @@ class TestASession:
             )
 
             def execution(started=started):
-                told = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
-                return told if told["Status"]["State"] in ("SUCCEEDED", "FAILED") else None
+                found = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
+                return found if found["Status"]["State"] in ("SUCCEEDED", "FAILED") else None
 
-            told = until(execution, query["Name"])
-            assert told["Status"]["State"] == "SUCCEEDED", told["Status"]
+            found = until(execution, query["Name"])
+            assert found["Status"]["State"] == "SUCCEEDED", found["Status"]
             # The workgroup is enforced, so the caller's output location is ignored.
-            assert told["ResultConfiguration"]["OutputLocation"].startswith(f"s3://{stack.outputs['results']}/")
+            assert found["ResultConfiguration"]["OutputLocation"].startswith(f"s3://{stack.outputs['results']}/")
 
 
 class TestABackfill:
@@ -211,6 +211,6 @@ class TestTheDashboard:
         assert not at.warning, at.warning[0].value
         figures = {metric.label: metric.value for metric in at.metric}
         assert re.fullmatch(r"[\d,.]+ s", figures["Longest run"])
-        (alarms,) = (told.value for told in at.success)
+        (alarms,) = (box.value for box in at.success)
         assert re.fullmatch(r"None of 8 alarms rings; \d have too few data yet\.", alarms)
         assert any("tickerlake-dev-crawler" in str(frame.value.to_dict()) for frame in at.dataframe)

@@ -197,19 +197,19 @@ def test_a_ticker_is_expected_from_its_first_session_on_while_it_has_that_name()
         Answer("yahoo", "META", 60, tuple(RENAMING), EVENING, (bar("09:30", session=RENAMING[0]),)),
     ]
 
-    def told(oracle, **details):
+    def expected(oracle, **details):
         return {
             (row["ticker"], row["session"]): (row["expected"], row["present"], row["missing"], row["gaps"])
             for row in oracle.coverage(at(1), at(1), **details)
         }
 
-    assert told(Oracle(answers[:2])) == {
+    assert expected(Oracle(answers[:2])) == {
         ("AAA", "2026-11-25"): (13, 1, 12, "10:00-15:30"),
         ("AAA", "2026-11-27"): (7, 0, 7, "09:30-12:30"),
         ("BBB", "2026-11-27"): (7, 3, 4, "09:30, 10:30, 11:30, 12:30"),
     }
-    assert told(Oracle(answers[:2]), every_session=True)["BBB", "2026-11-25"] == (13, 0, 13, "09:30-15:30")
-    assert {day for ticker, day in told(Oracle(answers)) if ticker == "FB"} == {"2022-06-08"}
+    assert expected(Oracle(answers[:2]), every_session=True)["BBB", "2026-11-25"] == (13, 0, 13, "09:30-15:30")
+    assert {day for ticker, day in expected(Oracle(answers)) if ticker == "FB"} == {"2022-06-08"}
 
 
 def traded(high, volume=100):

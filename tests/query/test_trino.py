@@ -161,8 +161,8 @@ def test_the_session_is_in_utc_in_the_settings_catalog_and_schema(coordinator, m
     engine_at(coordinator, catalog="glue", database="lake", user="me").run("SELECT 1 AS n", {})
 
     _, _, headers = coordinator.asked[0]
-    told = {name: headers[f"X-Trino-{name}"] for name in ("Time-Zone", "Catalog", "Schema", "User", "Source")}
-    assert told == {"Time-Zone": "UTC", "Catalog": "glue", "Schema": "lake", "User": "me", "Source": "tickerlake"}
+    sent = {name: headers[f"X-Trino-{name}"] for name in ("Time-Zone", "Catalog", "Schema", "User", "Source")}
+    assert sent == {"Time-Zone": "UTC", "Catalog": "glue", "Schema": "lake", "User": "me", "Source": "tickerlake"}
     assert "Authorization" not in headers
 
 

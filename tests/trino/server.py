@@ -28,7 +28,7 @@ DIGEST = "d561d83ffff77ee3bef755bf6f7d12648a86a95b1ba2a2f670652c52792c75cb"
 JAVA = 17
 HEAP = "9g"
 """Taken up by the large lake alone; without it the server stays under 2 GB. The memory connector counts the whole
-table anew for every place where a query reads it, six in `hourly_high`, and all that must fit into the heap."""
+table again for every place where a query reads it, six in `hourly_high`, all of which must fit into the heap."""
 QUERY = "8GB"
 TABLES = "2GB"
 START_SECONDS = 180

@@ -73,7 +73,7 @@ class Target:
         width = rows_shown = None
         if sys.stdout.isatty():
             width = shutil.get_terminal_size().columns
-            # Whoever names a number of rows wants to see them.
+            # A user who asks for a number of rows wants to see them all.
             rows_shown = formats.ROWS_SHOWN if self.limit is None else None
         if len(answer):
             click.echo(formats.as_table(answer, width, rows_shown), nl=False)
