@@ -312,12 +312,15 @@ class Oracle:
         if before.adjusted == after.adjusted:
             return before.numbers == after.numbers
         old, new = (self._to_traded(key, said, as_of) for said in (before, after))
-        one, other = _scaled(before.numbers, old), _scaled(after.numbers, new)
         for name in NUMBERS:
-            rounding = 0.5 / old + 0.5 / new if name == "volume" else 0.5e-4 * (old + new)
-            if (one[name] is None) != (other[name] is None):
-                return False
-            if one[name] is not None and abs(one[name] - other[name]) > 1.01 * rounding:
+            one, other = before.numbers[name], after.numbers[name]
+            if one is None or other is None:
+                if one != other:
+                    return False
+            elif name == "volume":
+                if abs(one / old - other / new) > 1.01 * (0.5 / old + 0.5 / new):
+                    return False
+            elif abs(one * old - other * new) > 1.01 * 0.5e-4 * (old + new):
                 return False
         return True
 
