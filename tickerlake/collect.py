@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from threading import Event
@@ -20,11 +20,13 @@ import pandas as pd
 from tickerlake import bars, symbols
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError
-from tickerlake.exchange import Session, sessions_between
-from tickerlake.lake import Rejected, Sink
+from tickerlake.exchange import EXCHANGE, Session, sessions_between
+from tickerlake.lake import Rejected, Run, Sink
 from tickerlake.record import milliseconds
 from tickerlake.sources import BAR_COLUMNS, Source
 
+ANSWERED = "answered"
+"""Outcome of a run that brought valid bars."""
 Answers = dict[str, pd.DataFrame | SourceError]
 
 
@@ -162,31 +164,72 @@ def _store(
     # A source may answer with more sessions than requested.
     broken = broken.mask(broken.isna() & ~frame["dt"].isin([session.dt for session in window]), "outside-session")
     good = frame[broken.isna()]
+    rejected = frame[broken.notna()].assign(rule=broken.dropna())
 
-    reports = []
+    reports: list[SessionReport] = []
+    runs: list[Run] = []
     for session in window:
         report = SessionReport(session)
         in_session = good[good["dt"] == session.dt]
-        if not in_session.empty:
-            report.stored = sink.write(bars.as_bars(in_session))
+        stored = sink.write(bars.as_bars(in_session)) if not in_session.empty else Counter[str]()
+        withdrawn = Counter[str]()
         if since is None:
             answered = frame.loc[frame["dt"] == session.dt, ["ticker", "source", "ts"]]
-            report.withdrawn = sink.withdraw(answered, session, bar_minutes, now)
+            withdrawn = sink.withdraw(answered, session, bar_minutes, now)
+        report.stored, report.withdrawn = stored.total(), withdrawn.total()
         report.bars, report.tickers = len(in_session), in_session["ticker"].nunique()
         due = session.bar_starts(bar_minutes, until=now)
         if since is not None:
             due = due[due >= since]
         if len(due):
             report.failures = _failures(session, answers, set(in_session["symbol"].unique()))
+            refused = rejected.loc[rejected["dt"] == session.dt, "ticker"]
+            counts = {
+                "bars": Counter(in_session["ticker"]),
+                "stored": stored,
+                "withdrawn": withdrawn,
+                "rejected": Counter(refused),
+            }
+            tickers = [symbols.as_traded(symbol, session.date) for symbol in answers]
+            until = min(due[-1].to_pydatetime() + dt.timedelta(minutes=bar_minutes), session.close)
+            runs += _runs(report, tickers, counts, (due[0].to_pydatetime(), until), bar_minutes, source, now)
         reports.append(report)
+    sink.log(runs)
 
-    rejected = frame[broken.notna()].assign(rule=broken.dropna())
     nearest = {session.dt: report for session, report in zip(window, reports, strict=True)}
     for row in rejected.itertuples():
         fallback = reports[0] if str(row.dt) < window[0].dt else reports[-1]
         nearest.get(row.dt, fallback).rejected[row.rule] += 1
     sink.reject([_rejected(row) for row in rejected.to_dict("records")])
     return reports
+
+
+def _runs(
+    report: SessionReport,
+    tickers: Sequence[str],
+    counts: Mapping[str, Counter[str]],
+    window: tuple[dt.datetime, dt.datetime],
+    bar_minutes: int,
+    source: str,
+    now: dt.datetime,
+) -> list[Run]:
+    """One run for each of `tickers`: what was asked, and what came of it."""
+    outcomes = {failure.ticker: failure.reason for failure in report.failures}
+    return [
+        Run(
+            ticker=ticker,
+            exchange=EXCHANGE,
+            session=report.session.dt,
+            since=window[0],
+            until=window[1],
+            bar_minutes=bar_minutes,
+            **{name: count[ticker] for name, count in counts.items()},
+            outcome=outcomes.get(ticker, ANSWERED),
+            source=source,
+            collected_at=now,
+        )
+        for ticker in tickers
+    ]
 
 
 def _splits(source: Source, window: Sequence[Session], answers: Answers, now: dt.datetime) -> list[Split]:

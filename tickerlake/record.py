@@ -58,6 +58,22 @@ ACTIONS = (
     Column("collected_at", "timestamp", "When it was reported, UTC; the latest report of a source wins"),
 )
 """The columns of the table `actions`: splits, which queries need to bring prices to one basis."""
+RUNS = (
+    Column("ticker", "string", "Symbol the company traded under in the session"),
+    Column("exchange", "string", "Exchange, such as XNYS"),
+    Column("session", "string", "Session that was requested, YYYY-MM-DD"),
+    Column("since", "timestamp", "Start of the first bar that was requested, UTC"),
+    Column("until", "timestamp", "End of the last bar that was requested, UTC"),
+    Column("bar_minutes", "int", "Length of the bars in minutes"),
+    Column("bars", "bigint", "Valid bars in the answer"),
+    Column("stored", "bigint", "Bars that were new, or had other numbers than before"),
+    Column("withdrawn", "bigint", "Stored bars that the answer no longer had"),
+    Column("rejected", "bigint", "Records in the answer that broke a rule"),
+    Column("outcome", "string", "answered, or why there was no answer: no-data, rate-limited, unavailable, ..."),
+    Column("source", "string", "Who was asked"),
+    Column("collected_at", "timestamp", "When it was asked, UTC"),
+)
+"""The columns of the table `runs`: what was asked of whom, and what came of it."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

@@ -258,11 +258,13 @@ def test_import_reads_every_form_and_importing_again_succeeds(call):
 
 def test_another_lake_is_imported_whole(call):
     call("collect", "--source", "simulated", "--tickers", "META", "--lake", "theirs")
+    call("actions", "add", "META", "2026-11-23", "10:1", "--lake", "theirs")
 
     code, out, err = call("import", "theirs", "--lake", "ours")
 
     assert (code, err) == (0, "")
     assert out == "read 78 records from 1 file: 78 stored, 0 duplicate, 0 rejected\n"
+    assert "META    2026-11-23    10:1  (manual)" in call("actions", "--lake", "ours")[1]
 
 
 def test_a_parquet_file_without_bars_is_named_with_the_missing_columns(call, tmp_path):
@@ -344,7 +346,7 @@ def test_with_the_network_closed_collect_fails_and_never_falls_back(tmp_path):
     assert process.returncode == 1
     assert "Yahoo cannot be reached" in err
     assert "Traceback" not in err
-    assert not (tmp_path / "lake").exists()
+    assert [path.name for path in (tmp_path / "lake").iterdir() if path.name[0] != "."] == ["runs"]
 
 
 @pytest.fixture

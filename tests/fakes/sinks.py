@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import pandas as pd
 
 from tickerlake import bars
 from tickerlake.actions import Split
-from tickerlake.lake import Rejected
+from tickerlake.lake import Rejected, Run
 
 
 class MemorySink:
@@ -18,23 +19,27 @@ class MemorySink:
         self.frames: list[pd.DataFrame] = []
         self.rejected: list[Rejected] = []
         self.splits: list[Split] = []
+        self.runs: list[Run] = []
 
     def check_sources(self, sources: Collection[str]) -> None:
         pass
 
-    def write(self, frame: pd.DataFrame) -> int:
+    def write(self, frame: pd.DataFrame) -> Counter[str]:
         self.frames.append(bars.as_bars(frame))
-        return len(frame)
+        return Counter(frame["ticker"])
 
     def merge(self, frame: pd.DataFrame) -> int:
-        return self.write(frame)
+        return self.write(frame).total()
 
     def report_splits(self, splits: Sequence[Split]) -> int:
         self.splits += splits
         return len(splits)
 
-    def withdraw(self, answered, session, bar_minutes, now) -> int:
-        return 0
+    def withdraw(self, answered, session, bar_minutes, now) -> Counter[str]:
+        return Counter()
+
+    def log(self, runs: Sequence[Run]) -> None:
+        self.runs += runs
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         self.rejected += rejected

@@ -56,7 +56,7 @@ def session_bars(tickers=("META",), day=DAY, collected=COLLECTED):
 def test_a_bar_is_one_line_of_json_that_the_table_can_read(sink, stream):
     frame = session_bars().head(1).assign(open=[332.795], high=[336.19], low=[331.65], close=[336.0736])
     frame["volume"] = pd.array([1810280], dtype="Int64")
-    assert sink.write(frame) == 1
+    assert sink.write(frame).total() == 1
     line = (
         b'{"ticker":"META","exchange":"XNYS","ts":"2026-11-20 14:30:00.000","hour":9,"bar_minutes":5,"open":332.795,'
         b'"high":336.19,"low":331.65,"close":336.0736,"volume":1810280,"currency":"USD","source":"yahoo",'
@@ -90,13 +90,13 @@ def test_numbers_arrive_unchanged(sink, stream):
 
 def test_no_call_has_more_than_500_records(sink, stream):
     frame = session_bars([f"T{number}" for number in range(13)])
-    assert sink.write(frame) == 13 * 78
+    assert sink.write(frame).total() == 13 * 78
     assert [len(call) for call in stream.calls] == [500, 500, 14]
 
 
 def test_no_call_has_more_than_four_mebibytes(sink, stream):
     frame = session_bars().head(10).assign(source="x" * 900_000)
-    assert sink.write(frame) == 10
+    assert sink.write(frame).total() == 10
     assert [len(call) for call in stream.calls] == [4, 4, 2]
 
 
@@ -107,14 +107,14 @@ def test_simulated_bars_are_refused_before_anything_is_sent(sink, stream):
 
 
 def test_an_empty_frame_makes_no_call(sink, stream):
-    assert sink.write(bars.empty()) == 0
+    assert sink.write(bars.empty()).total() == 0
     assert stream.calls == []
 
 
 def test_only_refused_records_are_sent_again(sink, stream, pauses):
     stream.script = [Refusing(places=[1, 3]), Refusing(places=[0])]
     frame = session_bars().head(5)
-    assert sink.write(frame) == 5
+    assert sink.write(frame).total() == 5
     lines = stream.calls[0]
     assert stream.calls[1:] == [[lines[1], lines[3]], [lines[1]]]
     assert sorted(stream.taken) == sorted(lines)
@@ -152,14 +152,14 @@ def test_pauses_grow_and_no_two_runs_pause_alike(stream):
 )
 def test_a_failed_call_is_retried(sink, stream, fault):
     stream.script = [fault, fault]
-    assert sink.write(session_bars().head(3)) == 3
+    assert sink.write(session_bars().head(3)).total() == 3
     assert len(stream.calls) == 3
     assert len(stream.taken) == 3
 
 
 def test_a_batch_whose_answer_was_lost_arrives_twice(sink, stream):
     stream.script = [TAKEN_THEN_RESET]
-    assert sink.write(session_bars().head(3)) == 3
+    assert sink.write(session_bars().head(3)).total() == 3
     assert len(stream.taken) == 6
 
 
@@ -252,8 +252,8 @@ def test_botocore_does_not_retry(sink):
 def test_with_skip_repeats_a_delivered_bar_is_not_sent_again(stream, pauses):
     sink = opened(pauses, skip_repeats=True)
     later = COLLECTED + pd.Timedelta(minutes=5)
-    assert sink.write(session_bars().head(6)) == 6
-    assert sink.write(session_bars(collected=later).head(7)) == 1
+    assert sink.write(session_bars().head(6)).total() == 6
+    assert sink.write(session_bars(collected=later).head(7)).total() == 1
     assert stream.bars[-1]["ts"] == "2026-11-20 15:00:00.000"
 
 
@@ -270,7 +270,7 @@ def test_an_undelivered_bar_is_sent_again(stream, pauses):
     stream.script = [refusal(400, "AccessDeniedException")]
     with pytest.raises(SinkError):
         sink.write(session_bars().head(2))
-    assert sink.write(session_bars().head(2)) == 2
+    assert sink.write(session_bars().head(2)).total() == 2
 
 
 def test_a_bar_is_sent_again_after_an_unexpected_error(stream, pauses, monkeypatch):
@@ -279,7 +279,7 @@ def test_a_bar_is_sent_again_after_an_unexpected_error(stream, pauses, monkeypat
         patch.setattr(sink, "_client", None)
         with pytest.raises(AttributeError):
             sink.write(session_bars().head(2))
-    assert sink.write(session_bars().head(2)) == 2
+    assert sink.write(session_bars().head(2)).total() == 2
     assert len(stream.taken) == 2
 
 
@@ -289,12 +289,12 @@ def test_only_the_latest_session_is_remembered(pauses):
     sink.write(session_bars())
     sink.write(session_bars(day=dt.date(2026, 11, 23)))
     assert len(sink._sent) == 78
-    assert sink.write(session_bars()) == 78
+    assert sink.write(session_bars()).total() == 78
 
 
 def test_without_skip_repeats_everything_is_sent_each_time(sink, stream):
     for _ in range(2):
-        assert sink.write(session_bars()) == 78
+        assert sink.write(session_bars()).total() == 78
     assert len(stream.taken) == 156
 
 

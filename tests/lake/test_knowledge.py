@@ -10,6 +10,7 @@ from tickerlake.collect import collect
 from tickerlake.exchange import session_on
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import local_objects
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 
 FRIDAY = session_on(dt.date(2026, 11, 20))
@@ -180,3 +181,32 @@ def test_a_record_from_the_future_is_rejected_on_import(tmp_path):
     clock += dt.timedelta(minutes=1)
     report = import_objects(local_objects([tmp_path / "one"]), ParquetSink(tmp_path / "two"), clock=lambda: clock)
     assert report.stored == 78
+
+
+def test_the_lake_remembers_what_was_asked_and_what_came_of_it(tmp_path):
+    vendor = Vendor(FRIDAY)
+    collected(tmp_path, vendor)
+    collected(tmp_path, vendor, EVENING + dt.timedelta(hours=1))
+    vendor.restate(10, high=101.0)
+    vendor.leave_out(20)
+    collected(tmp_path, vendor, EVENING + dt.timedelta(hours=2))
+    vendor.leave_out(*range(78))
+    collected(tmp_path, vendor, EVENING + dt.timedelta(hours=3))
+
+    runs = pd.concat([pd.read_parquet(file) for file in Layout(tmp_path).runs()]).sort_values("collected_at")
+
+    assert set(runs["ticker"]) == {"META"}
+    assert set(runs["since"]) == {pd.Timestamp(FRIDAY.open).tz_localize(None)}
+    assert set(runs["until"]) == {pd.Timestamp(FRIDAY.close).tz_localize(None)}
+    assert runs[["bars", "stored", "withdrawn", "rejected", "outcome"]].to_numpy().tolist() == [
+        [78, 78, 0, 0, "answered"],
+        [78, 0, 0, 0, "answered"],
+        [77, 1, 1, 0, "answered"],
+        [0, 0, 0, 0, "no-data"],
+    ]
+
+
+def test_a_run_of_a_session_that_has_no_bar_yet_is_not_remembered(tmp_path):
+    collected(tmp_path, Vendor(FRIDAY), FRIDAY.open + dt.timedelta(minutes=4))
+
+    assert Layout(tmp_path).runs() == []

@@ -15,6 +15,7 @@ from tickerlake import bars, exchange, record
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import Rejected
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SCHEMA, ParquetSink, sources_held
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -30,7 +31,8 @@ def fill(lake, *, now=LATER, tickers=("META", "AMZN"), seed=7, days=(FRIDAY,)):
 
 
 def files(lake):
-    return sorted(path for path in lake.rglob("*") if path.is_file())
+    """The files of bars and of whatever is no table."""
+    return sorted(path for path in lake.rglob("*") if path.is_file() and path.parent != Layout(lake).log)
 
 
 def test_a_run_writes_one_file_per_session_in_its_partition(tmp_path):
@@ -131,17 +133,18 @@ fill(pathlib.Path(sys.argv[1]), days=exchange.sessions_between(dt.date(2026, 11,
 """
 
 
-@pytest.mark.parametrize("step", range(7))
+@pytest.mark.parametrize("step", range(10))
 def test_a_run_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(step, tmp_path):
-    # Each file takes three steps: write, force to disk, rename. The lake already holds the first of the three sessions.
+    # Each file takes three steps: write, force to disk, rename. The lake already holds the first of the three sessions,
+    # and the last file is the record of the run.
     fill(tmp_path, days=exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
     held = {path: path.read_bytes() for path in files(tmp_path)}
 
     killed = subprocess.run([sys.executable, "-c", DYING, str(tmp_path), str(step)], cwd=ROOT, check=False)
 
-    assert killed.returncode == (-signal.SIGKILL if step < 6 else 0)
+    assert killed.returncode == (-signal.SIGKILL if step < 9 else 0)
     assert {path: path.read_bytes() for path in held} == held
-    assert len(run(DuckDBEngine(tmp_path), "bars").frame) == (3 + step // 3) * 156
+    assert len(run(DuckDBEngine(tmp_path), "bars").frame) == (3 + min(step, 6) // 3) * 156
     fill(tmp_path, days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
     assert len(run(DuckDBEngine(tmp_path), "bars").frame) == 5 * 156
 

@@ -54,8 +54,11 @@ def import_command(paths: tuple[str, ...], timezone: str, lake: Path | None) -> 
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f"--timezone {timezone!r} is not a time zone; write one such as America/New_York") from error
     folder = lake or Settings.from_environment().lake
+    sink = ParquetSink(folder)
     with progress(f"import → {folder}") as on_object:
-        report = import_objects(_objects(paths), ParquetSink(folder), zone, on_object=on_object)
+        report = import_objects(_objects(paths), sink, zone, on_object=on_object)
+    for path in paths:
+        sink.report_splits(ParquetSink(Path(path)).splits())
     click.echo(report.line())
     for file in report.without_bars[:_FILES_SHOWN]:
         click.echo(f"no bars in {file[:_CHARACTERS_SHOWN]}", err=True)

@@ -69,8 +69,7 @@ class Record(NamedTuple):
 def local_objects(paths: Sequence[Path]) -> Iterator[RecordedObject]:
     """The files under `paths` (files, or folders and everything below them), in the order they were written.
 
-    Each file is read once. Hidden files in folders are skipped, and of a lake its rejected records and its
-    tickerlake.toml. Raises ConfigError for a path that does not exist or cannot be read.
+    Each file is read once. Hidden files in folders are skipped, and in a lake everything but its bars. Raises ConfigError for a path that does not exist or cannot be read.
     """
     found = {file.resolve(): file for path in reversed(paths) for file in _files(path)}
     # A file name may hold bytes that are not text; they are escaped for messages.
@@ -132,7 +131,8 @@ def _files(path: Path) -> Iterator[Path]:
         # Path.rglob would silently skip a folder that cannot be read.
         for folder, folders, names in os.walk(path, onerror=_raise):
             lake = Layout(Path(folder))
-            no_data = {lake.rejections.name, lake.config.name} if lake.sessions() else set()
+            others = (lake.rejections, lake.log, lake.splits, lake.config)
+            no_data = {path.name for path in others} if lake.sessions() else set()
             folders[:] = [name for name in folders if not name.startswith(".") and name not in no_data]
             files = (Path(folder, name) for name in names if not name.startswith(".") and name not in no_data)
             yield from (file for file in files if file.is_file())

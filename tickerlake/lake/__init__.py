@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,17 +39,39 @@ class Rejected:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Run:
+    """What one request for one ticker's session brought. The fields are the columns of `record.RUNS`."""
+
+    ticker: str
+    exchange: str
+    session: str
+    since: dt.datetime
+    until: dt.datetime
+    bar_minutes: int
+    bars: int
+    stored: int
+    withdrawn: int
+    rejected: int
+    outcome: str
+    source: str
+    collected_at: dt.datetime
+
+
 class Sink(Protocol):
     """Stores bars and keeps rejected records."""
 
     def check_sources(self, sources: Collection[str]) -> None:
         """Checks that bars of these sources may be stored here. `write` checks too; ConfigError if they may not."""
 
-    def write(self, frame: pd.DataFrame) -> int:
-        """Stores the bars of one session, a frame as `bars.as_bars` makes it; returns how many are new. SinkError."""
+    def write(self, frame: pd.DataFrame) -> Counter[str]:
+        """Stores the bars of one session, a frame as `bars.as_bars` makes it.
 
-    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:
-        """Withdraws stored bars that are missing from a whole-session answer; returns how many.
+        Returns how many bars of each ticker are new. SinkError.
+        """
+
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
+        """Withdraws stored bars that are missing from a whole-session answer; returns how many of each ticker.
 
         `answered` has `ticker`, `ts` and `source` of every row of the answer to a request for all of `session`. A sink
         that cannot look back withdraws nothing. SinkError.
@@ -56,6 +79,9 @@ class Sink(Protocol):
 
     def report_splits(self, splits: Sequence[Split]) -> int:
         """Stores splits; returns how many are new. SinkError."""
+
+    def log(self, runs: Sequence[Run]) -> None:
+        """Remembers what was asked and what came of it. SinkError."""
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps rejected records for a person to look at. SinkError."""

@@ -25,7 +25,7 @@ from tickerlake import aws
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
-from tickerlake.lake import Rejected
+from tickerlake.lake import Rejected, Run
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
 from tickerlake.symbols import listing
 
@@ -125,8 +125,8 @@ class FirehoseSink:
                 f"simulated bars cannot go to the stream {self._stream!r}; store them with --sink parquet"
             )
 
-    def write(self, frame: pd.DataFrame) -> int:
-        """Delivers the bars of one session; returns how many were sent.
+    def write(self, frame: pd.DataFrame) -> Counter[str]:
+        """Delivers the bars of one session; returns how many of each ticker were sent.
 
         A bar that fails does not stop the others. SinkError then names what was not delivered. ConfigError as
         `check_sources`.
@@ -145,11 +145,14 @@ class FirehoseSink:
         if refused:
             raise self._failure(refused, len(records))
         self._sent.update({key: line for key, (_, line) in (unsent or {}).items()})
-        return len(records)
+        return Counter(record.ticker for record in records)
 
-    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:  # noqa: ARG002
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:  # noqa: ARG002
         """Withdraws nothing: a stream does not know what the lake holds."""
-        return 0
+        return Counter()
+
+    def log(self, runs: Sequence[Run]) -> None:
+        """Does nothing: the function's report says the same, in its log."""
 
     def report_splits(self, splits: Sequence[Split]) -> int:
         """Logs `splits`: the stream carries bars only."""

@@ -2,6 +2,7 @@
 
 <lake>/bars/dt=YYYY-MM-DD/*.parquet    bars, one partition per session, as Firehose lays them out in S3
 <lake>/actions/*.parquet               splits
+<lake>/runs/*.parquet                  what was asked of which source, and what came of it
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/.incoming/                      files that are being written
 <lake>/tickerlake.toml                 the lake's watchlist
@@ -37,6 +38,11 @@ class Layout:
         return self.folder / "actions"
 
     @property
+    def log(self) -> Path:
+        """The folder of the table `runs`."""
+        return self.folder / "runs"
+
+    @property
     def config(self) -> Path:
         """The file that holds the watchlist."""
         return self.folder / "tickerlake.toml"
@@ -68,6 +74,10 @@ class Layout:
     def actions(self) -> list[Path]:
         """The Parquet files of splits."""
         return [Path(entry.path) for entry in _entries(self.splits) if _is_data(entry, ".parquet")]
+
+    def runs(self) -> list[Path]:
+        """The Parquet files of the table `runs`, oldest first."""
+        return [Path(entry.path) for entry in _entries(self.log) if _is_data(entry, ".parquet")]
 
     def rejected(self) -> list[Path]:
         """The files of rejected records, oldest first."""

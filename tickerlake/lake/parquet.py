@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,11 +26,11 @@ from tickerlake import bars
 from tickerlake.actions import NEVER, Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
-from tickerlake.lake import Rejected
+from tickerlake.lake import Rejected, Run
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
-from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES
+from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES, RUNS
 
 SCHEMA = parquet_schema(COLUMNS)
 """The columns of a file. The partition `dt` is in the name of its folder."""
@@ -63,8 +64,8 @@ class ParquetSink:
             )
         self._allowed |= coming
 
-    def write(self, frame: pd.DataFrame) -> int:
-        """Stores one session's freshly collected bars in one file; returns how many are new.
+    def write(self, frame: pd.DataFrame) -> Counter[str]:
+        """Stores one session's freshly collected bars in one file; returns how many of each ticker are new.
 
         Only a bar that differs from its record in force is stored, beside that record, and becomes the one in force:
         if the clock was set back, it is stamped just after the record that it replaces. Raises ConfigError as
@@ -81,17 +82,17 @@ class ParquetSink:
         of something in between still leaves the right record in force. Raises as `write`.
         """
         session = self._checked(frame)
-        return self._append(session, _turning_points(self._stored(session), frame))
+        return self._append(session, _turning_points(self._stored(session), frame)).total()
 
-    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> int:
-        """Stores a record without numbers for each bar in force that `answered` lacks; returns how many.
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
+        """Stores a record without numbers for each bar in force that `answered` lacks; returns how many of each ticker.
 
         A bar counts as withdrawn if it has ended, the source answered other bars of its ticker, and a later one among
         them, or the session closed over an hour ago: the newest bars may just be late.
         """
         stored = self._stored(session.dt)
         if stored.empty or answered.empty:
-            return 0
+            return Counter()
         last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
         held = _in_force(stored).query("bar_minutes == @bar_minutes").dropna(subset=["high"])
         held = held.merge(last, on=["ticker", "source"])
@@ -136,15 +137,26 @@ class ParquetSink:
         self.check_sources(frame["source"].unique())
         return sessions[0]
 
-    def _append(self, session: str, new: pd.DataFrame) -> int:
+    def _append(self, session: str, new: pd.DataFrame) -> Counter[str]:
         if new.empty:
-            return 0
+            return Counter()
         new = bars.as_bars(new).sort_values([*KEY, *KNOWLEDGE], kind="stable")
         table = pa.Table.from_pandas(_naive(new), schema=SCHEMA, preserve_index=False)
         name = f"{_compact(new['collected_at'].max())}-{_digest(new)}.parquet"
         target = self._layout.partition(session) / name
         self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
-        return len(new)
+        return Counter(new["ticker"])
+
+    def log(self, runs: Sequence[Run]) -> None:
+        """Stores `runs` in one file."""
+        if not runs:
+            return
+        times = ("since", "until", "collected_at")
+        rows = [asdict(run) | {name: getattr(run, name).replace(tzinfo=None) for name in times} for run in runs]
+        digest = hashlib.sha256(repr(runs).encode()).hexdigest()[:12]
+        target = self._layout.log / f"{_compact(max(run.collected_at for run in runs))}-{digest}.parquet"
+        table = pa.Table.from_pylist(rows, schema=parquet_schema(RUNS))
+        self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps `rejected` as JSON lines in one file. Rejecting the same records again changes nothing."""
