@@ -69,7 +69,8 @@ class Record(NamedTuple):
 def local_objects(paths: Sequence[Path]) -> Iterator[RecordedObject]:
     """The files under `paths` (files, or folders and everything below them), in the order they were written.
 
-    Each file is read once. Hidden files in folders are skipped, and in a lake everything but its bars. Raises ConfigError for a path that does not exist or cannot be read.
+    Each file is read once. Hidden files in folders are skipped, and in a lake everything but its bars. Raises
+    ConfigError for a path that does not exist or cannot be read.
     """
     found = {file.resolve(): file for path in reversed(paths) for file in _files(path)}
     # A file name may hold bytes that are not text; they are escaped for messages.
