@@ -174,7 +174,7 @@ def _heat_map(highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> N
     st.altair_chart(chart, width="stretch", key="heat", alt=_in_words(last))
     st.caption(
         f"{labels.day(dt.date.fromisoformat(session))}, best ticker first. {labels.TIMES}2: two bars reached the "
-        "high. …: the hour is still running."
+        "high. An ellipsis marks a running hour."
         + (f" {left_out} tickers between the best and the worst are not shown." if left_out else "")
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pandas as pd
 import streamlit as st
 
@@ -40,11 +42,12 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
     """Figures of the lake's files, and the runs that wrote them."""
     files = lake_files.read(lake.layout.files())
     tickers = lake.query("tickers")["ticker"].tolist()
+    oldest = dt.date.fromisoformat(held["session"].iloc[-1])
     records, size = int(files["records"].sum()), int(files["bytes"].sum())
     cards.figures(
         (
-            Figure("Sessions", f"{len(held):,}", f"{held['session'].iloc[-1]} to {held['session'].iloc[0]}"),
-            Figure("Tickers", f"{len(tickers):,}", labels.listing(tickers, 3)),
+            Figure("Sessions", f"{len(held):,}", f"since {labels.day(oldest, weekday=False)}"),
+            Figure("Tickers", f"{len(tickers):,}", f"{tickers[0]} to {tickers[-1]}"),
             Figure("Records", f"{records:,}", f"{size / max(records, 1):.1f} bytes each"),
             Figure("Size", labels.size(size), f"in {labels.count(len(files), 'file')}"),
         )

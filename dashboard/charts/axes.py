@@ -48,8 +48,8 @@ def value_bounds(values: pd.Series, scale: Scale) -> tuple[float, float, bool]:
 
 
 def change_title(hours: pd.DataFrame) -> str:
-    """`from open`; `from first price` if a ticker has no open. `hours` comes from `figures.hourly` or `per_session`."""
-    return f"from {labels.basis(has_open=bool(hours['has_open'].all()))}"
+    """`change from open`; `change from first price` if a ticker in `hours` has no open. See `figures.hourly`."""
+    return f"change from {labels.basis(has_open=bool(hours['has_open'].all()))}"
 
 
 def zero_line(y: alt.Y, palette: Palette) -> alt.Chart:

@@ -58,14 +58,15 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt
         alt.Tooltip("volume:Q", title="volume", format=","),
         alt.Tooltip("source:N", title="source"),
     ]
-    wicks = layer(frame, "rule").encode(
+    known = frame[frame["side"] != "unknown"]
+    # Without bodies the wicks are all there is to see.
+    wicks = layer(frame, "rule", strokeWidth=3 if known.empty else 1).encode(
         x=alt.X("middle:Q", **x),
         y=alt.Y("low:Q", title="USD", scale=scale, axis=_axis(",.2f", 6)),
         y2="high:Q",
         color=alt.Color("side:N", legend=None, scale=colours),
         tooltip=tooltip,
     )
-    known = frame[frame["side"] != "unknown"]
     bodies = layer(known, "rect", strokeWidth=1.2).encode(
         x=alt.X("left:Q", **x),
         x2="right:Q",

@@ -71,7 +71,7 @@ def small_multiple(
     hours: pd.DataFrame, palette: Palette, *, ticker: str, colour: str, bounds: tuple[float, float], simulated: bool
 ) -> Layers:
     """One ticker's hourly highs as a change, on the scale `bounds` that all tickers share."""
-    mine = hours[hours["ticker"] == ticker]
+    mine = hours[hours["ticker"] == ticker].reset_index(drop=True)
     x = alt.X("slot:N", title=None, sort=None, axis=alt.Axis(labels=False, ticks=False, domain=False))
     scale = alt.Scale(domain=list(bounds), nice=False)
     y = alt.Y("change:Q", title=None, scale=scale, axis=value_axis("percent", 3))
@@ -81,9 +81,10 @@ def small_multiple(
     fill = alt.FillValue(colour).condition(test="datum.provisional", value=palette.paper)
     points = layer(mine, "point", size=30, strokeWidth=1.6, color=colour, opacity=1)
     layers.append(points.encode(x=x, y=y, fill=fill, tooltip=tooltips(mine)))
+    top = mine.loc[mine["high"].idxmax()]
     heading = alt.TitleParams(
         marked(ticker, simulated=simulated),
-        subtitle=f"high {labels.price(mine['high'].max())}, last high {labels.change(mine['change'].iloc[-1])}",
+        subtitle=f"high {labels.price(top['high'])}, {labels.change(top['change'])}",
         anchor="start",
         fontSize=14,
         subtitleFontSize=11,

@@ -79,11 +79,12 @@ def figures(shown: Iterable[Figure]) -> None:
 
 
 def _mover(label: str, mover: Mover, slots: Slots) -> None:
-    change = f"{labels.delta(mover.change)} from {labels.basis(has_open=mover.has_open)}"
-    st.metric(label, f"{labels.price(mover.last_price)} USD", change)
+    # A card on a phone has no room for more than the percentage beside the arrow.
+    st.metric(label, f"{labels.price(mover.last_price)} USD", labels.delta(mover.change))
     colour = palette().up if mover.change > 0 else palette().down
     _sparkline(mover.highs, colour, f"Highs of {mover.ticker}")
     st.caption(
+        f"Change from {labels.basis(has_open=mover.has_open)}. "
         f"{slots.high} **{labels.price(mover.high)}** {slots.place} {slots.names[mover.high_slot]}, "
         f"low **{labels.price(mover.low)}**"
     )

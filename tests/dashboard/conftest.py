@@ -45,7 +45,7 @@ def without_open(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def crowded(tmp_path_factory):
-    tickers = [*WATCHLIST, *(f"S{number:03}" for number in range(500 - len(WATCHLIST)))]
+    tickers = [*WATCHLIST, *(f"S{number:03}" for number in range(70 - len(WATCHLIST)))]
     return lakes.fill(tmp_path_factory.mktemp("crowded"), tickers=tickers)
 
 
@@ -79,6 +79,6 @@ def text(at):
     """The text of the page, as a visitor reads it: Markdown's escapes are resolved."""
     kinds = (at.title, at.header, at.markdown, at.caption, at.info, at.warning, at.error, at.success)
     words = [element.value for kind in kinds for element in kind]
-    words += [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
+    words += [f"{m.label} {m.value} {m.delta}" for m in at.metric]
     words += [element.proto.body for element in at.get("badge")] if at.get("badge") else []
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join(words))

@@ -87,7 +87,7 @@ class TestHourlyLines:
         assert x["axis"]["labelExpr"].startswith("({'2026-11-20 09': '09:30', '2026-11-20 10': '10:00'})")
         assert x["title"] == "hour in New York (EST, UTC\N{MINUS SIGN}05:00)"
         assert y["scale"] == {"domain": pytest.approx([-0.112, 0.112]), "nice": False, "zero": False, "type": "linear"}
-        assert y["title"] == "from open"
+        assert y["title"] == "change from open"
 
     def test_prices_are_in_usd(self):
         chart = self.drawn("usd", hours(high=[101.0, 110.0, 100.0, 90.0]))
@@ -145,8 +145,8 @@ class TestHourlyLines:
 
     def test_from_the_first_price_where_there_is_no_open(self):
         (points,) = layers(self.drawn(frame=hours(has_open=[True, True, False, False])), "point")
-        assert points["encoding"]["y"]["title"] == "from first price"
-        assert "from first price" in {tip["title"] for tip in points["encoding"]["tooltip"]}
+        assert points["encoding"]["y"]["title"] == "change from first price"
+        assert "change from first price" in {tip["title"] for tip in points["encoding"]["tooltip"]}
 
     def test_a_long_range_has_a_point_per_session_measured_from_the_first_open(self):
         daily = figures.with_change(
@@ -199,7 +199,7 @@ class TestSmallMultiple:
         (dashed,) = [line for line in layers(chart, "line") if line["mark"]["strokeDash"] == axes.DASH]
         assert values(chart, dashed, "hour") == [(9,), (10,)]
         title = chart.to_dict()["title"]
-        assert (title["text"], title["subtitle"]) == ("SIMULATED · B", "high 50.00, last high \N{MINUS SIGN}10.00 %")
+        assert (title["text"], title["subtitle"]) == ("SIMULATED · B", "high 50.00, +0.00 %")
 
 
 class TestHeatMap:
@@ -217,7 +217,7 @@ class TestHeatMap:
         colours = cells["encoding"]["color"]
         assert colours["scale"]["domain"] == [-0.1, 0, 0.1]
         assert colours["scale"]["range"] == [LIGHT.down, LIGHT.level, LIGHT.up]
-        assert colours["title"] == "from open"
+        assert colours["title"] == "change from open"
         assert text["encoding"]["color"]["condition"] == {"test": "datum.strong", "value": LIGHT.on_strong}
 
     def test_rows_keep_their_order_and_their_height(self):
