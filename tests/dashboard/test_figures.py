@@ -57,6 +57,7 @@ class TestChange:
         assert "bars of A" in figures.midpoint_note(frame)
         assert "these bars" in figures.midpoint_note(frame[:1])
         assert figures.midpoint_note(frame[1:]) == ""
+        assert "bars of B" in figures.midpoint_note(frame.assign(open=[1.0, 2.0], close=[3.0, NOTHING]))
 
 
 class TestHourlyHighs:
@@ -147,12 +148,17 @@ class TestMovers:
         assert "their first open since 19 Nov 2026." in figures.headline(
             found, running=False, since=dt.date(2026, 11, 19)
         )
+        assert figures.headline(found, running=True).endswith(f"C trails with {MINUS}5.00 %.")
         assert figures.headline(found[:1], running=True) == "A stands +10.00 % from its open."
+        assert figures.headline(found[:1], running=False) == "A closed +10.00 % from its open."
 
     def test_the_headline_says_so_where_a_ticker_has_no_open(self):
         found = [self.mover("A", 0.1), self.mover("C", -0.05, has_open=False)]
         assert "above their first price." in figures.headline(found, running=False)
+        since = dt.date(2026, 11, 19)
+        assert "their first price since 19 Nov 2026." in figures.headline(found, running=False, since=since)
         assert figures.headline([], running=False) == "No prices in this session."
+        assert figures.headline([], running=False, since=since) == "No prices in these sessions."
 
 
 def test_the_first_choice_is_the_watchlist_and_then_the_largest_movers():

@@ -77,7 +77,24 @@ def test_no_rows_are_an_empty_array_and_a_header_line():
 def test_a_table_rounds_prices_aligns_numbers_and_leaves_null_blank():
     found = answer({"ticker": "varchar", "price": "double", "n": "bigint"}, ("A", 1234.5, 7), ("BB", 0.12345, None))
 
-    assert as_table(found) == ("ticker     price  n\n──────  ────────  ─\nA       1,234.50  7\nBB        0.1235\n")
+    assert as_table(found) == (
+        "ticker       price  n\n──────  ──────────  ─\nA       1,234.5000  7\nBB          0.1235\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prices", "texts"),
+    [
+        ((1.0, 2.5, None), ["1.00", "2.50"]),
+        ((1.0, 2.125), ["1.000", "2.125"]),
+        ((1.0, 2.1234), ["1.0000", "2.1234"]),
+        ((None,), []),
+    ],
+)
+def test_the_prices_of_a_column_have_the_same_decimals_two_at_least(prices, texts):
+    found = answer({"price": "double"}, *((price,) for price in prices))
+
+    assert [line.strip() for line in as_table(found).splitlines()[2:] if line.strip()] == texts
 
 
 def test_at_80_columns_prices_stay_and_provenance_goes_and_is_named():

@@ -179,6 +179,14 @@ def test_text_of_athena_s_result_file_becomes_values():
     assert rows == [(True, False, 7, None), (None, None, None, None)]
 
 
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [("true", True), ("1", True), ("YES", True), ("false", False), ("0", False), ("no", False), (True, True)],
+)
+def test_a_truth_value_is_written_in_any_usual_way(text, truth):
+    assert types.parse("flag", "boolean", text) is truth
+
+
 def test_whole_numbers_with_nulls_stay_whole_in_a_frame():
     assert str(types.as_series("integer", [1, None]).dtype) == "Int64"
     assert types.as_series("bigint", [2**100]).tolist() == [2**100]

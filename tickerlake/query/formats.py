@@ -73,7 +73,8 @@ def as_table(answer: Answer, width: int | None = None, rows_shown: int | None = 
     shown = {}
     for place, field in enumerate(answer.columns):
         heading, show = _printable(field.name), _SHOW.get(field.type, _printable)
-        cells = ["" if row[place] is None else show(row[place]) for row in rows]
+        values = [row[place] for row in rows]
+        cells = _prices(values) if field.type == "double" else ["" if each is None else show(each) for each in values]
         shown[place] = [heading, *cells]
     widths = {place: max(map(_width, cells)) for place, cells in shown.items()}
     kept, widths = _fit(answer.columns, widths, width)
@@ -184,9 +185,12 @@ def _printable(value: object) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def _price(value: float) -> str:
-    text = f"{value:,.4f}"
-    return text[:-2] if text.endswith("00") else text.removesuffix("0")
+def _prices(values: Sequence[float | None]) -> list[str]:
+    """A column's numbers with the same decimals, two to four, so that their points stand in line."""
+    texts = ["" if value is None else f"{value:,.4f}" for value in values]
+    given = [text for text in texts if text]
+    surplus = next((count for count in (2, 1) if all(text.endswith("0" * count) for text in given)), 0)
+    return [text[: len(text) - surplus] if text else "" for text in texts]
 
 
 @lru_cache(maxsize=10_000)
@@ -195,7 +199,6 @@ def _minute(value: dt.datetime, _fold: int) -> str:
 
 
 _SHOW: dict[str, Callable[[Any], str]] = {
-    "double": _price,
     "timestamp": lambda value: _minute(value, value.fold),
     "boolean": lambda value: str(value).lower(),
     "integer": str,
