@@ -603,13 +603,16 @@ def test_importing_a_lake_into_itself_changes_nothing(simulated):
     assert contents(simulated) == before
 
 
-def test_other_files_in_a_lakes_folder_are_read(simulated, tmp_path):
+def test_other_files_in_and_beside_a_lake_are_read(simulated, tmp_path):
     shutil.copytree(simulated, tmp_path / "copy")
     (tmp_path / "copy" / "old.json").write_text(record())
 
-    names = [Path(item.name).name for item in local_objects([tmp_path / "copy"])]
-    assert len(names) == 3
-    assert "old.json" in names
+    (tmp_path / "rejected").mkdir()
+    (tmp_path / "rejected" / "of-no-lake.json").write_text(record())
+
+    names = [Path(item.name).name for item in local_objects([tmp_path])]
+    assert len(names) == 4
+    assert {"old.json", "of-no-lake.json"} < {*names}
 
 
 def test_an_import_that_mixes_simulated_and_real_bars_is_refused_before_anything_is_stored(simulated, tmp_path):
@@ -637,13 +640,14 @@ AWARE = dt.datetime(2020, 12, 2, 14, 30, tzinfo=dt.UTC)
     [
         pa.array([NAIVE], pa.timestamp("ns")),
         pa.array([NAIVE], pa.timestamp("s")),
+        pa.array([pd.Timestamp("2020-12-02 09:30:00.000000001")]),
         pa.array([AWARE], pa.timestamp("ms", "UTC")),
         pa.array([AWARE], pa.timestamp("us", "Asia/Tokyo")),
         pa.array([1_606_919_400]),
         pa.array(["2020-12-02 09:30:00"]),
         pa.array(["2020-12-02 14:30:00+00:00"]).dictionary_encode(),
     ],
-    ids=["naive ns", "naive s", "UTC", "zone", "epoch", "text", "dictionary"],
+    ids=["naive ns", "naive s", "one nanosecond", "UTC", "zone", "epoch", "text", "dictionary"],
 )
 def test_a_time_in_parquet_without_a_zone_is_in_the_timezone_given(ts, tmp_path):
     imported(tmp_path, parquet(ts=ts))

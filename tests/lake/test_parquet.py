@@ -156,6 +156,7 @@ def test_leftovers_of_killed_runs_are_removed_and_files_of_running_ones_are_not(
     for path in (old, fresh):
         path.write_text("half")
     os.utime(old, (0, 0))
+    (incoming / "renamed by another run").symlink_to("nowhere")
 
     fill(tmp_path)
 

@@ -234,7 +234,7 @@ def _read(file: Path, session: str) -> pa.Table:
             missing = [name for name in SCHEMA.names if name not in parquet.schema_arrow.names]
             if missing:
                 raise ValueError(f"it has no column {', '.join(missing)}")
-            return parquet.read(columns=SCHEMA.names).select(SCHEMA.names).cast(SCHEMA)
+            return parquet.read(columns=SCHEMA.names).cast(SCHEMA)
     except _READ_ERRORS as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise SinkError(
