@@ -10,10 +10,11 @@ from pulumi_aws import athena, glue, iam, s3
 
 import tickerlake.query.catalog
 from infra.access import Place, allow, document
-from infra.lake import BARS_PREFIX
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX
 from tickerlake.exchange import sessions_between
 
 _MEGABYTE = 1_000_000
+_READ = (BARS_PREFIX, ACTIONS_PREFIX)
 DAYS = 7
 """How many days back the saved queries look."""
 
@@ -104,7 +105,7 @@ class Analytics(pulumi.ComponentResource):
                 [self.workgroup.arn],
             ),
             allow(
-                "ReadTable",
+                "ReadTables",
                 [
                     "glue:BatchGetPartition",
                     "glue:GetDatabase",
@@ -117,12 +118,14 @@ class Analytics(pulumi.ComponentResource):
             ),
             allow("FindBuckets", ["s3:GetBucketLocation"], [args.bucket.arn, args.results.arn]),
             allow(
-                "ListBars",
+                "ListTables",
                 ["s3:ListBucket"],
                 [args.bucket.arn],
-                {"StringLike": {"s3:prefix": [BARS_PREFIX.rstrip("/"), f"{BARS_PREFIX}*"]}},
+                {"StringLike": {"s3:prefix": [form for each in _READ for form in (each.rstrip("/"), f"{each}*")]}},
             ),
-            allow("ReadBars", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")]),
+            allow(
+                "ReadObjects", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{each}*") for each in _READ]
+            ),
             allow("ListResults", ["s3:ListBucket", "s3:ListBucketMultipartUploads"], [args.results.arn]),
             allow(
                 "StoreResults",

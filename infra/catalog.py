@@ -1,19 +1,21 @@
-"""The catalog: the database, the table of bars, and the crawler that registers its partitions."""
+"""The catalog: the database, the tables of bars and splits, and the crawler that registers the bars' partitions."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import glue, s3
 
 from infra.access import Place, allow, service_role
-from infra.lake import BARS_PREFIX
-from tickerlake.record import COLUMNS, PARTITION
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
 
 TABLE = "bars"
+ACTIONS_TABLE = "actions"
 # Glue schedules are in UTC. In summer and winter 15:15 is after the open in New York, and 22:15 after the sweep.
 CRAWL_SCHEDULE = "cron(15 15,22 ? * MON-FRI *)"
 # All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
@@ -34,13 +36,16 @@ class CatalogArgs:
 
 
 class Catalog(pulumi.ComponentResource):
-    """The table whose schema Firehose writes and Athena reads."""
+    """The table of bars, whose schema Firehose writes and Athena reads, and the table of splits."""
 
     database: glue.CatalogDatabase
     table: glue.CatalogTable
+    actions: glue.CatalogTable
     crawler: glue.Crawler
+    bars_arns: list[pulumi.Output[str]]
+    """What a policy must name to read the table of bars: Glue also checks the catalog and the database."""
     read_arns: list[pulumi.Output[str]]
-    """What a policy must name to read the table: Glue also checks the catalog and the database."""
+    """The same for both tables."""
 
     def __init__(self, name: str, args: CatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:catalog:Catalog", name, None, opts)
@@ -82,19 +87,39 @@ class Catalog(pulumi.ComponentResource):
                     serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
                     parameters={"serialization.format": "1"},
                 ),
-                columns=[
-                    glue.CatalogTableStorageDescriptorColumnArgs(
-                        name=column.name, type=column.type, comment=column.comment
-                    )
-                    for column in COLUMNS
-                ],
+                columns=_columns(COLUMNS),
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.read_arns = [
+        # No partitions and no crawler: splits are rare, so this is a few small objects.
+        self.actions = glue.CatalogTable(
+            f"{name}-actions",
+            name=ACTIONS_TABLE,
+            database_name=self.database.name,
+            description="One report of one split; the latest report of a source counts",
+            table_type="EXTERNAL_TABLE",
+            parameters={"EXTERNAL": "TRUE", "classification": "json"},
+            storage_descriptor=glue.CatalogTableStorageDescriptorArgs(
+                location=pulumi.Output.concat("s3://", args.bucket.bucket, "/", ACTIONS_PREFIX),
+                input_format="org.apache.hadoop.mapred.TextInputFormat",
+                output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                # It reads the collector's times and takes a missing key for null:
+                # https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+                ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
+                    name="json", serialization_library="org.openx.data.jsonserde.JsonSerDe"
+                ),
+                columns=_columns(ACTIONS),
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.bars_arns = [
             args.place.arn("glue", "catalog"),
             args.place.arn("glue", pulumi.Output.concat("database/", self.database.name)),
             args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", self.table.name)),
+        ]
+        self.read_arns = [
+            *self.bars_arns,
+            args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", self.actions.name)),
         ]
 
         role, policy = service_role(
@@ -117,7 +142,7 @@ class Catalog(pulumi.ComponentResource):
                         "glue:GetTable",
                         "glue:GetTables",
                     ],
-                    self.read_arns,
+                    self.bars_arns,
                 ),
                 allow("CreateLogGroup", ["logs:CreateLogGroup"], [args.place.arn("logs", f"{_CRAWLER_LOGS}:*")]),
                 allow(
@@ -145,3 +170,10 @@ class Catalog(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self.register_outputs({"database": self.database.name, "table": self.table.name, "crawler": self.crawler.name})
+
+
+def _columns(columns: Sequence[Column]) -> list[glue.CatalogTableStorageDescriptorColumnArgs]:
+    return [
+        glue.CatalogTableStorageDescriptorColumnArgs(name=column.name, type=column.type, comment=column.comment)
+        for column in columns
+    ]

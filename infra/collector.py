@@ -10,7 +10,7 @@ from pulumi_aws import cloudwatch, kinesis, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, allow, service_role
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
-from infra.lake import CODE_PREFIX
+from infra.lake import ACTIONS_PREFIX, CODE_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
 from tickerlake.exchange import EXCHANGE_TIME
 
@@ -34,7 +34,7 @@ class CollectorArgs:
 
     place: Place
     bucket: s3.Bucket
-    """Holds the function's code."""
+    """Takes splits, and holds the function's code."""
     stream: kinesis.FirehoseDeliveryStream
     package: Package
     function_name: str
@@ -99,6 +99,7 @@ class Collector(pulumi.ComponentResource):
             "lambda",
             [
                 allow("Deliver", ["firehose:PutRecordBatch"], [args.stream.arn]),
+                allow("StoreSplits", ["s3:PutObject"], [pulumi.Output.concat(args.bucket.arn, f"/{ACTIONS_PREFIX}*")]),
                 allow(
                     "WriteLogs",
                     ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -124,6 +125,7 @@ class Collector(pulumi.ComponentResource):
             environment=lambda_.FunctionEnvironmentArgs(
                 variables={
                     "COLLECTOR_STREAM": args.stream.name,
+                    "COLLECTOR_BUCKET": args.bucket.bucket,
                     # For events that name no tickers; the schedules name those of their shard.
                     "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
                     "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),

@@ -10,6 +10,7 @@ from pulumi_aws import s3
 from infra.access import document
 
 BARS_PREFIX = "bars/"
+ACTIONS_PREFIX = "actions/"
 ERRORS_PREFIX = "errors/bars/"
 """Records that Firehose could not convert. Outside BARS_PREFIX, so that queries do not read them."""
 CODE_PREFIX = "code/"

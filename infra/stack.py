@@ -64,7 +64,7 @@ class Stack(pulumi.ComponentResource):
                 place=place,
                 bucket=lake.bucket,
                 table=catalog.table,
-                table_arns=catalog.read_arns,
+                table_arns=catalog.bars_arns,
                 stream_name=f"{name}-bars",
                 buffer_seconds=settings.buffer_seconds,
                 log_retention_days=settings.log_retention_days,

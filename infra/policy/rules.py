@@ -27,6 +27,17 @@ POLICY_PROPERTIES = {
     "aws:sqs/queuePolicy:QueuePolicy": "policy",
 }
 
+_FORMATS = {
+    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe": (
+        "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    ),
+    "org.openx.data.jsonserde.JsonSerDe": (
+        "org.apache.hadoop.mapred.TextInputFormat",
+        "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+    ),
+}
+"""The input and output format of each SerDe that tables use."""
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:.+")
 _S3_FOLDER = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.*/)?")
 _DAY_OF_WEEK = r"(MON|TUE|WED|THU|FRI|SAT|SUN|[1-7])"
@@ -269,12 +280,9 @@ def _table(props: Props) -> Iterator[str]:
         yield f"the table's location {location!r} is not s3://bucket/folder/"
     if props.get("tableType") != "EXTERNAL_TABLE":
         yield "the table must be an EXTERNAL_TABLE"
-    formats = (storage.get("inputFormat", ""), storage.get("outputFormat", ""))
     library = storage.get("serDeInfo", {}).get("serializationLibrary", "")
-    if not all(".parquet." in name for name in (*formats, library)):
-        yield "the table's formats and SerDe must be those of Parquet"
-    if "Input" not in formats[0] or "Output" not in formats[1]:
-        yield "the table's input and output formats are swapped"
+    if _FORMATS.get(library) != (storage.get("inputFormat"), storage.get("outputFormat")):
+        yield f"the table's input and output formats are not those of its SerDe {library!r}"
     names = [column["name"] for column in storage.get("columns", [])]
     if set(names) & set(keys) or len(set(names)) != len(names):
         yield "a column is declared twice; partition keys are not columns"
@@ -371,8 +379,9 @@ def _lifecycle(props: Props) -> Iterator[str]:
         yield "the bucket keeps incomplete uploads forever"
     for rule in rules:
         prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
-        if "days" in expiration and "bars/".startswith(prefix) and rule.get("id") != "expire-results":
-            yield f"the rule {rule.get('id')} deletes the bars"
+        for kept in ("bars/", "actions/"):
+            if "days" in expiration and kept.startswith(prefix) and rule.get("id") != "expire-results":
+                yield f"the rule {rule.get('id')} deletes {kept}"
 
 
 def _versioning(props: Props) -> Iterator[str]:
@@ -490,6 +499,8 @@ def _streams_away_from_their_table(resources: Sequence[tuple[str, Props]]) -> It
         if table is None:
             yield f"the stream takes its schema from {schema.get('tableName')!r}, which is not a table of this stack"
             continue
+        if ".parquet." not in table.get("storageDescriptor", {}).get("serDeInfo", {}).get("serializationLibrary", ""):
+            yield f"the stream writes Parquet, which the table {table.get('name')} does not read"
         bucket = str(destination.get("bucketArn")).rpartition(":")[2]
         folder = "".join(destination.get("prefix", "").rpartition("/")[:2])
         prefix = re.sub(r"!\{partitionKeyFromQuery:(\w+)\}", r"${\1}", folder)

@@ -151,6 +151,25 @@ def test_the_table_has_the_columns_of_the_record(prod):
     assert [key["name"] for key in table["partitionKeys"]] == ["dt"]
 
 
+def test_the_table_of_splits_reads_lines_of_json_without_partitions(prod):
+    assert inputs(prod, "catalog-actions") == {
+        "name": "actions",
+        "databaseName": "tickerlake_prod",
+        "description": "One report of one split; the latest report of a source counts",
+        "tableType": "EXTERNAL_TABLE",
+        "parameters": {"EXTERNAL": "TRUE", "classification": "json"},
+        "storageDescriptor": {
+            "location": f"s3://{BUCKET}/actions/",
+            "inputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "outputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "serDeInfo": {"name": "json", "serializationLibrary": "org.openx.data.jsonserde.JsonSerDe"},
+            "columns": [
+                {"name": column.name, "type": column.type, "comment": column.comment} for column in record.ACTIONS
+            ],
+        },
+    }
+
+
 def test_the_table_uses_partition_projection(prod):
     parameters = inputs(prod, "catalog-table")["parameters"]
 
@@ -238,6 +257,7 @@ def test_the_function_runs_the_handler_on_arm_with_its_settings(prod):
     )
     assert function["environment"]["variables"] == {
         "COLLECTOR_STREAM": "tickerlake-prod-bars",
+        "COLLECTOR_BUCKET": BUCKET,
         "COLLECTOR_TICKERS": "META,SHOP,BYND,NFLX,PINS,XYZ,TTD,OKTA,SNAP,DDOG,AMZN",
         "COLLECTOR_BAR_MINUTES": "5",
         "COLLECTOR_LOOK_BACK_MINUTES": "30",
