@@ -11,7 +11,11 @@ from pulumi_aws import athena, glue, iam, s3
 import tickerlake.query.catalog
 from infra.access import Place, allow, document
 from infra.lake import ACTIONS_PREFIX, BARS_PREFIX
+from tickerlake import watchlist
 from tickerlake.exchange import sessions_between
+from tickerlake.query import statement
+from tickerlake.query.runner import LOOK_BACK, calendar_entry
+from tickerlake.symbols import RENAMES
 
 _MEGABYTE = 1_000_000
 _READ = (BARS_PREFIX, ACTIONS_PREFIX)
@@ -152,7 +156,17 @@ def console_sql(name: str, today: dt.date) -> str:
     # The inner CAST is for DuckDB, where a date minus an interval is a timestamp.
     first = f"CAST(CAST(current_date - INTERVAL '{DAYS}' DAY AS date) AS varchar)"
     last = "CAST(current_date AS varchar)"
-    values = {"first": first, "last": last, "tickers": "('*')", "calendar": _calendar(first, today)}
+    values = {
+        "first": first,
+        "last": last,
+        "tickers": "('*')",
+        "as_of": f"'{statement.NOW}'",
+        "basis": "'latest'",
+        "calendar": _calendar(first, today),
+        "renames": f"'{';'.join(f'{rename.on} {rename.old}' for rename in RENAMES)}'",
+        "since": first.replace(f"'{DAYS}'", f"'{DAYS + LOOK_BACK.days}'"),
+        "sources": f"'{statement.preference(watchlist.SOURCES)}'",
+    }
     given = ", ".join(parameter.name for parameter in query.parameters)
     return (
         f"-- The last {DAYS} days, every ticker. Edit the values of {given}.\n"
@@ -165,8 +179,7 @@ def _calendar(first: str, today: dt.date) -> str:
     quarter = today.year * 4 + (today.month - 1) // 3
     starts = [dt.date(number // 4, number % 4 * 3 + 1, 1) for number in (quarter - 1, quarter + 2)]
     entries = ";".join(
-        f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {session.close:%Y-%m-%d %H:%M:%S}"
-        for session in sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
+        calendar_entry(session) for session in sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
     )
     # Without today's session: while it runs, `coverage` would report its future bars as missing.
     finished = f"substr(entry, 1, 10) >= {first} AND substr(entry, 1, 10) < CAST(current_date AS varchar)"

@@ -1,9 +1,12 @@
--- Every bar, once: of a bar's records, the one collected last.
+-- Every bar in force, once: of each bar the latest record of the first source that has it.
 --
 -- parameters
 --   first         date           first session, YYYY-MM-DD
 --   last          date           last session, YYYY-MM-DD
 --   tickers       varchar list   symbols as traded
+--   as_of         timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
+--   sources       varchar        sources in order of preference: ',yahoo,recorded,'
+--   basis         varchar        basis of prices and volumes: latest or as-traded; default latest
 -- columns
 --   ticker        varchar        symbol as traded that day
 --   session       varchar        session, YYYY-MM-DD in exchange time
@@ -16,19 +19,14 @@
 --   volume        bigint         shares traded; null if the source gave none, 0 if none were traded
 --   source        varchar        where the record comes from, such as yahoo or recorded
 --   collected_at  timestamp      when the record was collected, UTC
+--
+-- A bar that its source has withdrawn does not count. Prices are on one basis: latest brings them to today's shares,
+-- as-traded to those of the session.
 WITH
-ranked AS (
-    SELECT
-        *,
-        -- Records with the same collected_at are repeats of one delivery; the prices only make the choice stable.
-        row_number() OVER (
-            PARTITION BY ticker, bar_minutes, ts
-            ORDER BY collected_at DESC, high DESC, low DESC
-        ) AS age
-    FROM bars
-    WHERE dt BETWEEN %(first)s AND %(last)s
-        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
-)
+-- include: splits,
+-- include: hours,
+-- include: given,
+-- include: in_force
 SELECT
     ticker,
     dt AS session,
@@ -41,6 +39,5 @@ SELECT
     volume,
     source,
     collected_at
-FROM ranked
-WHERE age = 1
+FROM in_force
 ORDER BY session, ticker, ts, bar_minutes

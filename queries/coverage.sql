@@ -4,7 +4,10 @@
 --   first        date           first session, YYYY-MM-DD
 --   last         date           last session, YYYY-MM-DD
 --   tickers      varchar list   symbols as traded
---   calendar     varchar        sessions of the exchange: 'YYYY-MM-DD open close' in UTC, joined by ';'
+--   as_of        timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
+--   since        date           two weeks before the first session: a ticker with bars from then on is not new
+--   calendar     varchar        sessions: 'YYYY-MM-DD open close HH:MM' joined by ';', in UTC but for the open's HH:MM
+--   renames      varchar        symbols that were given up: 'YYYY-MM-DD symbol' joined by ';', the date the first without
 -- columns
 --   ticker       varchar        symbol as traded that day
 --   session      varchar        session, YYYY-MM-DD in exchange time
@@ -14,115 +17,170 @@
 --   missing      bigint         how many of them it lacks
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
--- The calendar is a parameter because SQL knows no holidays. If a ticker has no bar at all in a session, all bars
--- of its finest size are missing. The table is read twice, once for the bars and once for the tickers: Trino runs a
--- common table expression again wherever it is named.
+-- The calendar is a parameter because SQL knows no holidays. A ticker is expected from its first session on, and until
+-- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing.
 WITH
 calendar AS (
     SELECT
-        substr(entry, 1, 10) AS session,
+        substr(entry, 1, 10) AS dt,
         CAST(substr(entry, 12, 19) AS timestamp) AS opens,
         CAST(substr(entry, 32, 19) AS timestamp) AS closes,
-        CAST(CAST(substr(entry, 12, 19) AS timestamp)
-            AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' AS timestamp) AS exchange_opens
+        CAST(substr(entry, 1, 11) || substr(entry, 52, 5) || ':00' AS timestamp) AS exchange_opens
     FROM UNNEST(split(%(calendar)s, ';')) AS t (entry)
 ),
--- The place of each record's bar in the session: 0 is the bar at the open.
-places AS (
+renames AS (
+    SELECT substr(entry, 1, 10) AS dt, substr(entry, 12) AS ticker
+    FROM UNNEST(split(%(renames)s, ';')) AS t (entry)
+),
+counted AS (
+    SELECT
+        ticker,
+        dt,
+        hour,
+        bar_minutes,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))) AS minutes,
+        count(*) AS records,
+        count_if(high < 1e300) AS priced,
+        max(ts) AS last_ts
+    FROM bars
+    WHERE dt BETWEEN %(first)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+        AND collected_at <= CAST(%(as_of)s AS timestamp)
+    GROUP BY ticker, dt, hour, bar_minutes
+),
+hours AS (
+    SELECT *, records = bit_count(minutes, 64) AND records = priced AS settled
+    FROM counted
+),
+-- The latest record of each bar and source, in hours where some bar has several.
+versions AS (
     SELECT
         b.ticker,
+        b.dt,
+        b.hour,
         b.bar_minutes,
-        c.session,
-        c.exchange_opens,
-        CAST(floor(date_diff('minute', c.opens, b.ts) / (b.bar_minutes * 1e0)) AS bigint) AS place
+        b.ts,
+        b.high,
+        row_number() OVER (
+            PARTITION BY b.ticker, b.dt, b.source, b.bar_minutes, b.ts
+            ORDER BY b.collected_at DESC, b.high DESC NULLS LAST
+        ) AS version
     FROM bars b
-    JOIN calendar c ON c.session = b.dt
+    JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
     WHERE b.dt BETWEEN %(first)s AND %(last)s
-        AND ('*' IN %(tickers)s OR b.ticker IN %(tickers)s)
-        AND b.ts < c.closes
+        AND b.collected_at <= CAST(%(as_of)s AS timestamp)
+        AND NOT h.settled
 ),
-steps AS (
-    SELECT
-        *,
-        coalesce(lag(place) OVER (PARTITION BY ticker, session, bar_minutes ORDER BY place), -1) AS previous
-    FROM places
-),
-gaps AS (
-    SELECT
-        ticker,
-        session,
-        bar_minutes,
-        place,
-        previous,
-        CASE WHEN place - previous > 1 THEN
-            substr(CAST(exchange_opens + (previous + 1) * bar_minutes * INTERVAL '1' MINUTE AS varchar), 12, 5)
-        END AS starts,
-        CASE WHEN place - previous > 2 THEN
-            '-' || substr(CAST(exchange_opens + (place - 1) * bar_minutes * INTERVAL '1' MINUTE AS varchar), 12, 5)
-        END AS ends
-    FROM steps
-),
--- A repeat has the place of the record before it, so it adds neither a bar nor a gap.
-held AS (
+-- The minutes of each hour in which a bar starts, one bit each.
+present AS (
+    SELECT ticker, dt, hour, bar_minutes, minutes, last_ts
+    FROM hours
+    WHERE settled
+    UNION ALL
     SELECT
         ticker,
-        session,
+        dt,
+        hour,
         bar_minutes,
-        count(*) FILTER (WHERE place > previous) AS present,
-        max(place) AS latest,
-        array_join(
-            array_agg(starts || coalesce(ends, '') ORDER BY place) FILTER (WHERE starts IS NOT NULL), ', ') AS gaps
-    FROM gaps
-    GROUP BY ticker, session, bar_minutes
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))) AS minutes,
+        max(ts) AS last_ts
+    FROM versions
+    WHERE version = 1 AND high < 1e300
+    GROUP BY ticker, dt, hour, bar_minutes
+),
+sizes AS (
+    SELECT
+        ticker,
+        dt,
+        bar_minutes,
+        sum(bit_count(minutes, 64)) AS bars,
+        max(last_ts) AS last_ts,
+        array_agg(hour) AS hours,
+        array_agg(minutes) AS minutes
+    FROM present
+    GROUP BY ticker, dt, bar_minutes
 ),
 tickers AS (
-    SELECT b.ticker, min(b.bar_minutes) AS bar_minutes
-    FROM bars b
-    JOIN calendar c ON c.session = b.dt
-    WHERE b.dt BETWEEN %(first)s AND %(last)s
-        AND ('*' IN %(tickers)s OR b.ticker IN %(tickers)s)
-        AND b.ts < c.closes
-    GROUP BY b.ticker
+    SELECT
+        ticker,
+        min(dt) AS first_dt,
+        min(bar_minutes) FILTER (WHERE dt >= %(first)s) AS bar_minutes
+    FROM bars
+    WHERE dt BETWEEN %(since)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+        AND collected_at <= CAST(%(as_of)s AS timestamp)
+        AND high < 1e300
+    GROUP BY ticker
+    HAVING max(dt) >= %(first)s
 ),
 wanted AS (
     SELECT
         t.ticker,
-        c.session,
+        c.dt,
+        c.closes,
         c.exchange_opens,
-        coalesce(h.bar_minutes, t.bar_minutes) AS bar_minutes,
-        coalesce(h.present, 0) AS present,
-        coalesce(h.latest, -1) AS latest,
-        h.gaps,
+        coalesce(s.bar_minutes, t.bar_minutes) AS bar_minutes,
+        s.bars,
+        s.last_ts,
+        s.hours,
+        s.minutes,
         CAST(ceil(date_diff('minute', c.opens, c.closes)
-            / (coalesce(h.bar_minutes, t.bar_minutes) * 1e0)) AS bigint) AS expected
+            / (coalesce(s.bar_minutes, t.bar_minutes) * 1e0)) AS bigint) AS expected
     FROM tickers t
     CROSS JOIN calendar c
-    LEFT JOIN held h ON h.ticker = t.ticker AND h.session = c.session
+    LEFT JOIN sizes s ON s.ticker = t.ticker AND s.dt = c.dt
+    LEFT JOIN renames r ON r.ticker = t.ticker AND r.dt <= c.dt
+    WHERE c.dt >= t.first_dt
+        AND (s.ticker IS NOT NULL OR r.ticker IS NULL)
 ),
--- The gap before the close has no bar after it.
-closed AS (
+-- Place 0 is the bar at the open. Place -2 is no bar: it keeps the sessions that are complete.
+places AS (
     SELECT
-        *,
-        CASE WHEN expected - latest > 1 THEN
-            substr(CAST(exchange_opens + (latest + 1) * bar_minutes * INTERVAL '1' MINUTE AS varchar), 12, 5)
-        END AS starts,
-        CASE WHEN expected - latest > 2 THEN
-            '-' || substr(CAST(exchange_opens + (expected - 1) * bar_minutes * INTERVAL '1' MINUTE AS varchar), 12, 5)
-        END AS ends
-    FROM wanted
+        w.*,
+        p.place,
+        w.exchange_opens + p.place * w.bar_minutes * INTERVAL '1' MINUTE AS starts
+    FROM wanted w
+    CROSS JOIN UNNEST(sequence(-2, if(w.bars = w.expected AND w.last_ts < w.closes, -2, w.expected - 1))) AS p (place)
+),
+lacking AS (
+    SELECT
+        ticker,
+        dt,
+        bar_minutes,
+        expected,
+        place,
+        place - row_number() OVER (PARTITION BY ticker, dt, bar_minutes ORDER BY place) AS gap,
+        substr(CAST(starts AS varchar), 12, 5) AS starts
+    FROM places
+    WHERE place = -2
+        OR place >= 0
+        AND coalesce(bitwise_and(
+            element_at(minutes, nullif(array_position(hours, CAST(extract(HOUR FROM starts) AS integer)), 0)),
+            bitwise_left_shift(
+                CAST(power(2, least(bar_minutes, 60 - extract(MINUTE FROM starts))) AS bigint) - 1,
+                CAST(extract(MINUTE FROM starts) AS bigint))
+        ), 0) = 0
+),
+gaps AS (
+    SELECT
+        ticker,
+        dt,
+        bar_minutes,
+        expected,
+        min(place) AS place,
+        count(*) AS bars,
+        if(count(*) = 1, min(starts), min(starts) || '-' || max(starts)) AS span
+    FROM lacking
+    GROUP BY ticker, dt, bar_minutes, expected, gap
 )
 SELECT
     ticker,
-    session,
+    dt AS session,
     bar_minutes,
     expected,
-    present,
-    expected - present AS missing,
-    coalesce(
-        gaps || ', ' || starts || coalesce(ends, ''),
-        gaps,
-        starts || coalesce(ends, ''),
-        ''
-    ) AS gaps
-FROM closed
+    expected - coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS present,
+    coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS missing,
+    coalesce(array_join(array_agg(span ORDER BY place) FILTER (WHERE place >= 0), ', '), '') AS gaps
+FROM gaps
+GROUP BY ticker, dt, bar_minutes, expected
 ORDER BY session, ticker, bar_minutes

@@ -4,6 +4,9 @@
 --   first         date           first session, YYYY-MM-DD
 --   last          date           last session, YYYY-MM-DD
 --   tickers       varchar list   symbols as traded
+--   as_of         timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
+--   sources       varchar        sources in order of preference: ',yahoo,recorded,'
+--   basis         varchar        basis of prices and volumes: latest or as-traded; default latest
 -- columns
 --   ticker        varchar        symbol as traded that day
 --   session       varchar        session, YYYY-MM-DD in exchange time
@@ -19,36 +22,45 @@
 --   sources       varchar        where the bars come from, such as yahoo or recorded
 --   collected_at  timestamp      when the latest of these records was collected, UTC
 --
--- Of a bar's records, the one collected last counts. If a session is stored in several bar sizes, high and low
--- cover all of them and everything else the finest, so that no volume counts twice.
+-- If a ticker's session is stored in several bar sizes, the finest answers. The bars are those of the query bars.
 WITH
-ranked AS (
+-- include: splits,
+-- include: hours,
+-- include: given,
+-- include: in_force,
+sizes AS (
     SELECT
-        *,
-        row_number() OVER (
-            PARTITION BY ticker, bar_minutes, ts
-            ORDER BY collected_at DESC, high DESC, low DESC
-        ) AS age,
+        ticker,
+        dt AS session,
+        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
+        max(high) AS high,
+        min(low) AS low,
+        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
+        sum(volume) AS volume,
+        count(*) AS bars,
+        bar_minutes,
+        min(ts) AS first_ts,
+        max(ts) AS last_ts,
+        array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
+        max(collected_at) AS collected_at,
         min(bar_minutes) OVER (PARTITION BY ticker, dt) AS finest_minutes
-    FROM bars
-    WHERE dt BETWEEN %(first)s AND %(last)s
-        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+    FROM in_force
+    GROUP BY ticker, dt, bar_minutes
 )
 SELECT
     ticker,
-    dt AS session,
-    min_by(open, ts) FILTER (WHERE bar_minutes = finest_minutes AND open IS NOT NULL) AS open,
-    max(high) AS high,
-    min(low) AS low,
-    max_by(close, ts) FILTER (WHERE bar_minutes = finest_minutes AND close IS NOT NULL) AS close,
-    sum(volume) FILTER (WHERE bar_minutes = finest_minutes) AS volume,
-    count(*) FILTER (WHERE bar_minutes = finest_minutes) AS bars,
-    min(finest_minutes) AS bar_minutes,
-    min(ts) FILTER (WHERE bar_minutes = finest_minutes) AS first_ts,
-    max(ts) FILTER (WHERE bar_minutes = finest_minutes) AS last_ts,
-    array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
-    max(collected_at) AS collected_at
-FROM ranked
-WHERE age = 1
-GROUP BY ticker, dt
+    session,
+    open,
+    high,
+    low,
+    close,
+    volume,
+    bars,
+    bar_minutes,
+    first_ts,
+    last_ts,
+    sources,
+    collected_at
+FROM sizes
+WHERE bar_minutes = finest_minutes
 ORDER BY session, ticker

@@ -51,7 +51,7 @@ def test_every_query_is_a_method_with_its_header_as_documentation(lake, name):
 
     assert name in dir(lake)
     assert method.__name__ == name
-    assert str(inspect.signature(method)).startswith("(tickers=None, *, first=None, last=None, limit=None)")
+    assert str(inspect.signature(method)).startswith("(tickers=None, *, first=None, last=None, as_of=None,")
     assert all(part in inspect.getdoc(method) for part in (query.purpose, *[f.comment for f in query.columns]))
     assert query.notes in inspect.getdoc(method)
 

@@ -1,11 +1,13 @@
-"""The tickers that are collected unless a run names others: `tickers` in the lake's tickerlake.toml."""
+"""What the lake's tickerlake.toml says: `tickers` to collect unless a run names others, and `sources` to prefer."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tickerlake.errors import ConfigError, TickerlakeError
 from tickerlake.symbols import current_symbol, parse_tickers
@@ -13,6 +15,10 @@ from tickerlake.symbols import current_symbol, parse_tickers
 DEFAULT = ("META", "SHOP", "BYND", "NFLX", "PINS", "XYZ", "TTD", "OKTA", "SNAP", "DDOG", "AMZN")
 """The original project's ten under today's symbols, and AMZN."""
 
+SOURCES = ("yahoo", "recorded")
+"""Whose bars are preferred, the first one first, unless the lake says otherwise."""
+
+_SOURCE = re.compile(r"[A-Za-z0-9_.-]+")
 _EXAMPLE = 'write tickers = ["META", "AMZN"]'
 _NEW_FILE = """\
 # Settings of this lake. `tickerlake watchlist add` and `remove` keep your comments.
@@ -33,6 +39,17 @@ def read(path: Path) -> tuple[str, ...]:
 def is_set(path: Path) -> bool:
     """Whether the file `path` has a watchlist of its own. Raises ConfigError as `read` does."""
     return _stored(path) is not None
+
+
+def sources(path: Path) -> tuple[str, ...]:
+    """The sources in the file `path`, the preferred one first; `SOURCES` where the file or the key is missing.
+
+    Raises ConfigError for a file that cannot be used.
+    """
+    names = _content(path).get("sources", list(SOURCES))
+    if not isinstance(names, list) or not all(isinstance(each, str) and _SOURCE.fullmatch(each) for each in names):
+        raise ConfigError(f'{path}: sources must be a list of names; write sources = ["yahoo", "recorded"]')
+    return tuple(dict.fromkeys(names))
 
 
 def add(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
@@ -61,18 +78,23 @@ def remove(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
     return after
 
 
-def _stored(path: Path) -> tuple[str, ...] | None:
+def _content(path: Path) -> dict[str, Any]:
     text = _text(path)
     if text is None:
-        return None
+        return {}
     import tomllib  # noqa: PLC0415  # takes 14 ms, and most lakes have no such file
 
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}; {_EXAMPLE}") from error
-    if unknown := sorted(content.keys() - {"tickers"}):
-        raise ConfigError(f"{path} has an unknown key {unknown[0]!r}; the only key is tickers: {_EXAMPLE}")
+    if unknown := sorted(content.keys() - {"tickers", "sources"}):
+        raise ConfigError(f"{path} has an unknown key {unknown[0]!r}; the keys are tickers and sources: {_EXAMPLE}")
+    return content
+
+
+def _stored(path: Path) -> tuple[str, ...] | None:
+    content = _content(path)
     if "tickers" not in content:
         return None
     tickers = content["tickers"]

@@ -141,33 +141,34 @@ def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:
         return
     shown = changed.assign(
         ts=changed["ts"].dt.strftime("%Y-%m-%d %H:%M %Z"),
-        high_change=(changed["last_high"] / changed["first_high"] - 1) * 100,
-        last_collected=changed["last_collected"].dt.strftime("%Y-%m-%d %H:%M %Z"),
+        high_change=(changed["new_high"] / changed["old_high"] - 1) * 100,
+        new_collected=changed["new_collected"].dt.strftime("%Y-%m-%d %H:%M %Z"),
     )
     tickers = labels.escape(labels.listing(sorted(changed["ticker"].unique())))
     st.markdown(
-        f"**{labels.count(len(changed), 'bar')}** of {tickers} restated; "
-        f"the largest change of a high is {shown['high_change'].abs().max():.2f} %."
+        f"**{labels.count(len(changed), 'change')}** to bars of {tickers}; "
+        f"the largest change of a high is {shown['high_change'].abs().fillna(0).max():.2f} %."
     )
     pairs = {
         f"{when}_{what}": st.column_config.NumberColumn(
             f"{what.capitalize()}, {when}", format="localized" if what == "volume" else "%.4f"
         )
         for what in ("high", "low", "close", "volume")
-        for when in ("first", "last")
+        for when in ("old", "new")
     }
     st.dataframe(
         shown,
         hide_index=True,
-        column_order=["ticker", "ts", "high_change", *pairs, "bar_minutes", "versions", "last_collected"],
+        column_order=["ticker", "ts", "kind", "high_change", *pairs, "bar_minutes", "source", "new_collected"],
         column_config={
             "ticker": "Ticker",
             "ts": "Bar",
             "high_change": st.column_config.NumberColumn("High change", format="%+.3f %%"),
             **pairs,
             "bar_minutes": "Bar minutes",
-            "versions": "Versions",
-            "last_collected": "Last collected",
+            "kind": "Change",
+            "source": "Source",
+            "new_collected": "Collected",
         },
         alt="Restated bars",
     )

@@ -152,7 +152,7 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     good = open_engine(Settings(lake=real))
 
     class Limited:
-        name, lake = "duckdb", str(real)
+        name, lake, sources = "duckdb", str(real), good.sources
 
         def run(self, sql, parameters, limit=None):
             if load("hourly_high").sql == sql or load("coverage").sql == sql:
@@ -362,7 +362,7 @@ class TestDataQuality:
         assert "No records rejected." in words
 
     def test_restatements_are_told_with_their_size(self, app, faulty):
-        assert "**6 bars** of NFLX restated; the largest change of a high is 0.40 %." in text(
+        assert "**6 changes** to bars of NFLX; the largest change of a high is 0.40 %." in text(
             app(faulty, "data_quality")
         )
 

@@ -30,9 +30,9 @@ preference; sources that are not in it come last, by name.
 other size. `hourly_high` uses bars that lie inside one clock hour at the exchange by their nominal length: the last
 60-minute bar, from 15:30, does not, though the close cuts it short.
 
-**Restatements.** One row for every change of a bar's numbers within a source: A, B, A is two rows. A withdrawal is not
-a change; other numbers on return are. A change is not a restatement if it is only the adjustment for a split known as
-of then, to within rounding.
+**Restatements.** One row for every change of a bar within a source: restated numbers (A, B, A is two rows), a
+withdrawal, a return. A change is not a restatement if it is only the adjustment for a split known as of then, to within
+rounding.
 
 **Records.** `sessions` and `tickers` tell what was collected, withdrawn bars included: a record is what a bar said
 each time it had something new to say, returns from withdrawal included.

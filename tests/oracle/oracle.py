@@ -120,26 +120,31 @@ class Oracle:
             )
         return rows
 
-    def restatements(self, as_of: dt.datetime) -> list[Row]:
-        """Every change of a bar's numbers within a source, as given, with the moments of both."""
+    def restatements(self, as_of: dt.datetime, basis: str = "latest") -> list[Row]:
+        """Every change of a bar within a source, with its numbers before and after on the basis."""
         rows = []
         for key, sayings in self._sorted(as_of):
-            given = [said for said in sayings if said.numbers is not None]
-            for before, after in pairwise(given):
-                if not self._same(key, before, after, as_of):
-                    rows.append(
-                        {
-                            "ticker": key.ticker,
-                            "session": key.session,
-                            "ts": key.ts,
-                            "bar_minutes": key.bar_minutes,
-                            "source": key.source,
-                            **{f"{name}_before": before.numbers[name] for name in NUMBERS},
-                            **{f"{name}_after": after.numbers[name] for name in NUMBERS},
-                            "collected_before": before.at,
-                            "collected_at": after.at,
-                        }
-                    )
+            for before, after in pairwise(sayings):
+                if before.numbers is not None and after.numbers is not None and self._same(key, before, after, as_of):
+                    continue
+                old, new = (
+                    dict.fromkeys(NUMBERS) if said.numbers is None else self._on_basis(key, said, as_of, basis)
+                    for said in (before, after)
+                )
+                rows.append(
+                    {
+                        "ticker": key.ticker,
+                        "session": key.session,
+                        "ts": key.ts,
+                        "bar_minutes": key.bar_minutes,
+                        "source": key.source,
+                        "kind": "withdrawn" if not after.numbers else "restated" if before.numbers else "returned",
+                        **{f"old_{name}": old[name] for name in NUMBERS},
+                        **{f"new_{name}": new[name] for name in NUMBERS},
+                        "old_collected": before.at,
+                        "new_collected": after.at,
+                    }
+                )
         return rows
 
     def withdrawn(self, as_of: dt.datetime) -> list[Row]:

@@ -23,6 +23,7 @@ from tests.oracle.history import NUMBERS
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import load, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -30,19 +31,19 @@ from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, VendorSplit, WrongClock
 
 LANDED: dict[str, bool] = {
-    "as-of": False,  # every query takes `as_of`
-    "every-change": False,  # `restatements` has one row for every change
-    "withdrawn": False,  # a withdrawn bar is out of force
+    "as-of": True,  # every query takes `as_of`
+    "every-change": True,  # `restatements` has one row for every change
+    "withdrawn": True,  # a withdrawn bar is out of force
     "order": True,  # a collector's clock that was set back does not hide what was said
-    "finest": False,  # the finest size of a session answers, with bars inside one hour
-    "coverage": False,  # a ticker is expected from its first session on, and until its rename
-    "sources": False,  # the source is part of the key, and an order of preference decides
+    "finest": True,  # the finest size of a session answers, with bars inside one hour
+    "coverage": True,  # a ticker is expected from its first session on, and until its rename
+    "sources": True,  # the source is part of the key, and an order of preference decides
     "splits": False,  # prices are brought to one basis
 }
 SEEDS = int(os.environ.get("ORACLE_SEEDS", "2"))
-PRICED = ("bars", "hourly_high", "daily")
+PRICED = ("bars", "hourly_high", "daily", "restatements")
 """The queries that have a basis."""
-QUERIES = (*PRICED, "sessions", "tickers", "restatements", "coverage")
+QUERIES = (*PRICED, "sessions", "tickers", "coverage")
 THANKSGIVING = exchange.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
 """A full session, a holiday, and an early close."""
 RENAMING = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
@@ -184,6 +185,8 @@ def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]
         moments += [asking(), asking() - dt.timedelta(milliseconds=1)]
         # An odd second: no last trade falls on the grid, and no two runs have one time.
         clock.now += rng.choice(kind.waits) + rng.randint(1, 50) * 7 * SECOND
+    names = ", ".join(f'"{name}"' for name in sorted(kind.sources))
+    Layout(lake).config.write_text(f"sources = [{names}]\n", encoding="utf-8")
     oracle = Oracle([answer for vendor in vendors for answer in vendor.answers], sorted(kind.sources))
     first_known = min(said[0].at for said in oracle.said(END).values())  # before that the lake is empty
     return oracle, [moment for moment in moments if moment >= first_known]
@@ -234,7 +237,6 @@ def compared(name: str, kind: Kind) -> list[str]:
 def asked(
     engine: DuckDBEngine, name: str, kind: Kind, as_of: dt.datetime | None = None, basis: str | None = None
 ) -> list[list]:
-    """How the queries are asked as of a moment, and with an order of sources, is to be filled in here."""
     arguments = {name: value for name, value in {"as_of": as_of, "basis": basis}.items() if value is not None}
     if name not in PRICED:
         arguments.pop("basis", None)

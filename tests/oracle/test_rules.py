@@ -90,7 +90,8 @@ def test_a_bar_that_a_later_answer_lacks_is_withdrawn_and_may_come_back():
     assert highs(oracle.bars(at(2))) == {"09:30": 10, "10:00": 999}
     assert [highs(oracle.withdrawn(at(hours))) for hours in (0, 1, 2)] == [{}, {"10:00": 999}, {}]
     assert oracle.withdrawn(at(1))[0]["withdrawn_at"] == at(1)
-    assert oracle.restatements(at(2)) == []
+    changes = [(row["kind"], row["old_high"], row["new_high"]) for row in oracle.restatements(at(2))]
+    assert changes == [("withdrawn", 999, None), ("returned", None, 999)]
     assert oracle.bars(at(2))[1]["collected_at"] == at(2)
 
 
@@ -99,7 +100,10 @@ def test_a_clock_that_was_set_back_does_not_change_the_order():
 
     assert highs(oracle.bars(at(9))) == {"09:30": 12}
     millisecond = dt.timedelta(milliseconds=1)
-    assert [row["collected_at"] for row in oracle.restatements(at(9))] == [at(5) + millisecond, at(5) + 2 * millisecond]
+    assert [row["new_collected"] for row in oracle.restatements(at(9))] == [
+        at(5) + millisecond,
+        at(5) + 2 * millisecond,
+    ]
 
 
 def test_the_newest_bars_may_be_late_for_an_hour_after_the_close():
@@ -142,7 +146,7 @@ def test_a_bar_comes_from_the_first_source_that_has_it_in_force():
     assert highs(Oracle(answers, ["first", "second"]).bars(at(2))) == {"09:30": 12, "10:00": 11, "10:30": 12}
     assert set(highs(Oracle(answers, ["second"]).bars(at(2))).values()) == {12}
     assert highs(Oracle(answers).bars(at(1)))["09:30"] == 11
-    assert Oracle(answers).restatements(at(2)) == []
+    assert [(row["kind"], row["source"]) for row in Oracle(answers).restatements(at(2))] == [("withdrawn", "first")]
 
 
 def test_the_finest_size_of_a_session_answers_and_only_bars_inside_one_hour_have_an_hourly_high():
@@ -170,10 +174,10 @@ def test_every_change_is_a_restatement_also_the_one_back():
     oracle = Oracle([answer(hours, row) for hours, row in enumerate(rows)])
 
     changes = oracle.restatements(at(9))
-    assert [(row["high_before"], row["high_after"], row["volume_after"]) for row in changes] == [
+    assert [(row["old_high"], row["new_high"], row["new_volume"]) for row in changes] == [
         (10, 11, 100), (11, 10, 100), (10, 10, 200),
     ]  # fmt: skip
-    assert [(row["collected_before"], row["collected_at"]) for row in changes] == [
+    assert [(row["old_collected"], row["new_collected"]) for row in changes] == [
         (at(0), at(1)), (at(1), at(3)), (at(3), at(4)),
     ]  # fmt: skip
     assert len(oracle.restatements(at(3))) == 2
@@ -241,7 +245,7 @@ def test_an_adjustment_for_a_known_split_is_not_a_restatement_but_a_change_besid
 
     assert len(oracle.restatements(at(1))) == 1  # nobody has heard of the split yet
     assert oracle.restatements(at(2)) == []
-    assert [row["volume_after"] for row in oracle.restatements(at(3))] == [1010]
+    assert [row["new_volume"] for row in oracle.restatements(at(3))] == [1010]
     assert [row["high"] for row in oracle.bars(at(3))] == pytest.approx([10, 10])
     assert [row["high"] for row in oracle.bars(at(3), "as-traded")] == pytest.approx([100, 10])
 

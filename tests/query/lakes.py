@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tickerlake import bars, record
+from tickerlake.actions import Split
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SCHEMA
+from tickerlake.lake.splits import splits_table
 
 ANSWERS = Path(__file__).parents[1] / "data" / "answers"
 CASES = sorted(path.name for path in ANSWERS.iterdir() if path.is_dir())
@@ -35,8 +38,30 @@ def read_records(case: str) -> list[dict[str, Any]]:
         ]
 
 
-def write_lake(lake: Path, records: Iterable[dict[str, Any]]) -> Path:
-    """Writes `records` one file a session, every repeat included, as Firehose would deliver them."""
+def read_splits(case: str) -> list[Split]:
+    """The splits of an answer case."""
+    path = ANSWERS / case / "actions.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [
+            Split(
+                ticker=row["ticker"],
+                ex_date=dt.date.fromisoformat(row["ex_date"]),
+                ratio=float(row["ratio"]),
+                source=row["source"],
+                collected_at=dt.datetime.fromisoformat(row["collected_at"]),
+                adjusted_from=dt.datetime.fromisoformat(row["adjusted_from"]) if row["adjusted_from"] else None,
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_lake(lake: Path, records: Iterable[dict[str, Any]], splits: Sequence[Split] = ()) -> Path:
+    """Writes `records` one file a session, every repeat included, as Firehose would deliver them; and `splits`."""
+    if splits:
+        Layout(lake).splits.mkdir(parents=True, exist_ok=True)
+        pq.write_table(splits_table(splits), Layout(lake).splits / "splits.parquet")
     frame = pd.DataFrame(records)
     for column in ("ts", "collected_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True).dt.as_unit("us")

@@ -1,5 +1,7 @@
 """Free SQL: what is refused, what the tables are, and what a user's own text keeps."""
 
+import datetime as dt
+
 import pandas as pd
 import pytest
 import trino_sql_validator
@@ -7,10 +9,12 @@ import trino_sql_validator
 from tests.fakes.athena import running_athena
 from tests.query.lakes import read_records, write_lake
 from tickerlake.errors import ConfigError, QueryFailed
+from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings
 from tickerlake.query.engines.athena import AthenaEngine
 from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.query.statement import bars_of, with_tables
+from tickerlake.query.statement import with_tables
+from tickerlake.watchlist import SOURCES
 
 WRITES = (
     "INSERT INTO records VALUES (1)",
@@ -52,7 +56,7 @@ def test_duckdb_refuses_what_does_not_only_read(engine, text, tmp_path, monkeypa
 @pytest.mark.parametrize("text", WRITES)
 def test_trino_and_athena_are_not_sent_what_does_not_only_read(text):
     with pytest.raises(ConfigError, match="is refused; write one statement that only reads"):
-        with_tables(text, "t")
+        with_tables(text, "t", SOURCES)
 
 
 def test_bars_has_each_bar_once_as_collected_last_and_records_has_all(engine):
@@ -77,13 +81,13 @@ def test_of_records_collected_at_one_moment_the_same_one_wins_whatever_the_order
 
 
 def test_a_condition_on_dt_reads_the_files_of_those_sessions_only(tmp_path):
-    engine = DuckDBEngine(write_lake(tmp_path / "lake", read_records("early_close")))
+    lake = write_lake(tmp_path / "lake", read_records("early_close"))
+    (damaged,) = Layout(lake).files(dt.date(2026, 11, 27))
+    damaged.write_bytes(b"PAR1")
 
-    plan = engine.run(f"EXPLAIN SELECT count(*) FROM ({bars_of('bars')}) WHERE dt = '2026-11-27'", {}).column(
-        "explain_value"
-    )
-
-    assert "Scanning Files: 1/2" in plan[0]
+    assert DuckDBEngine(lake).ask("SELECT count(*) FROM bars WHERE dt = '2026-11-25'").rows == [(13,)]
+    with pytest.raises(QueryFailed, match="damaged file"):
+        DuckDBEngine(lake).ask("SELECT count(*) FROM bars")
 
 
 @pytest.mark.parametrize(
@@ -159,14 +163,15 @@ def test_no_more_rows_come_than_the_limit(engine):
     ],
 )
 def test_the_tables_join_the_with_clause_that_the_user_wrote(text, expected):
-    result = with_tables(text, '"lake"."bars"')
+    result = with_tables(text, '"lake"."bars"', SOURCES)
 
     head, bars, tail = result.partition("records AS (")
     if not bars:
         assert result == expected
         return
     assert 'FROM "lake"."bars"' in tail
-    rest = tail[tail.index(") ranked WHERE age = 1)") + len(") ranked WHERE age = 1)") :]
+    end = "dt FROM in_force)"
+    rest = tail[tail.index(end) + len(end) :]
     assert f"{head}…{rest}" == expected
 
 
@@ -183,7 +188,7 @@ def test_athena_is_sent_the_tables_and_a_percent_sign_as_it_is(lake, monkeypatch
 
 def test_what_athena_and_trino_are_sent_is_their_sql_and_gives_the_rows_of_duckdb(engine):
     text = "WITH a AS (SELECT * FROM bars) SELECT ticker, ts, high, (SELECT count(*) FROM records) FROM a ORDER BY 1, 2"
-    sent = with_tables(text, '"lake"."bars"')
+    sent = with_tables(text, '"lake"."bars"', SOURCES)
 
     assert trino_sql_validator.validate(sent).valid
     assert engine.run(sent.replace('"lake"."bars"', "temp.main.bars"), {}).rows == engine.ask(text).rows

@@ -18,7 +18,17 @@ from tickerlake.query import Settings, load, names, open_engine, run
 from tickerlake.query.engines.trino import TrinoEngine, bind
 
 ID = "20261120_150000_00001_abcde"
-PARAMETERS = {"first": "2026-11-20", "last": "2026-11-20", "tickers": ["META", "AMZN"], "calendar": "2026-11-20 …"}
+PARAMETERS = {
+    "first": "2026-11-20",
+    "last": "2026-11-20",
+    "tickers": ["META", "AMZN"],
+    "as_of": "9999-12-31 00:00:00.000",
+    "basis": "latest",
+    "calendar": "2026-11-20 …",
+    "renames": "2022-06-09 FB",
+    "since": "2026-11-06",
+    "sources": ",yahoo,",
+}
 HIGHS = {
     "ticker": "varchar",
     "session": "varchar(10)",

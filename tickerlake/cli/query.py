@@ -15,6 +15,7 @@ _TYPES: dict[str, click.ParamType] = {
     "varchar": click.STRING,
     "varchar list": click.STRING,
     "date": Date(),
+    "timestamp": click.STRING,
     "integer": click.INT,
     "bigint": click.INT,
     "double": click.FLOAT,
@@ -22,7 +23,12 @@ _TYPES: dict[str, click.ParamType] = {
 }
 
 
-_WHOLE_LAKE = {"first": "the first in the lake", "last": "the last in the lake", "tickers": "all in the lake"}
+_WHOLE_LAKE = {
+    "first": "the first in the lake",
+    "last": "the last in the lake",
+    "tickers": "all in the lake",
+    "as_of": "now",
+}
 
 
 class _Queries(click.Group):
@@ -82,7 +88,10 @@ def _command(query: Query) -> click.Command:
     @row_options
     def answer(target: Target, **parameters: Any) -> None:
         engine = target.engine()
-        target.show(run(engine, query.name, limit=target.limit, **parameters), engine, query.name)
+        found = run(engine, query.name, limit=target.limit, **parameters)
+        target.show(found, engine, query.name)
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)
         if engine.simulated(parameters.get("first"), parameters.get("last")):
             click.echo("note: these prices are simulated, not real", err=True)
 

@@ -17,12 +17,14 @@ def sql_command(text: str, target: Target) -> None:
 
     \b
     Tables:
-      bars     each bar once: of its records, the one collected last
+      bars     each bar in force, once, as the query bars gives it
       records  every record as stored, repeats and corrections included
+      actions  splits: ticker, ex_date, ratio, source, collected_at …
 
     \b
-    Columns: ticker, ts (UTC), bar_minutes, open, high, low, close, volume,
-    source, collected_at (UTC) and dt, the session as text, YYYY-MM-DD.
+    Columns: ticker, exchange, ts (UTC), hour, bar_minutes, open, high, low,
+    close, volume, currency, source, collected_at (UTC) and dt, the session
+    as text, YYYY-MM-DD.
     A condition on dt makes a question fast and, on Athena, cheap.
 
     \b

@@ -33,6 +33,8 @@ class Answer:
     """What the engine bills by; None if it bills nothing."""
     query_id: str | None = None
     """The engine's own id of the run, if it has one."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about these rows, one sentence each."""
 
     def __len__(self) -> int:
         return len(self.result)

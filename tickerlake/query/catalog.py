@@ -10,10 +10,13 @@
     --
     -- Notes, as many paragraphs as it takes.
 
-Types are those of `tickerlake.query.types`: varchar, varchar list, date, integer, bigint, double, boolean and, for
-columns, timestamp. The text refers to a parameter as `%(name)s`. Each parameter is an option of `tickerlake query
-NAME` and a keyword argument in Python. `first`, `last` and `tickers` cover the whole lake unless given; any other
-parameter is required unless its comment ends in `; default VALUE`. `calendar` is filled in by the runner.
+Types are those of `tickerlake.query.types`: varchar, varchar list, date, timestamp, integer, bigint, double and
+boolean. The text refers to a parameter as `%(name)s`. Each parameter is an option of `tickerlake query NAME` and a
+keyword argument in Python. `first`, `last`, `tickers` and `as_of` cover the whole lake, as it is now, unless given; any
+other parameter is required unless its comment ends in `; default VALUE`. The runner fills in those of `FILLED_IN`.
+
+What several queries share is in queries/include/*.sql: `-- include: NAME` on a line of its own stands for that text,
+and `-- include: NAME,` for the text and a comma.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ from itertools import takewhile
 from tickerlake.bundle import QUERIES
 from tickerlake.errors import ConfigError
 
-FILLED_IN = "calendar"
-"""The parameter that the runner fills in from the exchange's calendar."""
+FILLED_IN = ("calendar", "renames", "since", "sources")
+"""The parameters that the runner fills in: no option and no argument."""
+_INCLUDE = re.compile(r"^-- include: (\w+)(,?)\n", re.MULTILINE)
 _FIELD = re.compile(r"--   (?P<name>\w+) +(?P<type>varchar list|\w+) {2,}(?P<comment>.+)")
 
 
@@ -56,11 +60,12 @@ class Query:
     notes: str
     """The paragraphs after the columns."""
     sql: str
+    """The whole text, with what it includes."""
 
     @property
     def options(self) -> tuple[Field, ...]:
         """The parameters that a person may give."""
-        return tuple(field for field in self.parameters if field.name != FILLED_IN)
+        return tuple(field for field in self.parameters if field.name not in FILLED_IN)
 
 
 def names() -> list[str]:
@@ -72,7 +77,7 @@ def load(name: str) -> Query:
     """The query `name`. Raises ConfigError, with the names there are, for any other name."""
     if name not in names():
         raise ConfigError(f"there is no query {name!r}; the queries are {', '.join(names())}")
-    sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    sql = expanded((QUERIES / f"{name}.sql").read_text(encoding="utf-8"))
     purpose, *header = takewhile(lambda line: line.startswith("--"), sql.splitlines())
     fields: dict[str, list[Field]] = {"-- parameters": [], "-- columns": []}
     notes: list[str] = []
@@ -92,3 +97,13 @@ def load(name: str) -> Query:
         notes="\n".join(notes).strip(),
         sql=sql,
     )
+
+
+def expanded(sql: str) -> str:
+    """`sql` with the text of queries/include/NAME.sql in place of each line `-- include: NAME`."""
+
+    def text(match: re.Match[str]) -> str:
+        included = (QUERIES / "include" / f"{match[1]}.sql").read_text(encoding="utf-8")
+        return f"{expanded(included).rstrip()}{match[2]}\n"
+
+    return _INCLUDE.sub(text, sql)

@@ -27,11 +27,10 @@ ROWS_SHOWN = 40
 """A longer table is elided in the middle on a terminal."""
 PROVENANCE = (
     "collected_at",
-    "first_collected",
-    "last_collected",
+    "old_collected",
+    "new_collected",
     "source",
     "sources",
-    "versions",
     "first_ts",
     "last_ts",
     "bar_minutes",

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from tickerlake import exchange
+from tickerlake import exchange, symbols
 from tickerlake.errors import ConfigError, LakeEmpty
 from tickerlake.query import types
 from tickerlake.query.answer import Answer
-from tickerlake.query.catalog import FILLED_IN, Field, Query, load
+from tickerlake.query.catalog import Field, Query, load
 from tickerlake.query.engines import Engine
+from tickerlake.query.statement import NOW, preference
 
 EVERY_TICKER = "*"
-DEFAULTS: dict[str, Any] = {"first": f"{exchange.FIRST_YEAR}-01-01", "last": "2099-12-31", "tickers": [EVERY_TICKER]}
-"""The whole lake."""
+DEFAULTS: dict[str, Any] = {
+    "first": f"{exchange.FIRST_YEAR}-01-01",
+    "last": "2099-12-31",
+    "tickers": [EVERY_TICKER],
+    "as_of": f"{NOW}+00:00",
+}
+"""The whole lake as it is now."""
+LOOK_BACK = dt.timedelta(days=14)
+"""`coverage` takes a ticker without bars in this time before the first session for a new one."""
 _SHOWN = 20
+_LONG_BARS = """
+SELECT ticker, dt AS session, min(bar_minutes) AS bar_minutes
+FROM bars
+WHERE dt BETWEEN %(first)s AND %(last)s
+    AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+    AND collected_at <= CAST(%(as_of)s AS timestamp)
+    AND bar_minutes > 30
+    AND high < 1e300
+GROUP BY ticker, dt
+ORDER BY session, ticker
+"""
 
 
 def run(
@@ -24,20 +44,33 @@ def run(
 ) -> Answer:
     """Runs the query `name` with the `parameters` that its header declares; None stands for the default.
 
-    `first` and `last` are dates, or text; `tickers` one symbol or several. The answer has the columns that the header
-    declares, at most `limit` rows, and timestamps in exchange time. `now` bounds what `coverage` expects of a
-    running session. Raises ConfigError, with what is allowed, for an unknown query, an unknown or unusable
-    parameter, and for sessions or tickers that the lake does not hold; LakeEmpty; QueryFailed.
+    `first` and `last` are dates, or text; `tickers` one symbol or several, which also find the company's sessions
+    under earlier symbols; `as_of` a moment. The answer has the columns that the header declares, at most `limit` rows,
+    and timestamps in exchange time. `now` bounds what `coverage` expects of a running session. Raises ConfigError, with
+    what is allowed, for an unknown query, an unknown or unusable parameter, and for sessions or tickers that the lake
+    does not hold; LakeEmpty; QueryFailed.
     """
     query = load(name)
     values = bind(query, parameters)
-    if any(field.name == FILLED_IN for field in query.parameters):
-        values[FILLED_IN] = _calendar(engine, values, now or dt.datetime.now(dt.UTC))
+    asked = {ticker: _names(ticker, values["first"]) for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER}
+    if asked:
+        values["tickers"] = list(dict.fromkeys(name for names in asked.values() for name in names))
+    declared = {field.name for field in query.parameters}
+    filled_in = {
+        "sources": lambda: preference(engine.sources),
+        "calendar": lambda: _calendar(engine, values, now or dt.datetime.now(dt.UTC)),
+        "renames": lambda: ";".join(f"{rename.on} {rename.old}" for rename in symbols.RENAMES),
+        "since": lambda: str(dt.date.fromisoformat(values["first"]) - LOOK_BACK),
+    }
+    values |= {parameter: value() for parameter, value in filled_in.items() if parameter in declared}
     found = engine.run(query.sql, values, limit).declared(query.columns)
-    asked = set(values.get("tickers", ())) - {EVERY_TICKER}
     has_tickers = any(field.name == "ticker" for field in query.columns)
-    if not len(found) or (asked and has_tickers and not asked.issubset(found.distinct("ticker"))):
-        _explain(engine, values)
+    there = found.distinct("ticker") if asked and has_tickers else set()
+    incomplete = not len(found) or (has_tickers and any(there.isdisjoint(names) for names in asked.values()))
+    if incomplete:
+        _explain(engine, values, asked)
+    if name == "hourly_high" and (incomplete or engine.name == "duckdb"):
+        found = replace(found, notes=_long_bars(engine, values, found))
     return found
 
 
@@ -64,15 +97,23 @@ def is_required(field: Field) -> bool:
     return field.name not in DEFAULTS and field.default is None
 
 
+def _names(ticker: str, first: str) -> list[str]:
+    """The symbol, and those that the company traded under before it, as far back as the session `first`."""
+    names = symbols.names(ticker)
+    ended = {rename.old: str(rename.on) for rename in symbols.RENAMES}
+    earlier = names[names.index(ticker) + 1 :] if ticker in names else ()
+    return [ticker, *(name for name in earlier if first < ended[name])]
+
+
 def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
     """The sessions asked for, as `coverage` takes them; a running one up to its last full minute."""
-    first, last = values["first"], values["last"]
+    first, last, as_of = values["first"], values["last"], dt.datetime.fromisoformat(f"{values['as_of']}+00:00")
     if first == DEFAULTS["first"] or last == DEFAULTS["last"]:
-        held = run(engine, "sessions", first=first, last=last).column("session")
+        held = run(engine, "sessions", first=first, last=last, as_of=as_of).column("session")
         first, last = max(first, held[0]), min(last, held[-1])
-    until = now.astimezone(dt.UTC).replace(second=0, microsecond=0)
+    until = min(now.astimezone(dt.UTC), as_of).replace(second=0, microsecond=0)
     entries = [
-        f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {min(session.close, until):%Y-%m-%d %H:%M:%S}"
+        calendar_entry(session, until)
         for session in exchange.sessions_between(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
         if session.open < until
     ]
@@ -81,21 +122,48 @@ def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
     return ";".join(entries)
 
 
-def _explain(engine: Engine, values: dict[str, Any]) -> None:
+def calendar_entry(session: exchange.Session, until: dt.datetime | None = None) -> str:
+    """One session as the parameter `calendar` has it: its date, open and close in UTC, and its open on the clock."""
+    close = session.close if until is None else min(session.close, until)
+    opens = session.open.astimezone(exchange.EXCHANGE_TIME)
+    return f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {close:%Y-%m-%d %H:%M:%S} {opens:%H:%M}"
+
+
+def _long_bars(engine: Engine, values: dict[str, Any], found: Answer) -> tuple[str, ...]:
+    """A note if tickers have no hourly high in sessions of which the lake holds long bars only."""
+    long = engine.run(_LONG_BARS, {name: values[name] for name in ("first", "last", "tickers", "as_of")}).rows
+    if not long:
+        return ()
+    answered = set(zip(found.column("ticker"), found.column("session"), strict=True))
+    without = [row for row in long if row[:2] not in answered]
+    if not without:
+        return ()
+    ticker, session, bar_minutes = without[0]
+    more = f" (so have {len(without) - 1:,} more sessions of tickers)" if len(without) > 1 else ""
+    note = (
+        f"{ticker} in {session} has only {bar_minutes}-minute bars{more}; hourly_high needs bars within one clock hour"
+    )
+    return (note,)
+
+
+def _explain(engine: Engine, values: dict[str, Any], asked: dict[str, list[str]]) -> None:
     """Raises the error that says what the lake lacks of what was asked; returns if it lacks nothing.
 
-    An answer may well be empty: `restatements` has no row if no bar was restated.
+    An answer may well be empty: `restatements` has no row if no bar was restated. `asked` has the symbols that each
+    ticker asked for may be stored under.
     """
-    asked = [ticker for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER]
     first, last = (values.get(name, DEFAULTS[name]) for name in ("first", "last"))
-    inside = set(_held(engine, first, last).column("ticker"))
-    if inside and inside.issuperset(asked):
+    as_of = values.get("as_of", NOW)
+    inside = set(_held(engine, first, last, as_of).column("ticker"))
+    if inside and not any(inside.isdisjoint(names) for names in asked.values()):
         return
     lake = f"the lake {engine.lake!r}"
-    held = {row[0]: row for row in _held(engine, DEFAULTS["first"], DEFAULTS["last"]).rows}
+    held = {row[0]: row for row in _held(engine, DEFAULTS["first"], DEFAULTS["last"], as_of).rows}
+    if not held and as_of != NOW and _held(engine, DEFAULTS["first"], DEFAULTS["last"], NOW).rows:
+        raise ConfigError(f"{lake} held no bars as of {as_of[:19]} UTC; give a later time, or none for now")
     if not held:
         raise LakeEmpty(f"{lake} holds no bars; collect some: tickerlake collect")
-    if unknown := [ticker for ticker in asked if ticker not in held]:
+    if unknown := [ticker for ticker, names in asked.items() if held.keys().isdisjoint(names)]:
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
         raise ConfigError(f"{lake} holds no bars of {', '.join(unknown)}; it holds {_some(list(held))}{more}")
     if first == last:
@@ -105,8 +173,8 @@ def _explain(engine: Engine, values: dict[str, Any]) -> None:
     begin = first if first != DEFAULTS["first"] else "the beginning"
     end = last if last != DEFAULTS["last"] else "the end"
     when = f"on {first}" if first == last else f"from {begin} to {end}"
-    who = [ticker for ticker in asked if ticker not in inside]
-    rows = [held[ticker] for ticker in asked] if asked else list(held.values())
+    who = [ticker for ticker, names in asked.items() if inside.isdisjoint(names)]
+    rows = [row for ticker, row in held.items() if not asked or any(ticker in names for names in asked.values())]
     raise ConfigError(
         f"{lake} holds no bars {f'of {_some(who)} ' if who else ''}{when}; it holds "
         f"{'theirs' if who else 'sessions'} from {min(row[1] for row in rows)} to {max(row[2] for row in rows)}"
@@ -117,8 +185,8 @@ def _some(tickers: Sequence[str]) -> str:
     return ", ".join(tickers[:_SHOWN])
 
 
-def _held(engine: Engine, first: str, last: str) -> Answer:
+def _held(engine: Engine, first: str, last: str, as_of: str) -> Answer:
     """One row a ticker of the lake in these sessions: its symbol, its first and last session."""
     query = load("tickers")
-    parameters = {"first": first, "last": last, "tickers": [EVERY_TICKER]}
+    parameters = {"first": first, "last": last, "tickers": [EVERY_TICKER], "as_of": as_of}
     return engine.run(query.sql, parameters).declared(query.columns)

@@ -1,20 +1,24 @@
-"""Free SQL: one statement that only reads, over `bars` (each bar once, the latest record wins) and `records` (all)."""
+"""Free SQL: one statement that only reads, over `bars` (each bar in force, once), `records` (all) and `actions`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tickerlake.errors import ConfigError
-from tickerlake.record import COLUMNS, KEY, PARTITION
+from tickerlake.query.catalog import expanded
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION
 
+NOW = "9999-12-31 00:00:00.000"
+"""The value of `as_of` that leaves nothing out."""
 QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
 LISTINGS = ("SHOW", "DESCRIBE")
 _WITH = re.compile(r"\s*WITH\b(\s+RECURSIVE\b)?", re.IGNORECASE)
 _COMMENT_OR_QUOTED = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", re.DOTALL)
 
 _NAMES = [column.name for column in (*COLUMNS, PARTITION)]
-# Records collected at one moment are repeats of one delivery; the other columns only make the choice stable.
-_ORDER = ["collected_at", *(name for name in _NAMES if name not in (*KEY, PARTITION.name, "collected_at"))]
+_IN_FORCE = "-- include: splits,\n-- include: hours,\n-- include: given,\n-- include: in_force\n"
+_SQL_TYPES = {"string": "varchar", "int": "integer"}
 
 
 def records_of(table: str) -> str:
@@ -22,12 +26,34 @@ def records_of(table: str) -> str:
     return f"SELECT {', '.join(_NAMES)} FROM {table}"  # noqa: S608  # our own names
 
 
-def bars_of(table: str) -> str:
-    """The SQL of `bars`: each bar of `table` once."""
-    # With dt among the keys, engines apply a condition on dt before they rank, and read those partitions only.
-    key, order = ", ".join([PARTITION.name, *KEY]), ", ".join(f"{name} DESC" for name in _ORDER)
-    ranked = f"SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS age FROM {table}"  # noqa: S608
-    return f"{records_of(f'({ranked}) ranked')} WHERE age = 1"
+def bars_of(table: str, sources: Sequence[str]) -> str:
+    """The SQL of `bars`: each bar of `table` in force, once, as the query `bars` gives it by default."""
+    values = {
+        "first": "'0001-01-01'",
+        "last": "'9999-12-31'",
+        "tickers": "('*')",
+        "as_of": f"'{NOW}'",
+        "sources": f"'{preference(sources)}'",
+        "basis": "'latest'",
+    }
+    text = re.sub(r"\bFROM bars\b", f"FROM {table}", expanded(_IN_FORCE)) % values
+    return f"WITH\n{text}SELECT {', '.join(_NAMES)} FROM in_force"  # noqa: S608
+
+
+def preference(sources: Sequence[str]) -> str:
+    """The value of the parameter `sources`: `,yahoo,recorded,`."""
+    return f",{','.join(sources)},"
+
+
+def no_actions() -> str:
+    """The SQL of an empty table `actions`."""
+    columns = (f"CAST(NULL AS {_SQL_TYPES.get(each.type, each.type)}) AS {each.name}" for each in ACTIONS)
+    return f"SELECT {', '.join(columns)} WHERE false"
+
+
+def without_actions(text: str) -> str:
+    """`text` for a lake that has no table `actions`, with an empty one in its WITH clause."""
+    return _defining(text, f"actions AS ({no_actions()})")
 
 
 def refuse(found: str) -> ConfigError:
@@ -36,7 +62,7 @@ def refuse(found: str) -> ConfigError:
     return ConfigError(f"{found or 'an empty text'} is refused; write one statement that only reads, such as {example}")
 
 
-def with_tables(text: str, table: str) -> str:
+def with_tables(text: str, table: str, sources: Sequence[str]) -> str:
     """One statement of Trino's SQL with `bars` and `records` over `table` defined in its WITH clause.
 
     The definitions join the user's own WITH, because Trino ignores an ORDER BY inside a subquery. Raises ConfigError
@@ -54,8 +80,11 @@ def with_tables(text: str, table: str) -> str:
         return text
     if first not in QUERIES:
         raise refuse(first)
-    definitions = f"records AS ({records_of(table)}), bars AS ({bars_of(table)})"
-    if match := _WITH.match(blanked):
+    return _defining(text, f"records AS ({records_of(table)}), bars AS ({bars_of('records', sources)})")
+
+
+def _defining(text: str, definitions: str) -> str:
+    if match := _WITH.match(_blanked(text)):
         return f"{text[: match.end()]} {definitions}, {text[match.end() :]}"
     return f"WITH {definitions} {text}"
 

@@ -22,14 +22,16 @@ from tickerlake.plan import parse_date
 if TYPE_CHECKING:
     import pandas as pd
 
+BASES = ("latest", "as-traded")
+"""The bases that prices can be brought to: today's shares, or those of the session."""
 _ZONED = re.compile(r"(\S+ \S+?)(?: ([A-Za-z]\S*)| ([+-]\S+))?")
 
 
 class Type(NamedTuple):
     """One SQL type."""
 
-    parse: Callable[[Any], Any] | None
-    """Makes a parameter's value of what a person wrote; ValueError or ConfigError. None if no parameter has it."""
+    parse: Callable[[Any], Any]
+    """Makes a parameter's value of what a person wrote; ValueError or ConfigError."""
     read: Callable[[Any], Any]
     """Makes a plain Python value of what an engine returned, text included."""
     dtype: str = "str"
@@ -87,6 +89,17 @@ def _date(value: Any) -> str:
     return (value if isinstance(value, dt.date) else parse_date(value)).isoformat()
 
 
+def _moment(value: Any) -> str:
+    """A moment as UTC text in milliseconds. Without an offset it is exchange time; a date is the end of that day."""
+    if isinstance(value, str) and ":" in value:
+        value = dt.datetime.fromisoformat(value)
+    if not isinstance(value, dt.datetime):
+        day = value if isinstance(value, dt.date) else parse_date(value)
+        value = dt.datetime.combine(day, dt.time(23, 59, 59, 999_999))
+    utc = (value if value.tzinfo else value.replace(tzinfo=EXCHANGE_TIME)).astimezone(dt.UTC)
+    return utc.replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
 def _list(value: Any) -> list[str]:
     """One text with commas, or several texts."""
     if isinstance(value, str):
@@ -111,7 +124,12 @@ TYPES = {
     "bigint": Type(_whole, int, "Int64", "a whole number"),
     "double": Type(_number, _read_number, "float64", "a number"),
     "boolean": Type(_truth, _read_truth, "boolean", "true or false"),
-    "timestamp": Type(None, read_timestamp, f"datetime64[us, {EXCHANGE_TIME.key}]"),
+    "timestamp": Type(
+        _moment,
+        read_timestamp,
+        f"datetime64[us, {EXCHANGE_TIME.key}]",
+        "a date, or a time such as 2026-11-20T12:00-05:00; exchange time if it has no offset",
+    ),
 }
 
 _ENGINE_TYPES = {
@@ -147,8 +165,8 @@ def named(engine_type: str) -> str:
 def parse(name: str, type_: str, value: Any) -> Any:
     """The value of the parameter `name`: text, a number, a truth value or a list of texts. ConfigError."""
     kind = TYPES[type_]
-    if kind.parse is None:
-        raise ConfigError(f"{name}: a parameter cannot be of type {type_}")
+    if name == "basis" and value not in BASES:
+        raise ConfigError(f"basis: {value!r} is not a basis; write {' or '.join(BASES)}")
     try:
         if name == "tickers" and isinstance(value, str) and value != "*":
             return list(symbols.parse_tickers(value))

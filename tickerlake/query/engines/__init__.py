@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tickerlake.errors import NoAccess
@@ -22,15 +22,19 @@ class Engine(Protocol):
     lake: str
     """The lake's name in messages."""
 
+    @property
+    def sources(self) -> Sequence[str]:
+        """The sources in order of preference: of several that have a bar, the first one counts."""
+
     def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
         """Runs the trusted text `sql` with `%(name)s` parameters: text, numbers, truth values, lists of text.
 
-        Reads the table `bars` as stored. Returns at most `limit` rows. Raises LakeEmpty if there is no table,
-        NoAccess or QueryFailed if the engine refuses.
+        Reads the tables `bars` and `actions` as stored. Returns at most `limit` rows. Raises LakeEmpty if there is no
+        table, NoAccess or QueryFailed if the engine refuses.
         """
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
-        """Runs a user's SQL over `bars` (each bar once, the latest record wins) and `records` (all, as stored).
+        """Runs a user's SQL over `bars` (each bar in force, once), `records` (all, as stored) and `actions` (splits).
 
         Raises ConfigError unless it is one statement that only reads; otherwise as `run` does.
         """

@@ -41,10 +41,10 @@ from pyathena.error import Error
 from pyathena.model import AthenaQueryExecution
 from pyathena.util import RetryConfig, parse_output_location
 
-from tickerlake import aws
+from tickerlake import aws, watchlist
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import with_tables
+from tickerlake.query.statement import with_tables, without_actions
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
@@ -97,6 +97,7 @@ class AthenaEngine:
     """
 
     name = "athena"
+    sources = watchlist.SOURCES
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class AthenaEngine:
         self._retry = retry
         self._clock = clock
         self._lock = threading.Lock()
+        self._has_actions = True
         self._connection: Connection[Cursor] | None = self._connect()
 
     def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
@@ -120,6 +122,14 @@ class AthenaEngine:
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
         Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
+        try:
+            return self._run(sql if self._has_actions else without_actions(sql), parameters, limit)
+        except _NoActions:
+            # A stack that was deployed before the lake knew splits.
+            self._has_actions = False
+            return self._run(without_actions(sql), parameters, limit)
+
+    def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
         cursor = None
         try:
@@ -138,7 +148,7 @@ class AthenaEngine:
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
         """Runs a user's SQL over `bars` and `records`."""
-        return self.run(with_tables(sql, f'"{self._settings.database}"."bars"'), {}, limit)
+        return self.run(with_tables(sql, f'"{self._settings.database}"."bars"', self.sources), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
         """Never: simulated bars are not sent to a stream."""
@@ -236,7 +246,9 @@ class AthenaEngine:
                 "query fewer sessions, or raise the workgroup's limit",
                 query_id,
             )
-        if _NO_TABLE.search(reason):
+        if match := _NO_TABLE.search(reason):
+            if "actions" in reason[match.start() :] and self._has_actions:
+                raise _NoActions
             return NoAccess(
                 f"there is no table bars in the database {self._settings.database!r} of {self._region}; "
                 "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
@@ -254,6 +266,10 @@ class AthenaEngine:
 
 class _TimedOut(Exception):
     """The query ran into the time-out."""
+
+
+class _NoActions(Exception):
+    """The database has no table `actions`."""
 
 
 def _rows(connection: Connection[Cursor], cursor: Cursor, limit: int | None) -> Sequence[Any]:

@@ -11,17 +11,26 @@ from typing import Any
 
 import duckdb
 
+from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.layout import Layout
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import bars_of, records_of, refuse
+from tickerlake.query.statement import bars_of, no_actions, records_of, refuse
 from tickerlake.record import COLUMNS
 from tickerlake.settings import Settings
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
-# Trino's name of a function that DuckDB has under another name only.
-_ARRAY_JOIN = "CREATE OR REPLACE MACRO array_join(list, separator) AS array_to_string(list, separator)"
+# Trino's names of functions that DuckDB has under other names only.
+_FUNCTIONS = {
+    "array_join(list, separator)": "array_to_string(list, separator)",
+    "bit_count(bits, width)": "system.main.bit_count(bits)",
+    "bitwise_and(one, other)": "one & other",
+    "bitwise_left_shift(bits, places)": "bits << places",
+    "bitwise_or_agg(bits)": "bit_or(bits)",
+    "element_at(list, place)": "list[place]",
+    "sequence(start, stop)": "generate_series(start, stop)",
+}
 
 _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 """Types of which DuckDB makes a whole pandas column."""
@@ -48,13 +57,14 @@ class DuckDBEngine:
     def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
         """Runs `sql` over the files that the lake holds now, of the sessions from `first` to `last` if given."""
         started = time.perf_counter()
-        files = self._files(parameters.get("first"), parameters.get("last"))
+        files = self._files(parameters.get("since", parameters.get("first")), parameters.get("last"))
         # Temporary views belong to one cursor, so threads do not see each other's.
         cursor = self._connection.cursor()
         # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
         text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
         try:
             cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
+            cursor.execute(f"CREATE TEMPORARY VIEW actions AS {self._actions()}")
             return _run(cursor, text, limit, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
@@ -82,8 +92,13 @@ class DuckDBEngine:
             connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
         except duckdb.Error as error:
             raise self._failure(error, files) from error
-        connection.execute(f"CREATE VIEW bars AS {bars_of('records')}")
-        connection.execute(f"SET allowed_paths = {_array(files)}")
+        connection.execute(f"CREATE VIEW actions AS {self._actions()}")
+        # DuckDB applies a user's condition on dt before it reads only where it materializes nothing.
+        bars = re.sub(
+            r"^(\w+) AS \($", r"\1 AS NOT MATERIALIZED (", bars_of("records", self.sources), flags=re.MULTILINE
+        )
+        connection.execute(f"CREATE VIEW bars AS {bars}")
+        connection.execute(f"SET allowed_paths = {_array([*files, *map(str, self._layout.actions())])}")
         connection.execute("SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -93,6 +108,15 @@ class DuckDBEngine:
         """Reads the statistics of one file."""
         files = self._layout.files(first, last)[-1:]
         return any("simulated" in row for file in files for row in self._inspect("stats_min_value", "metadata", file))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources in the order of preference that the lake's tickerlake.toml gives."""
+        return watchlist.sources(self._layout.config)
+
+    def _actions(self) -> str:
+        files = [str(path) for path in self._layout.actions()]
+        return f"FROM read_parquet({_array(files)})" if files else no_actions()
 
     def _files(self, first: str | None, last: str | None) -> list[str]:
         """The files of the sessions asked for; if there are none, any file, so that the columns are known."""
@@ -150,7 +174,8 @@ def _connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # Not an option of connect(): the extension that knows time zones is loaded later than options are read.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    connection.execute(_ARRAY_JOIN)
+    for signature, meaning in _FUNCTIONS.items():
+        connection.execute(f"CREATE OR REPLACE MACRO {signature} AS {meaning}")
     return connection
 
 

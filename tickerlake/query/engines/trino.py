@@ -17,9 +17,10 @@ from typing import Any
 import requests
 import trino
 
+from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import with_tables
+from tickerlake.query.statement import with_tables, without_actions
 from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
@@ -39,10 +40,12 @@ class TrinoEngine:
     """Runs queries on the table `bars` of a Trino catalog. Safe to share between threads."""
 
     name = "trino"
+    sources = watchlist.SOURCES
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
+        self._has_actions = True
         # Never send a password over a connection that others can read.
         self._scheme = "https" if settings.tls or settings.password else "http"
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
@@ -50,6 +53,13 @@ class TrinoEngine:
 
     def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
         """Runs `sql` and waits for its rows, at most as long as the settings allow."""
+        try:
+            return self._run(sql if self._has_actions else without_actions(sql), parameters, limit)
+        except _NoActions:
+            self._has_actions = False
+            return self._run(without_actions(sql), parameters, limit)
+
+    def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
         text, values = bind(sql, parameters) if parameters else (sql, None)
         with contextlib.closing(self._connect()) as connection:
@@ -79,7 +89,8 @@ class TrinoEngine:
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
         """Runs a user's SQL over `bars` and `records`."""
-        return self.run(with_tables(sql, f'"{self._settings.catalog}"."{self._settings.database}"."bars"'), {}, limit)
+        table = f'"{self._settings.catalog}"."{self._settings.database}"."bars"'
+        return self.run(with_tables(sql, table, self.sources), {}, limit)
 
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:  # noqa: ARG002
         """Never: simulated bars are not sent to a stream."""
@@ -156,6 +167,8 @@ class TrinoEngine:
                     f"the catalog {settings.catalog!r} of Trino at {self._address} has no schema "
                     f"{settings.database!r}; set LAKE_DATABASE, or create the schema as docs/trino.md says"
                 )
+            case "TABLE_NOT_FOUND" if self._has_actions and re.search(r"\bactions\b", message):
+                raise _NoActions
             case "TABLE_NOT_FOUND":
                 return LakeEmpty(f"the lake {self.lake!r} has no table bars; declare it as docs/trino.md says")
             case "PERMISSION_DENIED":
@@ -199,6 +212,10 @@ def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 class _TimedOut(Exception):
     """The query ran into the time-out of the settings."""
+
+
+class _NoActions(Exception):
+    """The schema has no table `actions`: it was declared before the lake knew splits."""
 
 
 _FAILURES = (

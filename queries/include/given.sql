@@ -1,0 +1,49 @@
+-- Of the hours that are not settled, what each source gives for each bar, on the basis; choice 1 is the bar in force.
+versions AS (
+    SELECT
+        b.*,
+        row_number() OVER (
+            PARTITION BY b.ticker, b.dt, b.source, b.bar_minutes, b.ts
+            ORDER BY
+                b.collected_at DESC,
+                b.high DESC NULLS LAST,
+                b.low DESC NULLS LAST,
+                b.open DESC NULLS LAST,
+                b.close DESC NULLS LAST,
+                b.volume DESC NULLS LAST
+        ) AS version
+    FROM bars b
+    JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
+    WHERE b.dt BETWEEN %(first)s AND %(last)s
+        AND b.collected_at <= CAST(%(as_of)s AS timestamp)
+        AND NOT h.settled
+),
+latest AS (
+    SELECT
+        v.*,
+-- include: divisor
+    FROM versions v
+    WHERE version = 1 AND high < 1e300
+),
+given AS (
+    SELECT
+        ticker,
+        exchange,
+        ts,
+        hour,
+        bar_minutes,
+        if(divisor = 1, open, round(open / (divisor * 1e0), 6)) AS open,
+        if(divisor = 1, high, round(high / (divisor * 1e0), 6)) AS high,
+        if(divisor = 1, low, round(low / (divisor * 1e0), 6)) AS low,
+        if(divisor = 1, close, round(close / (divisor * 1e0), 6)) AS close,
+        if(divisor = 1, volume, CAST(round(volume * divisor) AS bigint)) AS volume,
+        currency,
+        source,
+        collected_at,
+        dt,
+        row_number() OVER (
+            PARTITION BY ticker, dt, bar_minutes, ts
+            ORDER BY coalesce(nullif(strpos(%(sources)s, ',' || source || ','), 0), 1000000), source
+        ) AS choice
+    FROM latest
+)
