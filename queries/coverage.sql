@@ -38,7 +38,7 @@ counted AS (
         dt,
         hour,
         bar_minutes,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))) AS minutes,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
         count(*) AS records,
         count_if(high < 1e300) AS priced,
         max(ts) AS last_ts
@@ -82,7 +82,7 @@ present AS (
         dt,
         hour,
         bar_minutes,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))) AS minutes,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
         max(ts) AS last_ts
     FROM versions
     WHERE version = 1 AND high < 1e300
@@ -100,18 +100,25 @@ sizes AS (
     FROM present
     GROUP BY ticker, dt, bar_minutes
 ),
-tickers AS (
-    SELECT
-        ticker,
-        min(dt) AS first_dt,
-        min(bar_minutes) FILTER (WHERE dt >= %(first)s) AS bar_minutes
+earlier AS (
+    SELECT ticker, min(dt) AS dt
     FROM bars
     WHERE dt BETWEEN %(since)s AND %(last)s
+        AND dt < %(first)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
         AND collected_at <= CAST(%(as_of)s AS timestamp)
         AND high < 1e300
     GROUP BY ticker
-    HAVING max(dt) >= %(first)s
+),
+tickers AS (
+    SELECT
+        c.ticker,
+        min(coalesce(e.dt, c.dt)) AS first_dt,
+        min(c.bar_minutes) AS bar_minutes
+    FROM counted c
+    LEFT JOIN earlier e ON e.ticker = c.ticker
+    WHERE c.priced > 0
+    GROUP BY c.ticker
 ),
 wanted AS (
     SELECT
@@ -158,7 +165,7 @@ lacking AS (
             element_at(minutes, nullif(array_position(hours, CAST(extract(HOUR FROM starts) AS integer)), 0)),
             bitwise_left_shift(
                 CAST(power(2, least(bar_minutes, 60 - extract(MINUTE FROM starts))) AS bigint) - 1,
-                CAST(extract(MINUTE FROM starts) AS bigint))
+                CAST(extract(MINUTE FROM starts) AS integer))
         ), 0) = 0
 ),
 gaps AS (

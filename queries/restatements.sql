@@ -38,7 +38,7 @@ repeated AS (
         AND collected_at <= CAST(%(as_of)s AS timestamp)
     GROUP BY ticker, dt, hour, bar_minutes
     HAVING count(*) <> bit_count(
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))), 64)
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))), 64)
 ),
 -- Of records collected at the same moment, the last one here is the one in force.
 records AS (

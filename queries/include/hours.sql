@@ -6,7 +6,7 @@ counted AS (
         hour,
         bar_minutes,
         count(*) AS records,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS bigint))) AS minutes,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
         max(high, 2) AS highs,
         max_by(ts, high) AS ts
     FROM bars

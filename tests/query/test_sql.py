@@ -27,7 +27,7 @@ PARAMETERS = {
 
 READS = {
     "bars": 6,
-    "coverage": 4,
+    "coverage": 5,
     "daily": 6,
     "disagreements": 6,
     "hourly_high": 5,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from uuid import uuid4
 import duckdb
 import trino
 
+from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings
 from tickerlake.query.engines.trino import TrinoEngine
-from tickerlake.record import COLUMNS, PARTITION
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
 
-_COLUMNS = (*COLUMNS, PARTITION)
 _TYPES = {"string": "varchar", "timestamp": "timestamp({precision})", "int": "integer"}
 
 
@@ -42,26 +42,33 @@ class Cluster:
 
     @contextlib.contextmanager
     def holding(self, lake: Path, *, precision: int) -> Iterator[TrinoEngine]:
-        """Our engine over the bars of `lake`, copied record by record into timestamps of `precision` digits."""
+        """Our engine over the tables of `lake`, copied record by record into timestamps of `precision` digits."""
         schema = f"tickerlake_test_{uuid4().hex[:12]}"
-        types = {column.name: _TYPES.get(column.type, column.type).format(precision=precision) for column in _COLUMNS}
+        layout = Layout(lake)
         self.execute(f"CREATE SCHEMA {schema}")
         try:
-            self.execute(f"CREATE TABLE {schema}.bars ({', '.join(f'{name} {types[name]}' for name in types)})")
-            # Times travel as text, so that no driver on the way has a say in them.
-            carried = {name: "varchar" if type_.startswith("timestamp") else type_ for name, type_ in types.items()}
-            insert = (
-                f"INSERT INTO {schema}.bars SELECT {', '.join(f'CAST({name} AS {types[name]})' for name in types)} "
-                # From a row of VALUES: a parameter of UNNEST itself would be worked out into the query's plan.
-                "FROM (VALUES ?) AS given (document) CROSS JOIN UNNEST(CAST(json_parse(document) AS "
-                f"array(row({', '.join(f'{name} {carried[name]}' for name in types)}))))"
-            )
-            for rows in _chunks(_records(lake, carried), self.statement_characters):
-                self.execute(insert, [rows])
+            self._copy(f"{schema}.bars", (*COLUMNS, PARTITION), layout.files(), precision)
+            self._copy(f"{schema}.actions", ACTIONS, layout.actions(), precision)
             yield self.engine(schema)
         finally:
-            self.execute(f"DROP TABLE IF EXISTS {schema}.bars")
+            for table in ("bars", "actions"):
+                self.execute(f"DROP TABLE IF EXISTS {schema}.{table}")
             self.execute(f"DROP SCHEMA {schema}")
+
+    def _copy(self, table: str, columns: Sequence[Column], files: Sequence[Path], precision: int) -> None:
+        """Creates `table` and fills it with the rows of `files`."""
+        types = {column.name: _TYPES.get(column.type, column.type).format(precision=precision) for column in columns}
+        self.execute(f"CREATE TABLE {table} ({', '.join(f'{name} {types[name]}' for name in types)})")
+        # Times travel as text, so that no driver on the way has a say in them.
+        carried = {name: "varchar" if type_.startswith("timestamp") else type_ for name, type_ in types.items()}
+        insert = (
+            f"INSERT INTO {table} SELECT {', '.join(f'CAST({name} AS {types[name]})' for name in types)} "
+            # From a row of VALUES: a parameter of UNNEST itself would be worked out into the query's plan.
+            "FROM (VALUES ?) AS given (document) CROSS JOIN UNNEST(CAST(json_parse(document) AS "
+            f"array(row({', '.join(f'{name} {carried[name]}' for name in types)}))))"
+        )
+        for rows in _chunks(_records(files, carried), self.statement_characters):
+            self.execute(insert, [rows])
 
     def execute(self, sql: str, values: list[str] | None = None) -> list[list[Any]]:
         """Runs a statement that is none of ours, and waits for it to end."""
@@ -81,13 +88,15 @@ class Cluster:
             return connection.cursor().execute(sql, values).fetchall()
 
 
-def _records(lake: Path, types: dict[str, str]) -> Iterator[str]:
-    """The records of `lake`, each as a JSON array."""
+def _records(files: Sequence[Path], types: dict[str, str]) -> Iterator[str]:
+    """The rows of `files`, each as a JSON array."""
+    if not files:
+        return
     with duckdb.connect() as connection:
         cursor = connection.execute(
             f"SELECT {', '.join(f'CAST({name} AS {type_})' for name, type_ in types.items())} FROM "
             "read_parquet($files, hive_partitioning = true, hive_types_autocast = false)",
-            {"files": [str(path) for path in sorted(lake.glob("bars/dt=*/*.parquet"))]},
+            {"files": [str(path) for path in files]},
         )
         while rows := cursor.fetchmany(100_000):
             yield from map(json.dumps, rows)

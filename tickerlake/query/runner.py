@@ -26,6 +26,12 @@ DEFAULTS: dict[str, Any] = {
 LOOK_BACK = dt.timedelta(days=14)
 """`coverage` takes a ticker without bars in this time before the first session for a new one."""
 _SHOWN = 20
+_SPAN = """
+SELECT min(dt) AS oldest, max(dt) AS newest
+FROM bars
+WHERE dt BETWEEN %(first)s AND %(last)s
+    AND collected_at <= CAST(%(as_of)s AS timestamp)
+"""
 _LONG_BARS = """
 SELECT ticker, dt AS session, min(bar_minutes) AS bar_minutes
 FROM bars
@@ -109,8 +115,10 @@ def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
     """The sessions asked for, as `coverage` takes them; a running one up to its last full minute."""
     first, last, as_of = values["first"], values["last"], dt.datetime.fromisoformat(f"{values['as_of']}+00:00")
     if first == DEFAULTS["first"] or last == DEFAULTS["last"]:
-        held = run(engine, "sessions", first=first, last=last, as_of=as_of).column("session")
-        first, last = max(first, held[0]), min(last, held[-1])
+        ((oldest, newest),) = engine.run(_SPAN, {"first": first, "last": last, "as_of": values["as_of"]}).rows
+        if oldest is None:
+            _explain(engine, values, {})
+        first, last = max(first, oldest), min(last, newest)
     until = min(now.astimezone(dt.UTC), as_of).replace(second=0, microsecond=0)
     entries = [
         calendar_entry(session, until)
