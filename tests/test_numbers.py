@@ -19,7 +19,9 @@ THURSDAY, FRIDAY = session_on(dt.date(2026, 11, 19)), session_on(dt.date(2026, 1
 EVENING, MORNING = dt.timedelta(minutes=45), dt.timedelta(hours=14)
 TEN_O_CLOCK = 6
 """The place of the 10:00 bar in the session."""
-RUNS = re.findall(r"^\$ (.+)\n((?:.+\n)+)", "\n".join(re.findall(r"```console\n(.+?)```", PAGE, re.DOTALL)), re.MULTILINE)
+RUNS = re.findall(
+    r"^\$ (.+)\n((?:.+\n)+)", "\n".join(re.findall(r"```console\n(.+?)```", PAGE, re.DOTALL)), re.MULTILINE
+)
 
 
 class Other(Vendor):

@@ -5,7 +5,7 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
 
     Firehose    buffers records and writes one object per partition, not one per record
     crawler     registers the partitions it finds under a catalog table, and fails without a table
-    Athena      reads the partitions of the projection or the catalog; has Trino's array_join, integer division and
+    Athena      reads the partitions of the projection or the catalog; has Trino's functions, integer division and
                 UTC; writes results where and how Athena does; enforces the workgroup
     callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms
     Lambda      assigns the whole log of a run to that run, even on a slow machine
@@ -31,6 +31,8 @@ from urllib.parse import urlsplit
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
+
+from tickerlake.query.engines.duckdb import TRINO_FUNCTIONS
 
 VERSION = "1.5.33"
 TIME_SCALE = float(os.environ.get("EMULATOR_TIME_SCALE", "0.005"))
@@ -212,10 +214,10 @@ def _partitions(location: str, keys: list[str]) -> set[tuple[str, ...]]:
 # Athena
 
 _TRINO = """
-CREATE OR REPLACE TEMP MACRO array_join(list, separator) AS array_to_string(list, separator);
+{}
 SET TimeZone = 'UTC';
 SET integer_division = true;
-"""
+""".format("\n".join(f"CREATE OR REPLACE TEMP MACRO {name} AS {text};" for name, text in TRINO_FUNCTIONS.items()))
 
 
 def _start_query_execution(request: dict[str, Any]) -> Any:

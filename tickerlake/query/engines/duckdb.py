@@ -22,7 +22,7 @@ from tickerlake.settings import Settings
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # Trino's names of functions that DuckDB has under other names only.
-_FUNCTIONS = {
+TRINO_FUNCTIONS = {
     "array_join(list, separator)": "array_to_string(list, separator)",
     "bit_count(bits, width)": "system.main.bit_count(bits)",
     "bitwise_and(one, other)": "one & other",
@@ -174,7 +174,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # Not an option of connect(): the extension that knows time zones is loaded later than options are read.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    for signature, meaning in _FUNCTIONS.items():
+    for signature, meaning in TRINO_FUNCTIONS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {signature} AS {meaning}")
     return connection
 
