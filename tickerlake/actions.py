@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tickerlake.errors import ConfigError
@@ -33,6 +34,12 @@ class Split:
     collected_at: dt.datetime
     adjusted_from: dt.datetime | None = None
     """From when on the source's answers are adjusted, UTC; None for the start of `ex_date`."""
+
+
+def in_force(reports: Iterable[Split]) -> list[Split]:
+    """Of each ticker, date and source the latest report."""
+    ordered = sorted(reports, key=lambda split: (split.collected_at, split.ratio))
+    return list({(split.ticker, split.ex_date, split.source): split for split in ordered}.values())
 
 
 def parse_ratio(text: str) -> float:

@@ -97,8 +97,9 @@ def collect(
         # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
         now = milliseconds(clock())
         answers = _request(source, window, requested, bar_minutes, stop, on_answer)
-        sink.report_splits(_splits(source, window, answers, now))
         reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
+        # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
+        sink.report_splits(_splits(source, window, answers, now))
     return reports
 
 

@@ -40,6 +40,7 @@ from tickerlake.errors import ConfigError, NoData, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
+from tickerlake.lake.split_objects import SplitObjects
 from tickerlake.plan import parse_date, plan
 from tickerlake.sources import Source
 from tickerlake.sources.yahoo import YahooSource
@@ -82,7 +83,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     try:
         settings = _settings()
         request = Event.read(event)
-        sink = _look_back_sink(settings.stream) if request.looks_back else open_firehose(settings.stream)
+        if request.looks_back:
+            sink = _look_back_sink(settings)
+        else:
+            sink = open_firehose(settings.stream, splits=_split_objects(settings.bucket))
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
             report = respond(request, YahooSource(pause=_pause(stop)), sink, _now, settings, stop)
@@ -257,9 +261,15 @@ def _settings() -> Settings:
 
 
 @cache
-def _look_back_sink(stream: str) -> FirehoseSink:
+def _look_back_sink(settings: Settings) -> FirehoseSink:
     """Shared by all runs of a warm Lambda, so that a run does not send again what the previous one delivered."""
-    return open_firehose(stream, skip_repeats=True)
+    return open_firehose(settings.stream, skip_repeats=True, splits=_split_objects(settings.bucket))
+
+
+@cache
+def _split_objects(bucket: str) -> SplitObjects | None:
+    """Shared by all runs of a warm Lambda, so that each split is stored once."""
+    return SplitObjects(bucket) if bucket else None
 
 
 def _now() -> dt.datetime:

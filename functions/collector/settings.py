@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tickerlake import watchlist
 from tickerlake.record import BAR_MINUTES
-from tickerlake.settings import EnvironmentSettings, one_of, setting, whole_number
+from tickerlake.settings import EnvironmentSettings, one_of, plain_name, setting, whole_number
 from tickerlake.symbols import parse_tickers
 
 LOOK_BACK_MINUTES = 30
@@ -31,4 +31,7 @@ class Settings(EnvironmentSettings):
         whole_number(1, LONGEST_LOOK_BACK_MINUTES),
         "a run during a session collects the bars that ended within this many minutes",
         LOOK_BACK_MINUTES,
+    )
+    bucket: str = setting(
+        "COLLECTOR_BUCKET", plain_name, "the lake's bucket, for splits; without it they are only logged", ""
     )

@@ -35,3 +35,17 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(tickerlake, arguments, 
 
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+def test_adding_to_a_lake_in_s3_is_refused_and_says_where_to_add(tickerlake, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "athena")
+    code, out, err = tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1")
+
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "put a line of JSON under actions/ in its bucket, as docs/deploy.md shows" in err
+
+
+def test_a_lake_option_overrides_the_engine_of_the_settings(tickerlake, monkeypatch):
+    monkeypatch.setenv("LAKE_ENGINE", "athena")
+    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1", "--lake", "other")[0] == 0
+    assert tickerlake("actions", "--lake", "other") == (0, "NVDA    2026-06-10    10:1  (manual)\n", "")

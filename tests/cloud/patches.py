@@ -52,6 +52,8 @@ PATCHED = {
     (athena, "_run_duckdb"): "734c2e91cdac17e0",
     (athena, "_materialize_table_files"): "e4f134f666f9c516",
     (athena, "_save_query_results"): "4ff2ac770a744f4b",
+    (athena, "_table_relation"): "a1a2686723d2ddff",
+    (athena, "_duckdb_type"): "4198ed4b47d0c533",
     (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
     (lambda_runtime.Worker, "_drain_stderr_bounded"): "3fd7cc742872e604",
     (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
@@ -78,6 +80,7 @@ def apply() -> None:
     athena._run_duckdb = _run_duckdb
     athena._materialize_table_files = _materialize_table_files
     athena._save_query_results = _save_query_results
+    athena._table_relation = _table_relation
     iam_actions.extract_resource_arn = _extract_resource_arn
     lambda_runtime.Worker._drain_stderr_bounded = _drain_stderr
     scheduler._SCHEDULE_TICK_INTERVAL = TICK_SECONDS
@@ -269,6 +272,15 @@ def _registered(table: dict[str, Any]) -> Any:
     location = table["StorageDescriptor"]["Location"]
     folders = tuple(item["StorageDescriptor"]["Location"].removeprefix(location) for item in partitions)
     return lambda folder: folder.startswith(folders)
+
+
+def _table_relation(table: dict[str, Any], files: list[str]) -> str:
+    """What DuckDB reads for a table. Of JSON the emulator would guess types, and drop columns that are always null."""
+    if athena._data_format(table) != "json":
+        return _ORIGINAL[athena, "_table_relation"](table, files)
+    columns = table["StorageDescriptor"]["Columns"]
+    types = ", ".join(f"'{column['Name']}': '{athena._duckdb_type(column)}'" for column in columns)
+    return f"read_json({athena._sql_list(files)}, format = 'newline_delimited', columns = {{{types}}})"
 
 
 async def _save_query_results(query_id: str) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from dashboard import clock
 from dashboard.data import cloud
 from tests.cloud.stack import RunFailed
+from tests.fakes.yahoo import Bars
 from tickerlake import exchange
 from tickerlake.query import names, open_engine, run
 from tickerlake.watchlist import DEFAULT as WATCHLIST
@@ -57,7 +58,13 @@ class TestTheCollector:
         session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
-    def test_its_role_may_put_to_its_stream_and_nothing_else(self, guarded):
+    def test_it_stores_splits_with_its_role(self, guarded, collected):
+        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        guarded.yahoo.answers("NVDA", Bars(splits=[(session.open, 10, 1)]))
+        guarded.invoke({"session": session.dt, "tickers": ["NVDA"]})
+        assert len(guarded.objects("actions/")) == 1
+
+    def test_its_role_may_put_to_its_stream_and_splits_and_nothing_else(self, guarded):
         role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
         given = guarded.client("sts").assume_role(RoleArn=role, RoleSessionName="as-the-function")["Credentials"]
         credentials = {
@@ -80,6 +87,7 @@ class TestTheCollector:
             lambda: client("firehose").delete_delivery_stream(DeliveryStreamName=out["stream"]),
             lambda: client("s3").list_objects_v2(Bucket=out["bucket"]),
             lambda: client("s3").put_object(Bucket=out["bucket"], Key="bars/dt=2026-11-20/x", Body=b""),
+            lambda: client("s3").get_object(Bucket=out["bucket"], Key=guarded.objects("actions/")[0]),
             lambda: client("glue").get_table(DatabaseName=out["database"], Name=out["table"]),
             lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup=out["workgroup"]),
             lambda: client("sqs").receive_message(QueueUrl=queue),
@@ -125,6 +133,13 @@ class TestTheReader:
         engine = open_engine(guarded.settings)
         for name in names():
             assert run(engine, name).frame.empty == (name in ("restatements", "disagreements"))
+
+    def test_it_may_read_splits(self, guarded, reader):
+        s3 = guarded.client_of("s3", reader)
+        (listed,) = s3.list_objects_v2(Bucket=guarded.outputs["bucket"], Prefix="actions/")["Contents"]
+        line = s3.get_object(Bucket=guarded.outputs["bucket"], Key=listed["Key"])["Body"].read()
+        assert json.loads(line)["ticker"] == "NVDA"
+        assert len(open_engine(guarded.settings).run("SELECT * FROM actions", {}).rows) == 1
 
     def test_it_sees_what_the_dashboard_shows_of_the_stack(self, guarded):
         session = boto3.Session(region_name=guarded.outputs["region"])

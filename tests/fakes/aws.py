@@ -113,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._send(self.server.answer(Call(self.command, {"range": self.headers["Range"]}, self.path)))
 
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self._send(self.server.answer(Call(self.command, {"content": content}, self.path)))
+
     def do_HEAD(self) -> None:
         self.do_GET()
 

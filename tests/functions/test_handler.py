@@ -297,7 +297,7 @@ def test_many_failures_are_shortened_to_one_message_per_reason():
 
 
 def test_settings_have_defaults_except_for_the_stream():
-    assert Settings.from_environment({"COLLECTOR_STREAM": "bars"}) == Settings("bars", WATCHLIST, 5, 30)
+    assert Settings.from_environment({"COLLECTOR_STREAM": "bars"}) == Settings("bars", WATCHLIST, 5, 30, "")
 
 
 def test_settings_come_from_the_environment():

@@ -1,11 +1,13 @@
 """docs/deploy.md agrees with what is deployed."""
 
+import json
 import re
 
 import pytest
 
 from infra.config import KEYS
 from tests.infra.recorder import ROOT, deployed
+from tickerlake.record import ACTIONS
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 
@@ -47,3 +49,9 @@ def test_the_keys_it_mentions_exist():
         "accountId",
         "watchlist",
     } == keys & set(re.findall(r"\w+", section))
+
+
+def test_the_split_it_adds_has_the_columns_of_the_table():
+    (line,) = re.findall(r"echo '(.*)' \|", TEXT)
+
+    assert list(json.loads(line)) == [column.name for column in ACTIONS if not column.nullable]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from tickerlake import symbols
-from tickerlake.actions import MANUAL, Split, parse_ratio
+from tickerlake.actions import MANUAL, Split, in_force, parse_ratio
 from tickerlake.cli.console import Date, lake_option
+from tickerlake.errors import ConfigError
+from tickerlake.query import open_engine
 from tickerlake.settings import Settings
 
 
@@ -25,7 +28,7 @@ def actions_command(ctx: click.Context, lake: Path | None) -> None:
       tickerlake actions add NVDA 2026-06-10 10:1
     """  # noqa: D301
     if ctx.invoked_subcommand is None:
-        _show(lake or Settings.from_environment().lake)
+        _show(_settings(lake))
 
 
 @actions_command.command("add")
@@ -45,21 +48,38 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, lake: Path | None) ->
     """  # noqa: D301
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
 
-    folder = lake or Settings.from_environment().lake
+    settings = _settings(lake)
+    if settings.engine != "duckdb":
+        raise ConfigError(
+            f"LAKE_ENGINE is {settings.engine}, and this command adds splits to a lake in a folder only; "
+            "for the lake in S3, put a line of JSON under actions/ in its bucket, as docs/deploy.md shows"
+        )
     (symbol,) = symbols.parse_tickers(ticker)
     now = dt.datetime.now(dt.UTC)
     splits = [Split(name, ex_date, parse_ratio(ratio), MANUAL, now) for name in symbols.names(symbol)]
-    if not ParquetSink(folder).report_splits(splits):
+    if not ParquetSink(settings.lake).report_splits(splits):
         click.echo("nothing new: the lake knows this split")
-    _show(folder)
+    _show(settings)
 
 
-def _show(folder: Path) -> None:
-    from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
+def _settings(lake: Path | None) -> Settings:
+    """The settings of the environment, or those for the lake in the folder `lake`."""
+    settings = Settings.from_environment()
+    return settings if lake is None else replace(settings, engine="duckdb", lake=lake)
 
-    splits = [split for split in ParquetSink(folder).splits() if split.ratio != 1]
+
+def _show(settings: Settings) -> None:
+    if settings.engine == "duckdb":
+        from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
+
+        lake, reports = str(settings.lake), ParquetSink(settings.lake).splits()
+    else:
+        engine = open_engine(settings)
+        rows = engine.run("SELECT ticker, ex_date, ratio, source, collected_at FROM actions", {}).rows
+        lake, reports = engine.lake, in_force(Split(row[0], dt.date.fromisoformat(row[1]), *row[2:]) for row in rows)
+    splits = [split for split in reports if split.ratio != 1]
     if not splits:
-        click.echo(f"no splits in {folder}")
+        click.echo(f"no splits in {lake}")
     for split in sorted(splits, key=lambda split: (split.ex_date, split.ticker)):
         click.echo(f"{split.ticker:<6}  {split.ex_date}  {_words(split.ratio):>6}  ({split.source})")
 

@@ -26,6 +26,7 @@ from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
+from tickerlake.lake.split_objects import SplitObjects
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
 from tickerlake.symbols import listing
 
@@ -95,7 +96,7 @@ class FirehoseSink:
 
     With `skip_repeats`, a bar that this sink has already delivered with the same numbers is not sent again. A look-back
     meets each bar several times; the memory covers the latest session only. Without it every bar is sent, which also
-    repairs what was lost behind Firehose.
+    repairs what was lost behind Firehose. Splits go to `splits`, or into the log.
     """
 
     def __init__(
@@ -106,12 +107,14 @@ class FirehoseSink:
         attempts: int = ATTEMPTS,
         *,
         skip_repeats: bool = False,
+        splits: SplitObjects | None = None,
     ) -> None:
         self._client = client
         self._stream = stream
         self._pause = pause
         self._attempts = attempts
         self._skip_repeats = skip_repeats
+        self._splits = splits
         self._sent: dict[tuple[Any, ...], bytes] = {}
         """By key, each delivered bar of `_sent_session` without the time it was collected."""
         self._sent_session = ""
@@ -155,7 +158,11 @@ class FirehoseSink:
         """Does nothing: the function's report says the same, in its log."""
 
     def report_splits(self, splits: Sequence[Split]) -> int:
-        """Logs `splits`: the stream carries bars only."""
+        """Stores `splits` in the lake's bucket, or logs them if the sink does not know it: the stream has no place for
+        them. Returns how many are new to this process. SinkError.
+        """
+        if self._splits is not None:
+            return self._splits.put(splits)
         for split in splits:
             _log.warning("split: %s %s %s", split.ticker, split.ex_date, split.ratio, extra={"split": asdict(split)})
         return 0
@@ -240,7 +247,9 @@ class FirehoseSink:
         )
 
 
-def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool = False) -> FirehoseSink:
+def open_firehose(
+    stream: str, region: str | None = None, *, skip_repeats: bool = False, splits: SplitObjects | None = None
+) -> FirehoseSink:
     """The sink for `stream`, with the AWS settings of the environment. ConfigError if they name no region."""
     from botocore.config import Config  # noqa: PLC0415
 
@@ -256,7 +265,7 @@ def open_firehose(stream: str, region: str | None = None, *, skip_repeats: bool 
         raise ConfigError(
             f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or check your AWS profile"
         ) from error
-    return FirehoseSink(client, stream, skip_repeats=skip_repeats)
+    return FirehoseSink(client, stream, skip_repeats=skip_repeats, splits=splits)
 
 
 def _records(frame: pd.DataFrame) -> Iterator[_Record]:
