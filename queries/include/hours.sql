@@ -34,7 +34,7 @@ hours AS (
         c.records = bit_count(c.minutes, 64)
             AND element_at(c.highs, 1) < 1e300
             AND (c.records = 1 OR element_at(c.highs, 2) < element_at(c.highs, 1))
-            AND c.minutes < power(2, 61 - least(c.bar_minutes, 61))
+            AND c.minutes < bitwise_left_shift(CAST(1 AS bigint), 61 - least(c.bar_minutes, 61))
             AND m.ticker IS NULL
             AND s.ticker IS NULL AS settled
     FROM counted c

@@ -9,6 +9,7 @@ import pytest
 from tests.query.lakes import ANSWERS, CASES, read_records, read_splits, write_lake
 from tickerlake import exchange
 from tickerlake.query import names, run
+from tickerlake.query.catalog import expanded
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.query.formats import to_csv
 
@@ -53,6 +54,21 @@ def test_records_of_one_moment_have_an_order_whatever_the_order_of_files(tmp_pat
         engine = DuckDBEngine(lake)
         assert run(engine, "bars").column("close") == run(engine, "daily").column("close") == [9.7]
         assert run(engine, "restatements").rows == []
+
+
+@pytest.mark.parametrize("bar_minutes", [1, 5, 15, 30])
+def test_hours_of_bars_that_came_once_are_settled_up_to_their_last_minute(bar_minutes, tmp_path):
+    # Otherwise every bar is worked out by itself: the answers are right, but take 30 times as long.
+    fields = {"ticker": "AAA", "bar_minutes": bar_minutes, "source": "yahoo", "open": None, "close": None, "volume": 1}
+    records = [
+        fields | {"ts": start.to_pydatetime(), "high": 10.0 + place, "low": 9.0, "collected_at": FRIDAY.close}
+        for place, start in enumerate(FRIDAY.bar_starts(bar_minutes))
+    ]
+    engine = DuckDBEngine(write_lake(tmp_path / "lake", records))
+
+    text = expanded("WITH\n-- include: splits,\n-- include: hours\nSELECT hour FROM hours WHERE settled ORDER BY hour")
+    asked = {"first": FRIDAY.dt, "last": FRIDAY.dt, "tickers": ["*"], "as_of": "2026-12-01 00:00:00"}
+    assert engine.run(text, asked).column("hour") == [*range(9, 16)]
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
