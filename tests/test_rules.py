@@ -73,6 +73,7 @@ def test_every_rule_is_tested_above():
         {"volume": 0},
         {"open": None, "close": None},
         {"high": 9.0, "low": 9.0, "open": 9, "close": 9},
+        {"high": 0.02, "low": 0.01, "open": 0.01, "close": 0.02},
         {"collected_at": OPEN + pd.Timedelta(minutes=5)},
         {"ts": CLOSE - pd.Timedelta(minutes=5), "collected_at": CLOSE},
         # The last hour's bar of 60 minutes ends with the session, half an hour early.
@@ -83,8 +84,9 @@ def test_rare_but_valid_bars_are_kept(changes):
     assert broken(**changes) is None
 
 
-def test_an_imported_record_may_lie_off_the_grid_but_not_outside_the_session():
+def test_an_imported_record_may_lie_off_the_grid_or_be_unfinished_but_not_outside_the_session():
     assert bars.broken_rules(one(ts=OPEN + pd.Timedelta(seconds=4)), collected=False).iloc[0] is None
+    assert bars.broken_rules(one(collected_at=OPEN), collected=False).iloc[0] is None
     assert bars.broken_rules(one(ts=OPEN - pd.Timedelta(hours=1)), collected=False).iloc[0] == "outside-session"
 
 

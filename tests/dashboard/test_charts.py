@@ -221,7 +221,8 @@ class TestHeatMap:
         assert text["encoding"]["color"]["condition"] == {"test": "datum.strong", "value": LIGHT.on_strong}
 
     def test_rows_keep_their_order_and_their_height(self):
-        chart = heat_map.heat_map(hours(), LIGHT, order=["B", "A"], simulated=True)
+        chart = heat_map.heat_map(hours(high=[1101.0, 110.0, 50.0, 45.0]), LIGHT, order=["B", "A"], simulated=True)
+        assert values(chart, layers(chart, "text")[0], "label")[0] == ("1101.00",)
         assert layers(chart, "rect")[0]["encoding"]["y"]["sort"] == ["B", "A"]
         assert chart.to_dict()["height"] == 2 * heat_map.ROW_HEIGHT + axes.AROUND_ROWS
         assert chart.to_dict()["title"]["text"] == "SIMULATED · Hourly highs, USD"
@@ -327,7 +328,8 @@ def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
             "missing": [0, 0, 8, 42],
             "gaps": ["", "", "09:30-10:05", "09:30-12:55"],
             "early_close": [False, True, False, True],
-        }
+        },
+        index=[4, 5, 6, 7],
     )
     chart = coverage.coverage_map(frame, LIGHT, simulated=True)
     (cells,), (text,) = layers(chart, "rect"), layers(chart, "text")

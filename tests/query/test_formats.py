@@ -120,6 +120,15 @@ def test_long_text_is_cut_before_a_column_goes():
     table = as_table(answer(columns, ("META", 40, "09:35-09:40, " * 20)), width=40)
 
     assert table.splitlines()[2] == "META         40  09:35-09:40, 09:35-09:…"
+    assert as_table(answer({"gaps": "varchar", "n": "bigint"}, ("09:35-09:40, 10:35", 1)), width=20).splitlines()[
+        2
+    ] == ("09:35-09:40, 10:…  1")
+
+
+def test_the_session_stays_where_no_time_shows_it():
+    columns = {"session": "varchar", "high": "double", "volume": "bigint"}
+
+    assert as_table(answer(columns, ("2026-11-20", 613.0, 12345)), width=18).startswith("session       high\n")
 
 
 def test_a_long_table_shows_both_ends_and_says_how_many_rows_there_are():
@@ -137,6 +146,7 @@ def test_a_long_table_shows_both_ends_and_says_how_many_rows_there_are():
     [
         ("[/red]", "[/red]  1"),
         ("\x1b[31mA\n", "\\x1b[31mA\\n  1"),
+        ("é\n", "é\\n     1"),
         ("日本", "日本    1"),
         ("e\N{COMBINING ACUTE ACCENT}", "e\N{COMBINING ACUTE ACCENT}       1"),
         ("\N{RIGHT-TO-LEFT OVERRIDE}A", "\\u202eA  1"),

@@ -1,0 +1,132 @@
+"""What the pages read from a local lake: files, runs, and prices where opens are missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pandas as pd
+import pytest
+import streamlit as st
+
+from dashboard.data import lake_files, prices
+from dashboard.data.lake import Lake
+from tests.query.lakes import write_lake
+from tickerlake.errors import QueryFailed
+from tickerlake.query import Settings
+
+EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)
+DAYS = ("2026-11-18", "2026-11-19", "2026-11-20")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    st.cache_data.clear()
+    yield
+    st.cache_resource.clear()
+
+
+def record(ticker, day, hour, low, high, **prices):
+    return {
+        "ticker": ticker,
+        "ts": dt.datetime.fromisoformat(f"{day}T{hour}:00:00+00:00"),
+        "bar_minutes": 60,
+        "open": None,
+        "high": high,
+        "low": low,
+        "close": None,
+        "volume": 1,
+        "source": "recorded",
+        "collected_at": EVENING,
+        **prices,
+    }
+
+
+def asked(lake, monkeypatch):
+    """The questions that reach the lake from now on."""
+    questions = []
+    query = Lake.query
+    monkeypatch.setattr(Lake, "query", lambda self, *question: questions.append(question) or query(self, *question))
+    return questions
+
+
+def test_without_opens_the_bars_of_the_first_and_last_session_give_the_prices(tmp_path, monkeypatch):
+    days = [dt.date.fromisoformat(day) for day in DAYS]
+    records = [record("A", day, hour, 9.0, 11.0 + n) for n, day in enumerate(DAYS) for hour in (15, 16)]
+    records += [record("B", day, 15, 9.0, 11.0, open=10.0, close=10.5) for day in DAYS[:2]]
+    records += [record("B", DAYS[2], 15, 9.0, 11.0, open=10.0)]
+    lake = Lake(Settings(lake=write_lake(tmp_path / "lake", records)))
+    questions = asked(lake, monkeypatch)
+
+    frame = prices.daily(lake, days[0], days[2]).set_index(["ticker", "session"])
+
+    assert frame["last_price"].to_dict() == pytest.approx(
+        {
+            ("A", DAYS[0]): 10.0,
+            ("A", DAYS[1]): float("nan"),
+            ("A", DAYS[2]): 11.0,
+            ("B", DAYS[0]): 10.5,
+            ("B", DAYS[1]): 10.5,
+            ("B", DAYS[2]): 10.0,
+        },
+        nan_ok=True,
+    )
+    assert [question for question in questions if question[0] == "bars"] == [
+        ("bars", days[0], days[0], ("A",)),
+        ("bars", days[2], days[2], ("A", "B")),
+    ]
+
+
+def test_with_opens_no_bars_are_read(tmp_path, monkeypatch):
+    records = [record("B", day, 15, 9.0, 11.0, open=10.0, close=10.5) for day in DAYS[:2]]
+    lake = Lake(Settings(lake=write_lake(tmp_path / "lake", records)))
+    questions = asked(lake, monkeypatch)
+    days = [dt.date.fromisoformat(day) for day in DAYS[:2]]
+
+    assert prices.daily(lake, *days, ("B",))["change"].tolist() == pytest.approx([0.05, 0.05])
+    assert questions == [("daily", *days, ("B",))]
+
+
+def parquet(folder, day, name, records):
+    path = folder / f"dt={day}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"n": range(records)}).to_parquet(path)
+    return path
+
+
+def test_each_file_is_listed_with_its_session_time_records_and_size(tmp_path):
+    ours = parquet(tmp_path, DAYS[0], "20261120T230000Z-a.parquet", 3)
+    foreign = parquet(tmp_path, DAYS[1], "20269920T230000Z-a.parquet", 2)
+
+    assert lake_files.read([ours, foreign]).to_dict("records") == [
+        {"session": DAYS[0], "collected": EVENING, "records": 3, "bytes": ours.stat().st_size},
+        {"session": DAYS[1], "collected": pd.NaT, "records": 2, "bytes": foreign.stat().st_size},
+    ]
+    ours.write_bytes(b"damaged")
+    with pytest.raises(QueryFailed, match="-a.parquet: .*; move the damaged file out of the lake"):
+        lake_files.read([ours])
+
+
+def test_runs_come_latest_first_with_what_each_stored_and_rejected(tmp_path):
+    files = [
+        *(parquet(tmp_path, day, "20261120T230000Z-a.parquet", 2) for day in DAYS),
+        parquet(tmp_path, DAYS[2], "20261121T230000Z-a.parquet", 1),
+        parquet(tmp_path, DAYS[2], "of-another-program.parquet", 9),
+    ]
+    rejected = [tmp_path / "20261121T230000Z-a.jsonl", tmp_path / "20261122T230000Z-a.jsonl", tmp_path / "odd.jsonl"]
+    for number, path in enumerate(rejected, start=1):
+        path.write_text(json.dumps({"rule": "off-grid"}) + "\n" * number)
+
+    runs = lake_files.runs(lake_files.read(files), rejected)
+
+    minus = "\N{MINUS SIGN}"
+    assert runs.drop(columns="size").to_dict("split", index=False) == {
+        "columns": ["collected", "sessions", "span", "records", "rejected"],
+        "data": [
+            [f"Sun 22 Nov 2026 18:00 (EST, UTC{minus}05:00)", 0, "", 0, 2],
+            [f"Sat 21 Nov 2026 18:00 (EST, UTC{minus}05:00)", 1, DAYS[2], 1, 1],
+            [f"Fri 20 Nov 2026 18:00 (EST, UTC{minus}05:00)", 3, f"{DAYS[0]} to {DAYS[2]}", 6, 0],
+        ],
+    }
+    assert runs["size"].tolist()[0] == "0 B"
+    assert lake_files.runs(lake_files.read([]), []).columns.tolist() == runs.columns.tolist()
