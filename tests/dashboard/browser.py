@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--force-color-profile=srgb")
 PATIENCE = 30
+# urlopen keeps the proxies of the environment in which it was first called.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def executable() -> str | None:
@@ -102,7 +104,7 @@ def waited(page: Page, condition: str, argument: object = None) -> Page:
 def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with contextlib.suppress(URLError, ConnectionError), urllib.request.urlopen(address, timeout=2) as answer:
+        with contextlib.suppress(URLError, ConnectionError), _DIRECT.open(address, timeout=2) as answer:
             if answer.status == 200:
                 return
         if server.poll() is not None:
