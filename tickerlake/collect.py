@@ -19,7 +19,7 @@ import pandas as pd
 
 from tickerlake import bars, symbols
 from tickerlake.actions import Split
-from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError
+from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError, WrongInstrument
 from tickerlake.exchange import EXCHANGE, Session, sessions_between
 from tickerlake.lake import Rejected, Run, Sink
 from tickerlake.record import milliseconds
@@ -27,6 +27,8 @@ from tickerlake.sources import BAR_COLUMNS, Source
 
 ANSWERED = "answered"
 """Outcome of a run that brought valid bars."""
+FINAL = (ANSWERED, NoData.reason, WrongInstrument.reason)
+"""Outcomes of runs in which the source said what it has. After any other, it may have more."""
 Answers = dict[str, pd.DataFrame | SourceError]
 
 
@@ -142,9 +144,13 @@ def _request(
     answers: Answers = {}
     with ThreadPoolExecutor(max_workers=source.parallel) as pool:
         futures = {pool.submit(request, symbol): symbol for symbol in symbols_wanted}
-        for future in as_completed(futures):
-            answers[futures[future]] = future.result()
-            on_answer(futures[future])
+        try:
+            for future in as_completed(futures):
+                answers[futures[future]] = future.result()
+                on_answer(futures[future])
+        except KeyboardInterrupt:
+            stop.set()  # else the pool would still ask for the others
+            raise
     return {symbol: answers[symbol] for symbol in symbols_wanted}
 
 

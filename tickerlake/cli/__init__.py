@@ -28,6 +28,7 @@ COMMANDS = {
         "collect_command",
         "Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo.",
     ),
+    "watch": Verb("watch", "watch_command", "Collect on the exchange's clock until stopped."),
     "import": Verb(
         "importing",
         "import_command",
@@ -57,6 +58,7 @@ Examples:
   tickerlake demo                          look around, no network needed
   tickerlake collect                       the last finished session
   tickerlake collect --first 2026-11-16    every session since that day
+  tickerlake watch                         every bar from now on, until Ctrl-C
   tickerlake query hourly_high --tickers META,AMZN
   tickerlake sql "SELECT count(*) FROM bars"
   tickerlake watchlist add NVDA            collect it from now on

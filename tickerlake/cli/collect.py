@@ -99,7 +99,7 @@ def collect_command(
             f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
-    folder = lake or _default_lake(source)
+    folder = lake or default_lake(source)
     store = _open_sink(sink, folder, stream, is_lake_named=lake is not None)
     store.check_sources({source})
     tickers = tickers or watchlist.read(Layout(folder).config)
@@ -114,6 +114,12 @@ def collect_command(
     with progress(f"{source} → {target}", total=windows * len(companies)) as on_answer:
         reports = collect(vendor, store, sessions, tickers, minutes, _now, on_answer=on_answer)
     return _print_reports(reports, source)
+
+
+def default_lake(source: str) -> Path:
+    """The folder that bars of `source` go to unless one is named: simulated bars have one of their own."""
+    lake = next(setting for setting in Settings.explain() if setting.name == "lake")
+    return SIMULATED_LAKE if source == "simulated" and lake.origin == "default" else lake.value
 
 
 def _print_reports(reports: Sequence[SessionReport], source: str) -> int:
@@ -136,11 +142,6 @@ def _print_reports(reports: Sequence[SessionReport], source: str) -> int:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
-
-
-def _default_lake(source: str) -> Path:
-    lake = next(setting for setting in Settings.explain() if setting.name == "lake")
-    return SIMULATED_LAKE if source == "simulated" and lake.origin == "default" else lake.value
 
 
 def _open_sink(sink: str, folder: Path, stream: str | None, *, is_lake_named: bool) -> Sink:

@@ -75,9 +75,13 @@ class Layout:
         """The Parquet files of splits."""
         return [Path(entry.path) for entry in _entries(self.splits) if _is_data(entry, ".parquet")]
 
-    def runs(self) -> list[Path]:
-        """The Parquet files of the table `runs`, oldest first."""
-        return [Path(entry.path) for entry in _entries(self.log) if _is_data(entry, ".parquet")]
+    def runs(self, since: dt.datetime | None = None) -> list[Path]:
+        """The Parquet files of the table `runs`, oldest first; with `since`, only those with a run from then on.
+
+        The name of a file begins with the time of its latest run.
+        """
+        low = f"{since:%Y%m%dT%H%M%SZ}" if since else ""
+        return [Path(entry.path) for entry in _entries(self.log) if _is_data(entry, ".parquet") and entry.name >= low]
 
     def rejected(self) -> list[Path]:
         """The files of rejected records, oldest first."""

@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -28,9 +28,10 @@ from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
 from tickerlake.lake.layout import Layout
+from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
-from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES, RUNS
+from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES
 
 SCHEMA = parquet_schema(COLUMNS)
 """The columns of a file. The partition `dt` is in the name of its folder."""
@@ -151,11 +152,9 @@ class ParquetSink:
         """Stores `runs` in one file."""
         if not runs:
             return
-        times = ("since", "until", "collected_at")
-        rows = [asdict(run) | {name: getattr(run, name).replace(tzinfo=None) for name in times} for run in runs]
         digest = hashlib.sha256(repr(runs).encode()).hexdigest()[:12]
         target = self._layout.log / f"{_compact(max(run.collected_at for run in runs))}-{digest}.parquet"
-        table = pa.Table.from_pylist(rows, schema=parquet_schema(RUNS))
+        table = runs_table(runs)
         self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:

@@ -1,0 +1,86 @@
+"""When the watcher collects: over clock changes, early closes, holidays, year ends."""
+
+import datetime as dt
+
+import pytest
+
+from tickerlake import exchange
+from tickerlake.schedule import SWEEP_AFTER, last_sweep, missed, next_run, retry_after
+
+NEW_YORK = exchange.EXCHANGE_TIME
+
+
+def clock(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(dt.UTC)
+
+
+def shown(due):
+    return f"{due.at.astimezone(NEW_YORK):%Y-%m-%dT%H:%M:%S}{' sweep' * due.sweep}"
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ("2026-11-20T09:30", "2026-11-20T09:35:30"),
+        ("2026-11-20T09:35:29", "2026-11-20T09:35:30"),
+        ("2026-11-20T09:35:30", "2026-11-20T09:40:30"),
+        ("2026-11-20T16:00", "2026-11-20T16:00:30"),
+        ("2026-11-20T16:00:30", "2026-11-20T17:05:00 sweep"),
+        ("2026-11-20T17:05", "2026-11-23T09:35:30"),  # over the weekend
+        ("2026-11-25T20:00", "2026-11-27T09:35:30"),  # over Thanksgiving
+        ("2026-11-27T12:55:30", "2026-11-27T13:00:30"),  # early close
+        ("2026-11-27T13:00:30", "2026-11-27T14:05:00 sweep"),
+        ("2026-12-31T18:00", "2027-01-04T09:35:30"),  # over New Year
+        ("2026-03-06T18:00", "2026-03-09T09:35:30"),  # over the clock change in spring
+        ("2026-10-30T18:00", "2026-11-02T09:35:30"),  # and in autumn
+        ("2001-09-10T18:00", "2001-09-17T09:35:30"),  # the longest time without a session
+    ],
+)
+def test_a_run_follows_each_bar_and_the_sweep_the_close(now, expected):
+    assert shown(next_run(clock(now), 5)) == expected
+
+
+@pytest.mark.parametrize(("bar_minutes", "runs"), [(5, 79), (60, 8), (90, 6)])
+def test_a_session_has_a_run_for_each_bar_and_a_sweep_also_where_the_last_bar_is_short(bar_minutes, runs):
+    now, found = clock("2026-11-20T00:00"), []
+    while (due := next_run(now, bar_minutes, dt.timedelta(seconds=20))).session.dt == "2026-11-20":
+        found.append(shown(due))
+        now = due.at
+
+    assert len(found) == len(set(found)) == runs
+    assert found[-2:] == ["2026-11-20T16:00:20", "2026-11-20T17:05:00 sweep"]
+
+
+def test_a_year_has_a_sweep_for_each_session_and_none_on_another_day():
+    due = missed(clock("2026-01-01T00:00"), clock("2027-01-01T00:00"), 5)
+
+    assert all(each.sweep for each in due)
+    assert [each.session for each in due] == exchange.sessions_between(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    assert last_sweep(clock("2027-01-01T00:00")) == due[-1]
+    assert last_sweep(due[-1].at - dt.timedelta(seconds=1)) == due[-2]
+    assert due[-1].at - due[-1].session.close == SWEEP_AFTER
+
+
+def test_of_what_was_missed_only_the_last_run_of_each_session_is_left():
+    due = missed(clock("2026-11-24T11:00"), clock("2026-11-27T10:02"), 5)
+
+    assert [shown(each) for each in due] == [
+        "2026-11-24T17:05:00 sweep",
+        "2026-11-25T17:05:00 sweep",
+        "2026-11-27T10:00:30",
+    ]
+
+
+def test_nothing_is_missed_between_two_runs():
+    assert missed(clock("2026-11-20T10:00:30"), clock("2026-11-20T10:05:29"), 5) == []
+    assert [shown(due) for due in missed(clock("2026-11-20T10:05:29"), clock("2026-11-20T10:05:30"), 5)] == [
+        "2026-11-20T10:05:30"
+    ]
+
+
+def test_waits_grow_up_to_a_limit_and_are_longer_after_a_rate_limit():
+    assert [retry_after(count, rate_limited=False).seconds // 60 for count in range(1, 9)] == [
+        *(1, 2, 5, 10, 20, 30),
+        *(30, 30),
+    ]
+    assert [retry_after(count, rate_limited=True).seconds // 60 for count in range(1, 7)] == [5, 10, 20, 40, 60, 60]

@@ -1,0 +1,173 @@
+"""Collecting on the exchange's clock until stopped. `schedule` says when.
+
+A run collects the whole session so far, so it also fills what earlier runs missed while the machine slept, was offline
+or rate-limited, or had a full disk. Nothing is remembered outside the lake; two watchers on one lake only ask twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tickerlake import exchange, symbols, watchlist
+from tickerlake.collect import FINAL, SessionReport, collect
+from tickerlake.errors import RateLimited, TickerlakeError
+from tickerlake.lake.layout import Layout
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.lake.runs import read_runs
+from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
+from tickerlake.sources import Source
+
+LONGEST_WAIT = dt.timedelta(minutes=1)
+"""No system's timer counts the time that the machine sleeps: look at the clock this often."""
+_ASLEEP = dt.timedelta(minutes=2)
+_LONGEST_RETRY = dt.timedelta(hours=1)
+_MOMENT = dt.timedelta(microseconds=1)
+
+
+class Watch:
+    """Collects the bars of `tickers`, else of the lake's watchlist, from `source` into the folder `lake`.
+
+    `say` is called with one line a run. `wait` takes seconds.
+    """
+
+    def __init__(
+        self,
+        lake: Path,
+        source: Source,
+        bar_minutes: int,
+        tickers: Sequence[str] | None = None,
+        delay: dt.timedelta = DELAY,
+        *,
+        clock: Callable[[], dt.datetime],
+        wait: Callable[[float], object] = time.sleep,
+        say: Callable[[str], object] = print,
+    ) -> None:
+        self._layout = Layout(lake)
+        self._source = source
+        self._sink = ParquetSink(lake)
+        self._bar_minutes = bar_minutes
+        self._only = tickers
+        self._delay = delay
+        self._clock = clock
+        self._wait = wait
+        self._say = say
+
+    def run(self) -> NoReturn:
+        """Collects each run when it is due. A run that fails is said, and tried again after growing waits.
+
+        Raises ConfigError, before the first run, if the lake does not take the bars of this source.
+        """
+        self._sink.check_sources({self._source.name})
+        now = self._clock()
+        self._say(f"watching {symbols.listing(self._tickers())} from {self._source.name}; {self._coming(now)}")
+        done, failures = self._done(now), 0
+        retry_at = now
+        while True:
+            now = self._clock()
+            # If the clock was set back, both lie ahead.
+            done = min(done, now)
+            retry_at = min(retry_at, now + _LONGEST_RETRY) if failures else now
+            due = missed(done, now, self._bar_minutes, self._delay)
+            if not due or now < retry_at:
+                self._rest(now, retry_at if due else self._next(now).at)
+                continue
+            try:
+                failure, rate_limited = _failure(self._collect(due))
+            except TickerlakeError as error:
+                failure, rate_limited = str(error), False
+            if failure:
+                failures += 1
+                retry_at = self._clock() + retry_after(failures, rate_limited=rate_limited)
+                self._say(f"{_clock_time(self._clock())} {failure}; next try at {_clock_time(retry_at)}")
+                continue
+            done, failures = now, 0
+            if due[-1].sweep:
+                self._say(self._coming(now))
+
+    def once(self) -> int:
+        """Collects what is due and is not in the lake yet; returns the exit code. TickerlakeError."""
+        self._sink.check_sources({self._source.name})
+        now = self._clock()
+        due = missed(self._done(now), now, self._bar_minutes, self._delay)
+        if not due:
+            self._say(f"nothing is due; {self._coming(now)}")
+            return 0
+        reports = self._collect(due)
+        failure, _ = _failure(reports)
+        if failure:
+            self._say(failure)
+        if not any(report.bars for report in reports):
+            return 1
+        return 3 if any(report.failures for report in reports) else 0
+
+    def _collect(self, due: Sequence[Due]) -> list[SessionReport]:
+        """Collects the sessions of `due` that the source still has, and says one line for each."""
+        oldest = self._source.oldest(self._bar_minutes, self._clock())
+        sessions = [each.session for each in due if each.session.open >= oldest]
+        reports = collect(self._source, self._sink, sessions, self._tickers(), self._bar_minutes, self._clock)
+        for report in reports:
+            self._say(f"{_clock_time(self._clock())} {report.line()}{_reasons(report)}")
+        return reports
+
+    def _tickers(self) -> Sequence[str]:
+        """Read for each run: a person may change the watchlist meanwhile."""
+        return self._only or watchlist.read(self._layout.config)
+
+    def _done(self, now: dt.datetime) -> dt.datetime:
+        """Up to when nothing is left to do, from what the lake says was asked."""
+        sweep = last_sweep(now)
+        asked: dict[tuple[str, str], dt.datetime] = {}
+        for run in read_runs(self._layout.runs(since=sweep.at)):
+            if (run.source, run.bar_minutes) == (self._source.name, self._bar_minutes) and run.outcome in FINAL:
+                key = run.ticker, run.session
+                asked[key] = max(asked.get(key, run.collected_at), run.collected_at)
+        session = exchange.running(now) or sweep.session
+        companies = {symbols.current_symbol(ticker) for ticker in self._tickers()}
+
+        def asked_until(date: dt.date) -> dt.datetime:
+            names = (symbols.as_traded(symbol, date) for symbol in companies)
+            return min(asked.get((name, str(date)), sweep.at - _MOMENT) for name in names)
+
+        swept = asked_until(sweep.session.date)
+        return swept if swept < sweep.at else max(sweep.at, asked_until(session.date))
+
+    def _next(self, now: dt.datetime) -> Due:
+        return next_run(now, self._bar_minutes, self._delay)
+
+    def _coming(self, now: dt.datetime) -> str:
+        return f"next run {self._next(now).at.astimezone(exchange.EXCHANGE_TIME):%a %Y-%m-%d %H:%M:%S %Z}"
+
+    def _rest(self, now: dt.datetime, until: dt.datetime) -> None:
+        """Waits until `until`, or for a while."""
+        pause = min(until - now, LONGEST_WAIT)
+        self._wait(pause.total_seconds())
+        woken = self._clock()
+        if (asleep := woken - now - pause) > _ASLEEP:
+            self._say(f"{_clock_time(woken)} slept for {str(asleep).split('.')[0]}; catching up")
+
+
+def _failure(reports: Sequence[SessionReport]) -> tuple[str, bool]:
+    """Why a run has to be repeated, and whether that is a rate limit; "" if one ticker may wait for the next run."""
+    failures = [failure for report in reports for failure in report.failures if failure.reason not in FINAL]
+    limited = [failure for failure in failures if failure.reason == RateLimited.reason]
+    if limited or (failures and not any(report.bars for report in reports)):
+        return " ".join((limited or failures)[0].message.split()), bool(limited)
+    return "", False
+
+
+def _reasons(report: SessionReport) -> str:
+    """The tickers that failed, by reason: ` (no-data: BYND, SNAP)`."""
+    tickers: dict[str, list[str]] = defaultdict(list)
+    for failure in report.failures:
+        tickers[failure.reason].append(failure.ticker)
+    reasons = "; ".join(f"{reason}: {symbols.listing(names)}" for reason, names in tickers.items())
+    return f" ({reasons})" if reasons else ""
+
+
+def _clock_time(moment: dt.datetime) -> str:
+    return f"{moment.astimezone(exchange.EXCHANGE_TIME):%H:%M:%S}"
