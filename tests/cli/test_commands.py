@@ -172,7 +172,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("typed", "place", "offered"),
         [
-            ("tickerlake wa", "1", ["watchlist"]),
+            ("tickerlake wa", "1", ["watch", "watchlist"]),
             ("tickerlake watchlist ", "2", ["show", "add", "remove"]),
             ("tickerlake doctor --of", "2", ["--offline"]),
         ],
