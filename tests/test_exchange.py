@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+import time_machine
 
 from tickerlake import exchange
 from tickerlake.errors import ConfigError
@@ -84,3 +85,8 @@ def test_only_bars_that_have_ended_are_finished():
     assert len(session.bar_starts(5, until=session.open + dt.timedelta(minutes=9, seconds=59))) == 1
     assert len(session.bar_starts(5, until=session.open + dt.timedelta(minutes=10))) == 2
     assert len(session.bar_starts(60, until=session.close)) == 7
+
+
+def test_a_process_that_runs_for_years_still_knows_the_sessions_ahead():
+    with time_machine.travel("2030-12-31"):
+        assert exchange.sessions_between(dt.date(2031, 12, 1), dt.date(2031, 12, 31))

@@ -130,9 +130,13 @@ def _bounds() -> tuple[datetime.date, datetime.date]:
     return calendar.first_session.date() + edge, calendar.last_session.date() - edge
 
 
-@lru_cache(maxsize=1)
 def _calendar() -> exchange_calendars.ExchangeCalendar:
-    # Importing it and building the calendar takes 0.4 s.
+    return _calendar_until(datetime.datetime.now(datetime.UTC).year + 2)
+
+
+@lru_cache(maxsize=1)
+def _calendar_until(year: int) -> exchange_calendars.ExchangeCalendar:
+    # By default it ends in a year, which a process may outlive. Importing it and building the calendar takes 0.4 s.
     import exchange_calendars  # noqa: PLC0415
 
-    return exchange_calendars.get_calendar(EXCHANGE, start=f"{FIRST_YEAR}-01-01")
+    return exchange_calendars.get_calendar(EXCHANGE, start=f"{FIRST_YEAR}-01-01", end=f"{year}-01-31")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import sys
 from pathlib import Path
 
 import click
 
 from tickerlake.cli.collect import default_lake
 from tickerlake.cli.console import Tickers
+from tickerlake.cli.service import Service, service
 from tickerlake.record import BAR_MINUTES
 from tickerlake.schedule import DELAY
 from tickerlake.sources import SOURCES, open_source
@@ -20,6 +23,7 @@ from tickerlake.sources import SOURCES, open_source
 Examples:
   tickerlake watch
   tickerlake watch --once                  from cron, every five minutes
+  tickerlake watch --install               as a service of your account
 """,
 )
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
@@ -44,18 +48,36 @@ Examples:
     help="Seconds from the end of a bar to its run: the vendor takes a moment.",
 )
 @click.option("--once", is_flag=True, help="Collect what is due now, then exit: for cron.")
+@click.option("--install", is_flag=True, help="Write a service that runs this, and say how to turn it on.")
+@click.option("--uninstall", is_flag=True, help="Remove that service.")
 def watch_command(
-    tickers: tuple[str, ...] | None, bar_minutes: str, source: str, lake: Path | None, delay: int, once: bool
+    tickers: tuple[str, ...] | None,
+    bar_minutes: str,
+    source: str,
+    lake: Path | None,
+    delay: int,
+    once: bool,
+    install: bool,
+    uninstall: bool,
 ) -> int:
     """Collect on the exchange's clock until stopped.
 
     A run follows each bar of a session, and a sweep of the whole session an hour after the close. A run that fails is
     tried again after growing waits; each run fills the gaps of those before it.
     """
+    if once + install + uninstall > 1:
+        raise click.UsageError("--once, --install and --uninstall exclude each other", click.get_current_context())
+    folder = lake or default_lake(source)
+    if install or uninstall:
+        arguments = ["--lake", str(folder.resolve()), "--source", source]
+        arguments += ["--bar-minutes", bar_minutes, "--delay", str(delay)]
+        arguments += ["--tickers", ",".join(tickers)] if tickers else []
+        unit = service(arguments, folder.resolve(), os.environ, sys.platform)
+        return _install(unit) if install else _uninstall(unit)
     from tickerlake.watch import Watch  # noqa: PLC0415  # loads pandas, which --help does not need
 
     watch = Watch(
-        lake or default_lake(source),
+        folder,
         open_source(source),
         int(bar_minutes),
         tickers,
@@ -64,6 +86,32 @@ def watch_command(
         say=click.echo,
     )
     return watch.once() if once else watch.run()
+
+
+def _install(unit: Service) -> int:
+    unit.install()
+    click.echo(f"wrote {unit.path}")
+    for title, commands in (("turn it on", unit.start), ("see what it says", (unit.log,))):
+        click.echo(f"{title}:")
+        for command in commands:
+            click.echo(f"  {command}")
+    click.echo("remove it:")
+    for command in (*unit.stop, "tickerlake watch --uninstall"):
+        click.echo(f"  {command}")
+    click.echo(
+        "It does not see the variables of this shell, such as HTTPS_PROXY; add them to the file if you need them."
+    )
+    return 0
+
+
+def _uninstall(unit: Service) -> int:
+    if not unit.uninstall():
+        click.echo(f"nothing to remove: there is no {unit.path}")
+        return 0
+    click.echo(f"removed {unit.path}; if it still runs, stop it:")
+    for command in unit.stop:
+        click.echo(f"  {command}")
+    return 0
 
 
 def _now() -> dt.datetime:
