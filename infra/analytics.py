@@ -10,7 +10,7 @@ from pulumi_aws import athena, glue, iam, s3
 
 import tickerlake.query.catalog
 from infra.access import Place, allow, document
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
 from tickerlake.exchange import sessions_between
 from tickerlake.query import statement
@@ -18,7 +18,7 @@ from tickerlake.query.runner import LOOK_BACK, calendar_entry
 from tickerlake.symbols import RENAMES
 
 _MEGABYTE = 1_000_000
-_READ = (BARS_PREFIX, ACTIONS_PREFIX)
+_READ = (BARS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX)
 DAYS = 7
 """How many days back the saved queries look."""
 

@@ -1,4 +1,4 @@
-"""The catalog: the database, the tables of bars and splits, and the crawler that registers the bars' partitions."""
+"""The catalog: the database, the tables of bars, splits and runs, and the crawler that registers bars' partitions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pulumi
 from pulumi_aws import glue, s3
 
 from infra.access import Place, allow, service_role
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, RUNS_PREFIX
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, RUNS_PARTITION, Column
 
 TABLE = "bars"
 ACTIONS_TABLE = "actions"
+RUNS_TABLE = "runs"
 # Glue schedules are in UTC. In summer and winter 15:15 is after the open in New York, and 22:15 after the sweep.
 CRAWL_SCHEDULE = "cron(15 15,22 ? * MON-FRI *)"
 # All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
@@ -36,16 +37,17 @@ class CatalogArgs:
 
 
 class Catalog(pulumi.ComponentResource):
-    """The table of bars, whose schema Firehose writes and Athena reads, and the table of splits."""
+    """The table of bars, whose schema Firehose writes and Athena reads, and the tables of splits and runs."""
 
     database: glue.CatalogDatabase
     table: glue.CatalogTable
     actions: glue.CatalogTable
+    runs: glue.CatalogTable
     crawler: glue.Crawler
     bars_arns: list[pulumi.Output[str]]
     """What a policy must name to read the table of bars: Glue also checks the catalog and the database."""
     read_arns: list[pulumi.Output[str]]
-    """The same for both tables."""
+    """The same for all tables."""
 
     def __init__(self, name: str, args: CatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:catalog:Catalog", name, None, opts)
@@ -66,18 +68,9 @@ class Catalog(pulumi.ComponentResource):
             parameters={
                 "EXTERNAL": "TRUE",
                 "classification": "parquet",
-                # https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
-                "projection.enabled": "true",
-                f"projection.{PARTITION.name}.type": "date",
-                f"projection.{PARTITION.name}.format": "yyyy-MM-dd",
-                f"projection.{PARTITION.name}.range": f"{args.first_session},NOW",
-                f"projection.{PARTITION.name}.interval": "1",
-                f"projection.{PARTITION.name}.interval.unit": "DAYS",
-                "storage.location.template": pulumi.Output.concat(location, f"{PARTITION.name}=${{{PARTITION.name}}}/"),
+                **_projection(PARTITION, location, args.first_session),
             },
-            partition_keys=[
-                glue.CatalogTablePartitionKeyArgs(name=PARTITION.name, type=PARTITION.type, comment=PARTITION.comment)
-            ],
+            partition_keys=_partition_keys(PARTITION),
             storage_descriptor=glue.CatalogTableStorageDescriptorArgs(
                 location=location,
                 input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -99,17 +92,25 @@ class Catalog(pulumi.ComponentResource):
             description="One report of one split; the latest report of a source counts",
             table_type="EXTERNAL_TABLE",
             parameters={"EXTERNAL": "TRUE", "classification": "json"},
-            storage_descriptor=glue.CatalogTableStorageDescriptorArgs(
-                location=pulumi.Output.concat("s3://", args.bucket.bucket, "/", ACTIONS_PREFIX),
-                input_format="org.apache.hadoop.mapred.TextInputFormat",
-                output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-                # It reads the collector's times and takes a missing key for null:
-                # https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
-                ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
-                    name="json", serialization_library="org.openx.data.jsonserde.JsonSerDe"
-                ),
-                columns=_columns(ACTIONS),
+            storage_descriptor=_json_lines(
+                pulumi.Output.concat("s3://", args.bucket.bucket, "/", ACTIONS_PREFIX), ACTIONS
             ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        runs_location = pulumi.Output.concat("s3://", args.bucket.bucket, "/", RUNS_PREFIX)
+        self.runs = glue.CatalogTable(
+            f"{name}-runs",
+            name=RUNS_TABLE,
+            database_name=self.database.name,
+            description="What one run asked of one source for one ticker and session, and what came of it",
+            table_type="EXTERNAL_TABLE",
+            parameters={
+                "EXTERNAL": "TRUE",
+                "classification": "json",
+                **_projection(RUNS_PARTITION, runs_location, args.first_session),
+            },
+            partition_keys=_partition_keys(RUNS_PARTITION),
+            storage_descriptor=_json_lines(runs_location, [column for column in RUNS if column != RUNS_PARTITION]),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.bars_arns = [
@@ -119,7 +120,10 @@ class Catalog(pulumi.ComponentResource):
         ]
         self.read_arns = [
             *self.bars_arns,
-            args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", self.actions.name)),
+            *(
+                args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", table.name))
+                for table in (self.actions, self.runs)
+            ),
         ]
 
         role, policy = service_role(
@@ -170,6 +174,41 @@ class Catalog(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self.register_outputs({"database": self.database.name, "table": self.table.name, "crawler": self.crawler.name})
+
+
+def _projection(key: Column, location: pulumi.Output[str], first: dt.date) -> dict[str, str | pulumi.Output[str]]:
+    """A table's parameters for a partition of each day since `first`, named `key`.
+
+    https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
+    """
+    return {
+        "projection.enabled": "true",
+        f"projection.{key.name}.type": "date",
+        f"projection.{key.name}.format": "yyyy-MM-dd",
+        f"projection.{key.name}.range": f"{first},NOW",
+        f"projection.{key.name}.interval": "1",
+        f"projection.{key.name}.interval.unit": "DAYS",
+        "storage.location.template": pulumi.Output.concat(location, f"{key.name}=${{{key.name}}}/"),
+    }
+
+
+def _partition_keys(key: Column) -> list[glue.CatalogTablePartitionKeyArgs]:
+    return [glue.CatalogTablePartitionKeyArgs(name=key.name, type=key.type, comment=key.comment)]
+
+
+def _json_lines(location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
+    """Objects as `tickerlake.lake.objects` writes them."""
+    return glue.CatalogTableStorageDescriptorArgs(
+        location=location,
+        input_format="org.apache.hadoop.mapred.TextInputFormat",
+        output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+        # It reads the collector's times and takes a missing key for null:
+        # https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+        ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
+            name="json", serialization_library="org.openx.data.jsonserde.JsonSerDe"
+        ),
+        columns=_columns(columns),
+    )
 
 
 def _columns(columns: Sequence[Column]) -> list[glue.CatalogTableStorageDescriptorColumnArgs]:

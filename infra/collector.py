@@ -10,7 +10,7 @@ from pulumi_aws import cloudwatch, kinesis, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, allow, service_role
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
-from infra.lake import ACTIONS_PREFIX, CODE_PREFIX
+from infra.lake import ACTIONS_PREFIX, CODE_PREFIX, RUNS_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
 from tickerlake.exchange import EXCHANGE_TIME
 
@@ -34,7 +34,7 @@ class CollectorArgs:
 
     place: Place
     bucket: s3.Bucket
-    """Takes splits, and holds the function's code."""
+    """Takes splits and runs, and holds the function's code."""
     stream: kinesis.FirehoseDeliveryStream
     package: Package
     function_name: str
@@ -99,7 +99,11 @@ class Collector(pulumi.ComponentResource):
             "lambda",
             [
                 allow("Deliver", ["firehose:PutRecordBatch"], [args.stream.arn]),
-                allow("StoreSplits", ["s3:PutObject"], [pulumi.Output.concat(args.bucket.arn, f"/{ACTIONS_PREFIX}*")]),
+                allow(
+                    "StoreSplitsAndRuns",
+                    ["s3:PutObject"],
+                    [pulumi.Output.concat(args.bucket.arn, f"/{prefix}*") for prefix in (ACTIONS_PREFIX, RUNS_PREFIX)],
+                ),
                 allow(
                     "WriteLogs",
                     ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -99,9 +99,11 @@ def collect(
         # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
         now = milliseconds(clock())
         answers = _request(source, window, requested, bar_minutes, stop, on_answer)
-        reports += _store(sink, source.name, window, answers, bar_minutes, now, since)
+        stored, runs = _store(sink, source.name, window, answers, bar_minutes, now, since)
+        reports += stored
         # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
         sink.report_splits(_splits(source, window, answers, now))
+        sink.log(runs)
     return reports
 
 
@@ -162,8 +164,8 @@ def _store(
     bar_minutes: int,
     now: dt.datetime,
     since: dt.datetime | None,
-) -> list[SessionReport]:
-    """Checks one window's answers against the rules and stores each session's bars."""
+) -> tuple[list[SessionReport], list[Run]]:
+    """Checks one window's answers against the rules and stores each session's bars; returns what came of it."""
     frame = _records(source, answers, bar_minutes, now)
     if since is not None:
         frame = frame[~(frame["ts"] < since)]
@@ -201,14 +203,13 @@ def _store(
             until = min(due[-1].to_pydatetime() + dt.timedelta(minutes=bar_minutes), session.close)
             runs += _runs(report, tickers, counts, (due[0].to_pydatetime(), until), bar_minutes, source, now)
         reports.append(report)
-    sink.log(runs)
 
     nearest = {session.dt: report for session, report in zip(window, reports, strict=True)}
     for row in rejected.itertuples():
         fallback = reports[0] if str(row.dt) < window[0].dt else reports[-1]
         nearest.get(row.dt, fallback).rejected[row.rule] += 1
     sink.reject([_rejected(row) for row in rejected.to_dict("records")])
-    return reports
+    return reports, runs
 
 
 def _runs(

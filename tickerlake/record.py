@@ -74,6 +74,8 @@ RUNS = (
     Column("collected_at", "timestamp", "When it was asked, UTC"),
 )
 """The columns of the table `runs`: what was asked of whom, and what came of it."""
+RUNS_PARTITION = next(column for column in RUNS if column.name == "session")
+"""By which the runs in the bucket are partitioned."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

@@ -40,7 +40,7 @@ from tickerlake.errors import ConfigError, NoData, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
-from tickerlake.lake.split_objects import SplitObjects
+from tickerlake.lake.objects import LakeObjects
 from tickerlake.plan import parse_date, plan
 from tickerlake.sources import Source
 from tickerlake.sources.yahoo import YahooSource
@@ -86,7 +86,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         if request.looks_back:
             sink = _look_back_sink(settings)
         else:
-            sink = open_firehose(settings.stream, splits=_split_objects(settings.bucket))
+            sink = open_firehose(settings.stream, objects=_objects(settings.bucket))
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
             report = respond(request, YahooSource(pause=_pause(stop)), sink, _now, settings, stop)
@@ -263,13 +263,13 @@ def _settings() -> Settings:
 @cache
 def _look_back_sink(settings: Settings) -> FirehoseSink:
     """Shared by all runs of a warm Lambda, so that a run does not send again what the previous one delivered."""
-    return open_firehose(settings.stream, skip_repeats=True, splits=_split_objects(settings.bucket))
+    return open_firehose(settings.stream, skip_repeats=True, objects=_objects(settings.bucket))
 
 
 @cache
-def _split_objects(bucket: str) -> SplitObjects | None:
+def _objects(bucket: str) -> LakeObjects | None:
     """Shared by all runs of a warm Lambda, so that each split is stored once."""
-    return SplitObjects(bucket) if bucket else None
+    return LakeObjects(bucket) if bucket else None
 
 
 def _now() -> dt.datetime:

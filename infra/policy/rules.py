@@ -379,7 +379,7 @@ def _lifecycle(props: Props) -> Iterator[str]:
         yield "the bucket keeps incomplete uploads forever"
     for rule in rules:
         prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
-        for kept in ("bars/", "actions/"):
+        for kept in ("bars/", "actions/", "runs/"):
             if "days" in expiration and kept.startswith(prefix) and rule.get("id") != "expire-results":
                 yield f"the rule {rule.get('id')} deletes {kept}"
 

@@ -280,7 +280,8 @@ def _table_relation(table: dict[str, Any], files: list[str]) -> str:
         return _ORIGINAL[athena, "_table_relation"](table, files)
     columns = table["StorageDescriptor"]["Columns"]
     types = ", ".join(f"'{column['Name']}': '{athena._duckdb_type(column)}'" for column in columns)
-    return f"read_json({athena._sql_list(files)}, format = 'newline_delimited', columns = {{{types}}})"
+    partitions = "hive_partitioning = true, hive_types_autocast = false"
+    return f"read_json({athena._sql_list(files)}, format = 'newline_delimited', columns = {{{types}}}, {partitions})"
 
 
 async def _save_query_results(query_id: str) -> None:

@@ -58,13 +58,14 @@ class TestTheCollector:
         session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
-    def test_it_stores_splits_with_its_role(self, guarded, collected):
+    def test_it_stores_splits_and_runs_with_its_role(self, guarded, collected):
         session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         guarded.yahoo.answers("NVDA", Bars(splits=[(session.open, 10, 1)]))
         guarded.invoke({"session": session.dt, "tickers": ["NVDA"]})
         assert len(guarded.objects("actions/")) == 1
+        assert guarded.objects(f"runs/session={session.dt}/")
 
-    def test_its_role_may_put_to_its_stream_and_splits_and_nothing_else(self, guarded):
+    def test_its_role_may_put_to_its_stream_splits_and_runs_and_nothing_else(self, guarded):
         role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
         given = guarded.client("sts").assume_role(RoleArn=role, RoleSessionName="as-the-function")["Credentials"]
         credentials = {

@@ -170,17 +170,35 @@ def test_the_table_of_splits_reads_lines_of_json_without_partitions(prod):
     }
 
 
-def test_the_table_uses_partition_projection(prod):
-    parameters = inputs(prod, "catalog-table")["parameters"]
+def test_the_table_of_runs_reads_the_same_lines_by_session(prod):
+    table, splits = inputs(prod, "catalog-runs"), inputs(prod, "catalog-actions")["storageDescriptor"]
 
-    assert {key: value for key, value in parameters.items() if "." in key} == {
+    assert [key["name"] for key in table["partitionKeys"]] == ["session"]
+    assert table["storageDescriptor"] == {
+        **splits,
+        "location": f"s3://{BUCKET}/runs/",
+        "columns": [
+            {"name": column.name, "type": column.type, "comment": column.comment}
+            for column in record.RUNS
+            if column.name != "session"
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "folder", "key"), [("catalog-table", "bars", "dt"), ("catalog-runs", "runs", "session")]
+)
+def test_tables_of_sessions_use_partition_projection(prod, table, folder, key):
+    parameters = inputs(prod, table)["parameters"]
+
+    assert {name: value for name, value in parameters.items() if "." in name} == {
         "projection.enabled": "true",
-        "projection.dt.type": "date",
-        "projection.dt.format": "yyyy-MM-dd",
-        "projection.dt.range": "2020-01-01,NOW",
-        "projection.dt.interval": "1",
-        "projection.dt.interval.unit": "DAYS",
-        "storage.location.template": f"s3://{BUCKET}/bars/dt=${{dt}}/",
+        f"projection.{key}.type": "date",
+        f"projection.{key}.format": "yyyy-MM-dd",
+        f"projection.{key}.range": "2020-01-01,NOW",
+        f"projection.{key}.interval": "1",
+        f"projection.{key}.interval.unit": "DAYS",
+        "storage.location.template": f"s3://{BUCKET}/{folder}/{key}=${{{key}}}/",
     }
 
 

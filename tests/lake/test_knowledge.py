@@ -7,11 +7,14 @@ import pytest
 
 from tests.sources.answers import Vendor
 from tickerlake.collect import collect
+from tickerlake.errors import LakeEmpty
 from tickerlake.exchange import session_on
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import local_objects
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query import run
+from tickerlake.query.engines.duckdb import DuckDBEngine
 
 FRIDAY = session_on(dt.date(2026, 11, 20))
 EVENING = FRIDAY.close + dt.timedelta(hours=2)
@@ -193,17 +196,32 @@ def test_the_lake_remembers_what_was_asked_and_what_came_of_it(tmp_path):
     vendor.leave_out(*range(78))
     collected(tmp_path, vendor, EVENING + dt.timedelta(hours=3))
 
-    runs = pd.concat([pd.read_parquet(file) for file in Layout(tmp_path).runs()]).sort_values("collected_at")
+    engine = DuckDBEngine(tmp_path)
+    runs = run(engine, "runs").frame
 
     assert set(runs["ticker"]) == {"META"}
-    assert set(runs["since"]) == {pd.Timestamp(FRIDAY.open).tz_localize(None)}
-    assert set(runs["until"]) == {pd.Timestamp(FRIDAY.close).tz_localize(None)}
-    assert runs[["bars", "stored", "withdrawn", "rejected", "outcome"]].to_numpy().tolist() == [
+    assert set(runs["since"]) == {pd.Timestamp(FRIDAY.open)}
+    assert set(runs["until"]) == {pd.Timestamp(FRIDAY.close)}
+    came = runs[["bars", "stored", "withdrawn", "rejected", "outcome"]].to_numpy().tolist()
+    assert came == [
         [78, 78, 0, 0, "answered"],
         [78, 0, 0, 0, "answered"],
         [77, 1, 1, 0, "answered"],
         [0, 0, 0, 0, "no-data"],
     ]
+    assert run(engine, "runs", as_of=EVENING).frame.to_dict() == runs.head(1).to_dict()
+    assert len(run(engine, "runs", tickers="AMZN")) == 0
+    assert engine.ask("SELECT max(withdrawn) FROM runs").rows == [(1,)]
+
+
+def test_a_lake_without_bars_still_tells_what_was_asked(tmp_path):
+    vendor = Vendor(FRIDAY)
+    vendor.leave_out(*range(78))
+    collected(tmp_path, vendor)
+
+    assert run(DuckDBEngine(tmp_path), "runs").column("outcome") == ["no-data"]
+    with pytest.raises(LakeEmpty, match="holds no bars; collect some"):
+        run(DuckDBEngine(tmp_path), "hourly_high")
 
 
 def test_a_run_of_a_session_that_has_no_bar_yet_is_not_remembered(tmp_path):

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from tickerlake import bars, record
 from tickerlake.actions import Split
+from tickerlake.exchange import EXCHANGE
+from tickerlake.lake import Run
 from tickerlake.lake.layout import Layout
-from tickerlake.lake.parquet import SCHEMA
+from tickerlake.lake.parquet import SCHEMA, ParquetSink
 from tickerlake.lake.splits import splits_table
 
 ANSWERS = Path(__file__).parents[1] / "data" / "answers"
@@ -57,8 +59,34 @@ def read_splits(case: str) -> list[Split]:
         ]
 
 
-def write_lake(lake: Path, records: Iterable[dict[str, Any]], splits: Sequence[Split] = ()) -> Path:
-    """Writes `records` one file a session, every repeat included, as Firehose would deliver them; and `splits`."""
+def read_runs(case: str) -> list[Run]:
+    """What was asked of the vendor in an answer case."""
+    path = ANSWERS / case / "asked.csv"
+    if not path.exists():
+        return []
+    times, counts = ("since", "until", "collected_at"), ("bar_minutes", "bars", "stored", "withdrawn", "rejected")
+    with path.open(encoding="utf-8") as file:
+        return [
+            Run(
+                **row
+                | {"exchange": EXCHANGE}
+                | {name: dt.datetime.fromisoformat(row[name]).astimezone(dt.UTC) for name in times}
+                | {name: int(row[name]) for name in counts}
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_case(lake: Path, case: str) -> Path:
+    """Writes the lake of an answer case."""
+    return write_lake(lake, read_records(case), read_splits(case), read_runs(case))
+
+
+def write_lake(
+    lake: Path, records: Iterable[dict[str, Any]], splits: Sequence[Split] = (), runs: Sequence[Run] = ()
+) -> Path:
+    """Writes `records` one file a session, every repeat included, as Firehose would deliver them; `splits`; `runs`."""
+    ParquetSink(lake).log(runs)
     if splits:
         Layout(lake).splits.mkdir(parents=True, exist_ok=True)
         pq.write_table(splits_table(splits), Layout(lake).splits / "splits.parquet")

@@ -11,7 +11,7 @@ from pyathena.util import RetryConfig
 
 from tests.fakes.athena import running_athena
 from tests.fakes.aws import RESET, Reply, refusal
-from tests.query.lakes import ANSWERS, read_records, read_splits, write_lake
+from tests.query.lakes import ANSWERS, read_records, write_case, write_lake
 from tests.query.test_answers import ANSWERED, NOW
 from tickerlake.cli import cli
 from tickerlake.cli.console import run_command
@@ -83,7 +83,7 @@ def many(count):
 
 @pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)
 def test_each_query_gives_its_answer_file_letter_for_letter(case, name, tmp_path, athena, engine):
-    over(athena, write_lake(tmp_path / "lake", read_records(case), read_splits(case)))
+    over(athena, write_case(tmp_path / "lake", case))
     result = run(engine, name, now=NOW)
     assert to_csv(result.frame) == (ANSWERS / case / f"{name}.csv").read_text(encoding="utf-8")
 

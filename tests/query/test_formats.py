@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from tests.query.lakes import ANSWERS, read_records, read_splits, write_lake
+from tests.query.lakes import ANSWERS, write_case
 from tests.query.test_answers import ANSWERED, NOW
 from tickerlake.query import Answer, Field, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -42,7 +42,7 @@ BAR = ("META", "2026-11-20", MOMENT, 5, 612.3456, 613.0, 611.5, None, 12345678, 
 
 @pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)
 def test_rows_and_frames_make_the_same_csv(case, name, tmp_path):
-    found = run(DuckDBEngine(write_lake(tmp_path / "lake", read_records(case), read_splits(case))), name, now=NOW)
+    found = run(DuckDBEngine(write_case(tmp_path / "lake", case)), name, now=NOW)
 
     expected = (ANSWERS / case / f"{name}.csv").read_text(encoding="utf-8")
     assert as_csv(found) == expected

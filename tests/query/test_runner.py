@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tests.query.lakes import read_records, read_splits, write_lake
+from tests.query.lakes import read_records, read_splits, write_case, write_lake
 from tickerlake.cli import cli
 from tickerlake.cli.console import run_command
 from tickerlake.errors import ConfigError
@@ -16,7 +16,7 @@ FRIDAY = "2026-11-20"
 
 
 def engine_of(case, tmp_path):
-    return DuckDBEngine(write_lake(tmp_path / "lake", read_records(case), read_splits(case)))
+    return DuckDBEngine(write_case(tmp_path / "lake", case))
 
 
 def record(ticker, moment, *, bar_minutes=30, high=10.0):

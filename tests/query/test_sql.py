@@ -32,6 +32,7 @@ READS = {
     "disagreements": 6,
     "hourly_high": 5,
     "restatements": 2,
+    "runs": 0,
     "sessions": 1,
     "tickers": 1,
 }
@@ -82,7 +83,7 @@ def test_trino_accepts_the_syntax_the_words_and_the_functions(name):
 
 @pytest.mark.parametrize("name", names())
 def test_every_column_is_one_the_table_has(name):
-    tables = {"bars": (*record.COLUMNS, record.PARTITION), "actions": record.ACTIONS}
+    tables = {"bars": (*record.COLUMNS, record.PARTITION), "actions": record.ACTIONS, "runs": record.RUNS}
     schema = {table: {column.name: TRINO_TYPES[column.type] for column in columns} for table, columns in tables.items()}
 
     qualify(

@@ -16,7 +16,7 @@ import trino
 from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings
 from tickerlake.query.engines.trino import TrinoEngine
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, Column
 
 _TYPES = {"string": "varchar", "timestamp": "timestamp({precision})", "int": "integer"}
 
@@ -49,9 +49,10 @@ class Cluster:
         try:
             self._copy(f"{schema}.bars", (*COLUMNS, PARTITION), layout.files(), precision)
             self._copy(f"{schema}.actions", ACTIONS, layout.actions(), precision)
+            self._copy(f"{schema}.runs", RUNS, layout.runs(), precision)
             yield self.engine(schema)
         finally:
-            for table in ("bars", "actions"):
+            for table in ("bars", "actions", "runs"):
                 self.execute(f"DROP TABLE IF EXISTS {schema}.{table}")
             self.execute(f"DROP SCHEMA {schema}")
 

@@ -12,7 +12,7 @@ import sys
 import pandas as pd
 import pytest
 
-from tests.query.lakes import CASES, read_records, read_splits, write_lake
+from tests.query.lakes import CASES, read_records, write_case, write_lake
 from tests.query.test_answers import random_records
 from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
 from tickerlake.query import load, names, run, types
@@ -32,9 +32,10 @@ MILLISECONDS, MICROSECONDS = 3, 6
 @pytest.fixture(scope="module", params=[*CASES, *SEEDS], ids=str)
 def engines(request, cluster, tmp_path_factory):
     case = request.param
-    records = random_records(random.Random(case)) if isinstance(case, int) else read_records(case)
-    splits = [] if isinstance(case, int) else read_splits(case)
-    lake = write_lake(tmp_path_factory.mktemp("lake"), records, splits)
+    folder = tmp_path_factory.mktemp("lake")
+    lake = (
+        write_lake(folder, random_records(random.Random(case))) if isinstance(case, int) else write_case(folder, case)
+    )
     with cluster.holding(lake, precision=MICROSECONDS if isinstance(case, int) else MILLISECONDS) as engine:
         yield engine, DuckDBEngine(lake)
 

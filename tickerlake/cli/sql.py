@@ -20,11 +20,12 @@ def sql_command(text: str, target: Target) -> None:
       bars     each bar in force, once, as the query bars gives it
       records  every record as stored, repeats and corrections included
       actions  splits: ticker, ex_date, ratio, source, collected_at …
+      runs     what was asked of which source, as the query runs gives it
 
     \b
-    Columns: ticker, exchange, ts (UTC), hour, bar_minutes, open, high, low,
-    close, volume, currency, source, collected_at (UTC) and dt, the session
-    as text, YYYY-MM-DD.
+    Columns of bars and records: ticker, exchange, ts (UTC), hour,
+    bar_minutes, open, high, low, close, volume, currency, source,
+    collected_at (UTC) and dt, the session as text, YYYY-MM-DD.
     A condition on dt makes a question fast and, on Athena, cheap.
 
     \b

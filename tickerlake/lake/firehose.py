@@ -26,7 +26,7 @@ from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
-from tickerlake.lake.split_objects import SplitObjects
+from tickerlake.lake.objects import LakeObjects
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
 from tickerlake.symbols import listing
 
@@ -96,7 +96,7 @@ class FirehoseSink:
 
     With `skip_repeats`, a bar that this sink has already delivered with the same numbers is not sent again. A look-back
     meets each bar several times; the memory covers the latest session only. Without it every bar is sent, which also
-    repairs what was lost behind Firehose. Splits go to `splits`, or into the log.
+    repairs what was lost behind Firehose. Splits and runs go to `objects`; without it, splits go into the log.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class FirehoseSink:
         attempts: int = ATTEMPTS,
         *,
         skip_repeats: bool = False,
-        splits: SplitObjects | None = None,
+        objects: LakeObjects | None = None,
     ) -> None:
         self._client = client
         self._stream = stream
         self._pause = pause
         self._attempts = attempts
         self._skip_repeats = skip_repeats
-        self._splits = splits
+        self._objects = objects
         self._sent: dict[tuple[Any, ...], bytes] = {}
         """By key, each delivered bar of `_sent_session` without the time it was collected."""
         self._sent_session = ""
@@ -155,14 +155,16 @@ class FirehoseSink:
         return Counter()
 
     def log(self, runs: Sequence[Run]) -> None:
-        """Does nothing: the function's report says the same, in its log."""
+        """Stores `runs` in the lake's bucket, if the sink knows it. SinkError."""
+        if self._objects is not None:
+            self._objects.put_runs(runs)
 
     def report_splits(self, splits: Sequence[Split]) -> int:
         """Stores `splits` in the lake's bucket, or logs them if the sink does not know it: the stream has no place for
         them. Returns how many are new to this process. SinkError.
         """
-        if self._splits is not None:
-            return self._splits.put(splits)
+        if self._objects is not None:
+            return self._objects.put_splits(splits)
         for split in splits:
             _log.warning("split: %s %s %s", split.ticker, split.ex_date, split.ratio, extra={"split": asdict(split)})
         return 0
@@ -248,7 +250,7 @@ class FirehoseSink:
 
 
 def open_firehose(
-    stream: str, region: str | None = None, *, skip_repeats: bool = False, splits: SplitObjects | None = None
+    stream: str, region: str | None = None, *, skip_repeats: bool = False, objects: LakeObjects | None = None
 ) -> FirehoseSink:
     """The sink for `stream`, with the AWS settings of the environment. ConfigError if they name no region."""
     from botocore.config import Config  # noqa: PLC0415
@@ -265,7 +267,7 @@ def open_firehose(
         raise ConfigError(
             f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or check your AWS profile"
         ) from error
-    return FirehoseSink(client, stream, skip_repeats=skip_repeats, splits=splits)
+    return FirehoseSink(client, stream, skip_repeats=skip_repeats, objects=objects)
 
 
 def _records(frame: pd.DataFrame) -> Iterator[_Record]:

@@ -1,4 +1,4 @@
-"""Free SQL: one statement that only reads, over `bars` (each bar in force, once), `records` (all) and `actions`."""
+"""Free SQL: one statement that only reads, over `bars` (each bar in force, once), `records`, `actions` and `runs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tickerlake.errors import ConfigError
 from tickerlake.query.catalog import expanded
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
 
 NOW = "9999-12-31 00:00:00.000"
 """The value of `as_of` that leaves nothing out."""
@@ -45,15 +45,15 @@ def preference(sources: Sequence[str]) -> str:
     return f",{','.join(sources)},"
 
 
-def no_actions() -> str:
-    """The SQL of an empty table `actions`."""
-    columns = (f"CAST(NULL AS {_SQL_TYPES.get(each.type, each.type)}) AS {each.name}" for each in ACTIONS)
-    return f"SELECT {', '.join(columns)} WHERE false"
+def empty(columns: Sequence[Column]) -> str:
+    """The SQL of an empty table with these columns."""
+    nulls = (f"CAST(NULL AS {_SQL_TYPES.get(each.type, each.type)}) AS {each.name}" for each in columns)
+    return f"SELECT {', '.join(nulls)} WHERE false"
 
 
 def without_actions(text: str) -> str:
     """`text` for a lake that has no table `actions`, with an empty one in its WITH clause."""
-    return _defining(text, f"actions AS ({no_actions()})")
+    return _defining(text, f"actions AS ({empty(ACTIONS)})")
 
 
 def refuse(found: str) -> ConfigError:

@@ -29,12 +29,12 @@ class Engine(Protocol):
     def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
         """Runs the trusted text `sql` with `%(name)s` parameters: text, numbers, truth values, lists of text.
 
-        Reads the tables `bars` and `actions` as stored. Returns at most `limit` rows. Raises LakeEmpty if there is no
-        table, NoAccess or QueryFailed if the engine refuses.
+        Reads the tables `bars`, `actions` and `runs` as stored. Returns at most `limit` rows. Raises LakeEmpty if there
+        is no table, NoAccess or QueryFailed if the engine refuses.
         """
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
-        """Runs a user's SQL over `bars` (each bar in force, once), `records` (all, as stored) and `actions` (splits).
+        """Runs a user's SQL over `bars` (each bar in force, once), `records` (all, as stored), `actions` and `runs`.
 
         Raises ConfigError unless it is one statement that only reads; otherwise as `run` does.
         """

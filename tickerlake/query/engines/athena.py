@@ -249,8 +249,9 @@ class AthenaEngine:
         if match := _NO_TABLE.search(reason):
             if "actions" in reason[match.start() :] and self._has_actions:
                 raise _NoActions
+            table = "runs" if "runs" in reason[match.start() :] else "bars"
             return NoAccess(
-                f"there is no table bars in the database {self._settings.database!r} of {self._region}; "
+                f"there is no table {table} in the database {self._settings.database!r} of {self._region}; "
                 "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
             )
         if _DENIED.search(reason):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.layout import Layout
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import bars_of, no_actions, records_of, refuse
-from tickerlake.record import COLUMNS
+from tickerlake.query.statement import bars_of, empty, records_of, refuse
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, Column
 from tickerlake.settings import Settings
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -64,13 +64,14 @@ class DuckDBEngine:
         text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
         try:
             cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
-            cursor.execute(f"CREATE TEMPORARY VIEW actions AS {self._actions()}")
+            cursor.execute(f"CREATE TEMPORARY VIEW actions AS {_whole(self._layout.actions(), ACTIONS)}")
+            cursor.execute(f"CREATE TEMPORARY VIEW runs AS {_whole(self._layout.runs(), RUNS)}")
             return _run(cursor, text, limit, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
 
     def ask(self, sql: str, limit: int | None = None) -> Answer:
-        """Runs a user's SQL over `bars` and `records`."""
+        """Runs a user's SQL over `bars`, `records`, `actions` and `runs`."""
         started = time.perf_counter()
         files = self._files(None, None)
         try:
@@ -92,13 +93,15 @@ class DuckDBEngine:
             connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
         except duckdb.Error as error:
             raise self._failure(error, files) from error
-        connection.execute(f"CREATE VIEW actions AS {self._actions()}")
+        actions, runs = self._layout.actions(), self._layout.runs()
+        connection.execute(f"CREATE VIEW actions AS {_whole(actions, ACTIONS)}")
+        connection.execute(f"CREATE VIEW runs AS {_whole(runs, RUNS)}")
         # DuckDB applies a user's condition on dt before it reads only where it materializes nothing.
         bars = re.sub(
             r"^(\w+) AS \($", r"\1 AS NOT MATERIALIZED (", bars_of("records", self.sources), flags=re.MULTILINE
         )
         connection.execute(f"CREATE VIEW bars AS {bars}")
-        connection.execute(f"SET allowed_paths = {_array([*files, *map(str, self._layout.actions())])}")
+        connection.execute(f"SET allowed_paths = {_array([*files, *map(str, actions), *map(str, runs)])}")
         connection.execute("SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -114,15 +117,11 @@ class DuckDBEngine:
         """The sources in the order of preference that the lake's tickerlake.toml gives."""
         return watchlist.sources(self._layout.config)
 
-    def _actions(self) -> str:
-        files = [str(path) for path in self._layout.actions()]
-        return f"FROM read_parquet({_array(files)})" if files else no_actions()
-
     def _files(self, first: str | None, last: str | None) -> list[str]:
         """The files of the sessions asked for; if there are none, any file, so that the columns are known."""
         span = (dt.date.fromisoformat(date) if date else None for date in (first, last))
         files = self._layout.files(*span) or self._layout.files()[-1:]
-        if not files:
+        if not files and not self._layout.runs():
             raise LakeEmpty(
                 f"the lake {self.lake!r} holds no bars; collect some: tickerlake collect --lake {self.lake}"
             )
@@ -161,7 +160,14 @@ def literal(value: Any) -> str:
     return str(value).lower()
 
 
+def _whole(files: Sequence[Path], columns: Sequence[Column]) -> str:
+    """The SQL of a table without partitions."""
+    return f"FROM read_parquet({_array([str(file) for file in files])})" if files else empty(columns)
+
+
 def _stored(files: list[str]) -> str:
+    if not files:
+        return f"({empty((*COLUMNS, PARTITION))})"
     # Partition values stay text, as Glue declares them; DuckDB would make them dates.
     return f"read_parquet({_array(files)}, hive_partitioning = true, hive_types_autocast = false)"
 

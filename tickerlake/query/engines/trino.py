@@ -170,7 +170,8 @@ class TrinoEngine:
             case "TABLE_NOT_FOUND" if self._has_actions and re.search(r"\bactions\b", message):
                 raise _NoActions
             case "TABLE_NOT_FOUND":
-                return LakeEmpty(f"the lake {self.lake!r} has no table bars; declare it as docs/trino.md says")
+                table = "runs" if re.search(r"\bruns\b", message) else "bars"
+                return LakeEmpty(f"the lake {self.lake!r} has no table {table}; declare it as docs/trino.md says")
             case "PERMISSION_DENIED":
                 return NoAccess(
                     f"Trino does not let the user {settings.user!r} read {self.lake!r}: {message}; set LAKE_USER, or "

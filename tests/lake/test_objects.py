@@ -1,4 +1,4 @@
-"""Splits as objects in the lake's bucket."""
+"""Splits and runs as objects in the lake's bucket."""
 
 import datetime as dt
 import json
@@ -13,9 +13,9 @@ from tickerlake import record
 from tickerlake.actions import NEVER, Split
 from tickerlake.collect import collect
 from tickerlake.errors import SinkError
-from tickerlake.exchange import session_on
+from tickerlake.exchange import session_on, sessions_between
 from tickerlake.lake.firehose import FirehoseSink
-from tickerlake.lake.split_objects import SplitObjects
+from tickerlake.lake.objects import LakeObjects
 
 FRIDAY = session_on(dt.date(2026, 11, 20))
 EVENING = FRIDAY.close + dt.timedelta(hours=2, milliseconds=123)
@@ -58,7 +58,7 @@ def bucket(monkeypatch):
 
 @pytest.fixture
 def splits(bucket):  # the bucket's environment
-    return SplitObjects("lake")
+    return LakeObjects("lake")
 
 
 def refused(status, code):
@@ -66,7 +66,7 @@ def refused(status, code):
 
 
 def test_a_split_is_one_line_of_json_without_nulls_under_actions(splits, bucket):
-    assert splits.put([SPLIT]) == 1
+    assert splits.put_splits([SPLIT]) == 1
     ((path, content),) = bucket.objects.items()
     assert path.startswith("/lake/actions/20261120T230000Z-")
     assert content == (
@@ -77,7 +77,7 @@ def test_a_split_is_one_line_of_json_without_nulls_under_actions(splits, bucket)
 
 def test_splits_of_one_run_share_an_object_with_the_columns_of_the_table(splits, bucket):
     known = replace(SPLIT, ticker="FB", ratio=0.125, adjusted_from=NEVER)
-    assert splits.put([SPLIT, known]) == 2
+    assert splits.put_splits([SPLIT, known]) == 2
     (content,) = bucket.objects.values()
     lines = [json.loads(line) for line in content.splitlines()]
     assert [line["ticker"] for line in lines] == ["NVDA", "FB"]
@@ -88,17 +88,17 @@ def test_splits_of_one_run_share_an_object_with_the_columns_of_the_table(splits,
 def test_a_split_is_put_once_and_a_change_and_its_return_are_put_too(splits, bucket):
     runs = [SPLIT, SPLIT, replace(SPLIT, ratio=20.0), SPLIT]
     put = [
-        splits.put([replace(split, collected_at=EVENING + dt.timedelta(minutes=5 * number))])
+        splits.put_splits([replace(split, collected_at=EVENING + dt.timedelta(minutes=5 * number))])
         for number, split in enumerate(runs)
     ]
     assert put == [1, 0, 1, 1]
     assert len(bucket.objects) == 3
-    assert splits.put([]) == 0
+    assert splits.put_splits([]) == 0
 
 
 def test_the_same_report_has_the_same_name_in_every_process(bucket):
     for _ in range(2):
-        SplitObjects("lake").put([SPLIT])
+        LakeObjects("lake").put_splits([SPLIT])
     assert (bucket.puts, len(bucket.objects)) == (2, 1)
 
 
@@ -113,19 +113,34 @@ def test_the_same_report_has_the_same_name_in_every_process(bucket):
 )
 def test_a_fault_names_the_splits_and_the_next_step_and_the_next_run_tries_again(splits, bucket, refusal, message):
     bucket.refusal = refusal
-    with pytest.raises(SinkError, match=rf"splits \(NVDA 2026-11-20 10\) were not stored in s3://lake/.*{message}"):
-        splits.put([SPLIT])
+    with pytest.raises(SinkError, match=rf"cannot store the splits NVDA 2026-11-20 10 in s3://lake/.*{message}"):
+        splits.put_splits([SPLIT])
     bucket.refusal = None
-    assert splits.put([SPLIT]) == 1
+    assert splits.put_splits([SPLIT]) == 1
 
 
 def test_bars_are_delivered_before_a_split_that_cannot_be_stored_fails_the_run(splits, bucket):
     bucket.refusal = refused(403, "AccessDenied")
     vendor, stream = Vendor(FRIDAY), Stream()
     vendor.splits = [(FRIDAY.date, 10.0)]
-    with pytest.raises(SinkError, match=r"splits \(META 2026-11-20 10, FB 2026-11-20 10\) were not stored"):
-        collect(vendor, FirehoseSink(stream, "bars", splits=splits), [FRIDAY], ["META"], 5, lambda: EVENING)
+    with pytest.raises(SinkError, match="cannot store the splits META 2026-11-20 10, FB 2026-11-20 10 in s3"):
+        collect(vendor, FirehoseSink(stream, "bars", objects=splits), [FRIDAY], ["META"], 5, lambda: EVENING)
     assert len(stream.records) == 78
+
+
+def test_a_run_stores_what_it_asked_by_session(splits, bucket):
+    sessions = sessions_between(FRIDAY.date - dt.timedelta(days=1), FRIDAY.date)
+    collect(Vendor(FRIDAY), FirehoseSink(Stream(), "bars", objects=splits), sessions, ["META"], 5, lambda: EVENING)
+
+    (earlier, nothing), (later, content) = sorted(bucket.objects.items())
+    assert earlier.startswith("/lake/runs/session%3D2026-11-19/")
+    assert later.startswith("/lake/runs/session%3D2026-11-20/20261120T230000Z-")
+    assert json.loads(nothing)["outcome"] == "no-data"
+    assert content == (
+        b'{"ticker":"META","exchange":"XNYS","since":"2026-11-20 14:30:00.000","until":"2026-11-20 21:00:00.000",'
+        b'"bar_minutes":5,"bars":78,"stored":78,"withdrawn":0,"rejected":0,"outcome":"answered","source":"yahoo",'
+        b'"collected_at":"2026-11-20 23:00:00.123"}\n'
+    )
 
 
 def test_a_stream_without_a_bucket_logs_splits(caplog):
