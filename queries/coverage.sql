@@ -185,8 +185,8 @@ SELECT
     dt AS session,
     bar_minutes,
     expected,
-    expected - coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS present,
-    coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS missing,
+    expected - CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS present,
+    CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS missing,
     coalesce(array_join(array_agg(span ORDER BY place) FILTER (WHERE place >= 0), ', '), '') AS gaps
 FROM gaps
 GROUP BY ticker, dt, bar_minutes, expected

@@ -36,7 +36,7 @@ sizes AS (
         max(high) AS high,
         min(low) AS low,
         max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
-        sum(volume) AS volume,
+        CAST(sum(volume) AS bigint) AS volume,
         count(*) AS bars,
         bar_minutes,
         min(ts) AS first_ts,

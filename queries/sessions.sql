@@ -35,7 +35,7 @@ stored AS (
 SELECT
     dt AS session,
     count(DISTINCT ticker) AS tickers,
-    sum(records) AS records,
+    CAST(sum(records) AS bigint) AS records,
     array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
     min(first_ts) AS first_ts,
     max(last_ts) AS last_ts,

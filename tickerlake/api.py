@@ -41,11 +41,11 @@ class Lake:
 
     def query(self, name: str, **parameters: Any) -> pd.DataFrame:
         """The answer to the named query `name`; `parameters` are those of its header, and `limit`."""
-        return run(self._engine, name, **parameters).frame
+        return run(self._engine, name, columns=True, **parameters).frame
 
     def sql(self, text: str, *, limit: int | None = None) -> pd.DataFrame:
         """The answer to one SELECT over `bars` (each bar once, latest record wins) and `records` (all, as stored)."""
-        return self._engine.ask(text, limit).frame
+        return self._engine.ask(text, limit, columns=True).frame
 
     def collect(
         self,

@@ -118,7 +118,7 @@ def _query_folder(
     now: dt.datetime | None,
     fingerprint: str,  # noqa: ARG001  # part of the cache key
 ) -> pd.DataFrame:
-    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now).frame
+    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, columns=True).frame
 
 
 @st.cache_data(
@@ -132,4 +132,4 @@ def _query_cloud(
     tickers: tuple[str, ...],
     now: dt.datetime | None,
 ) -> pd.DataFrame:
-    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now).frame
+    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, columns=True).frame

@@ -134,7 +134,7 @@ class TestOnEveryPage:
         class Broken:
             name, lake = "athena", "tickerlake"
 
-            def run(self, sql, parameters, limit=None):
+            def run(self, sql, parameters, limit=None, **_):
                 raise error
 
         reading._engine.clear()
@@ -154,7 +154,7 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     class Limited:
         name, lake, sources = "duckdb", str(real), good.sources
 
-        def run(self, sql, parameters, limit=None):
+        def run(self, sql, parameters, limit=None, **_):
             if load("hourly_high").sql == sql or load("coverage").sql == sql:
                 raise QueryFailed("the query would scan too much; ask for fewer sessions")
             return good.run(sql, parameters)

@@ -88,7 +88,7 @@ def _command(query: Query) -> click.Command:
     @row_options
     def answer(target: Target, **parameters: Any) -> None:
         engine = target.engine()
-        found = run(engine, query.name, limit=target.limit, **parameters)
+        found = run(engine, query.name, limit=target.limit, columns=target.columns, **parameters)
         target.show(found, engine, query.name)
         for note in found.notes:
             click.echo(f"note: {note}", err=True)

@@ -45,6 +45,11 @@ class Target:
         if self.form not in (None, written):
             raise ConfigError(f"--format {self.form} contradicts -o {self.output}; leave --format out")
 
+    @property
+    def columns(self) -> bool:
+        """True if the file needs the answer's frame."""
+        return self.output is not None and ENDINGS[self.output.suffix.lower()] == "parquet"
+
     def engine(self) -> Engine:
         """The engine of the settings, on `--lake` if given."""
         settings = Settings.from_environment()

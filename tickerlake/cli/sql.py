@@ -37,6 +37,6 @@ def sql_command(text: str, target: Target) -> None:
     if text == "-":
         text = sys.stdin.read()
     engine = target.engine()
-    target.show(engine.ask(text, target.limit), engine)
+    target.show(engine.ask(text, target.limit, columns=target.columns), engine)
     if engine.simulated(None, None):
         click.echo("note: these prices are simulated, not real", err=True)

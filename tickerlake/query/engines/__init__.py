@@ -26,14 +26,17 @@ class Engine(Protocol):
     def sources(self) -> Sequence[str]:
         """The sources in order of preference: of several that have a bar, the first one counts."""
 
-    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+    def run(
+        self, sql: str, parameters: Mapping[str, Any], limit: int | None = None, *, columns: bool = False
+    ) -> Answer:
         """Runs the trusted text `sql` with `%(name)s` parameters: text, numbers, truth values, lists of text.
 
-        Reads the tables `bars`, `actions` and `runs` as stored. Returns at most `limit` rows. Raises LakeEmpty if there
+        Reads the tables `bars`, `actions` and `runs` as stored. Returns at most `limit` rows. `columns` says that the
+        answer's frame is wanted, not its rows: an engine that can then fetches whole columns. Raises LakeEmpty if there
         is no table, NoAccess or QueryFailed if the engine refuses.
         """
 
-    def ask(self, sql: str, limit: int | None = None) -> Answer:
+    def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:
         """Runs a user's SQL over `bars` (each bar in force, once), `records` (all, as stored), `actions` and `runs`.
 
         Raises ConfigError unless it is one statement that only reads; otherwise as `run` does.

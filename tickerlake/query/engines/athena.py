@@ -116,7 +116,14 @@ class AthenaEngine:
         self._has_actions = True
         self._connection: Connection[Cursor] | None = self._connect()
 
-    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        limit: int | None = None,
+        *,
+        columns: bool = False,  # noqa: ARG002  # it has rows only
+    ) -> Answer:
         """Runs `sql`; the driver writes the parameters into the text, quoted for Athena.
 
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
@@ -146,7 +153,7 @@ class AthenaEngine:
         columns = [(column[0], column[1]) for column in cursor.description or ()]
         return answer(columns, rows, self._clock() - started, cursor.data_scanned_in_bytes, cursor.query_id)
 
-    def ask(self, sql: str, limit: int | None = None) -> Answer:
+    def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:  # noqa: ARG002
         """Runs a user's SQL over `bars` and `records`."""
         return self.run(with_tables(sql, f'"{self._settings.database}"."bars"', self.sources), {}, limit)
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -18,6 +18,10 @@ from tickerlake.query.answer import Answer, Result, answer
 from tickerlake.query.statement import bars_of, empty, records_of, refuse
 from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, Column
 from tickerlake.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
@@ -54,7 +58,9 @@ class DuckDBEngine:
         self._layout = Layout(Path(lake))
         self._connection = _connect()
 
-    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+    def run(
+        self, sql: str, parameters: Mapping[str, Any], limit: int | None = None, *, columns: bool = False
+    ) -> Answer:
         """Runs `sql` over the files that the lake holds now, of the sessions from `first` to `last` if given."""
         started = time.perf_counter()
         files = self._files(parameters.get("since", parameters.get("first")), parameters.get("last"))
@@ -66,11 +72,11 @@ class DuckDBEngine:
             cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
             cursor.execute(f"CREATE TEMPORARY VIEW actions AS {_whole(self._layout.actions(), ACTIONS)}")
             cursor.execute(f"CREATE TEMPORARY VIEW runs AS {_whole(self._layout.runs(), RUNS)}")
-            return _run(cursor, text, limit, started)
+            return _run(cursor, text, limit, columns, started)
         except duckdb.Error as error:
             raise self._failure(error, files) from error
 
-    def ask(self, sql: str, limit: int | None = None) -> Answer:
+    def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:
         """Runs a user's SQL over `bars`, `records`, `actions` and `runs`."""
         started = time.perf_counter()
         files = self._files(None, None)
@@ -80,7 +86,7 @@ class DuckDBEngine:
                 raise refuse("more than one statement" if statements else "")
             if statements[0].type != duckdb.StatementType.SELECT:
                 raise refuse(statements[0].type.name)
-            return _run(self._reader(files), statements[0].query, limit, started)
+            return _run(self._reader(files), statements[0].query, limit, columns, started)
         except _USERS_ERRORS as error:
             raise QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_reason(error)}") from error
         except duckdb.Error as error:
@@ -185,59 +191,49 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _run(cursor: duckdb.DuckDBPyConnection, text: str, limit: int | None, started: float) -> Answer:
-    """Runs `text`. The whole result stays in memory until its reader knows in which form it is wanted."""
+def _run(
+    cursor: duckdb.DuckDBPyConnection,
+    text: str,
+    limit: int | None,
+    columns: bool,
+    started: float,
+) -> Answer:
+    """Runs `text` and fetches its result once, as rows or as whole columns."""
+    cursor.execute(text)
+    described = [(column[0], str(column[1])) for column in cursor.description or ()]
     result: Result
-    if limit is None and _keep(cursor, text):
-        columns = _columns(cursor.execute("FROM answer LIMIT 0"))
-        result = _Table(cursor, {type_ for _, type_ in columns})
+    if columns and limit is None and {type_ for _, type_ in described} <= _PLAIN_TYPES:
+        result = _Columns(cursor.to_arrow_table())
     else:
-        columns = _columns(cursor.execute(text))
         result = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
-    return answer(columns, result, time.perf_counter() - started)
+    return answer(described, result, time.perf_counter() - started)
 
 
-def _keep(cursor: duckdb.DuckDBPyConnection, text: str) -> bool:
-    try:
-        cursor.execute(f"CREATE TEMPORARY TABLE answer AS {text}")
-    except duckdb.ParserException:  # DESCRIBE makes no table
-        return False
-    return True
+class _Columns:
+    """The result of a query as whole columns."""
 
-
-def _columns(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    return [(column[0], str(column[1])) for column in cursor.description or ()]
-
-
-class _Table:
-    """The result of a query as a table in memory, to be read as rows or as pandas columns."""
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, types: set[str]) -> None:
-        self._cursor = cursor
-        self._types = types
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
 
     def __len__(self) -> int:
-        return self._rows("SELECT count(*) FROM answer")[0][0]
+        return self._table.num_rows
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self._rows("FROM answer"))
+        return zip(*(column.to_pylist() for column in self._table.columns), strict=True)
 
-    def columns(self) -> list[Any]:
-        """One pandas column each; none if a type needs to be read value by value."""
-        if not self._types <= _PLAIN_TYPES:
-            return []
-        import pandas as pd  # noqa: PLC0415  # only frames need the two
+    def columns(self) -> list[pd.Series]:
+        """The columns for pandas."""
+        import numpy as np  # noqa: PLC0415  # only frames need the three
+        import pandas as pd  # noqa: PLC0415
         import pyarrow as pa  # noqa: PLC0415
 
-        table = self._cursor.execute("FROM answer").to_arrow_table()
-        return [column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get) for column in table.columns]
+        # Without this mapping, pandas makes a Python object of each text.
+        dtypes = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype(na_value=np.nan)}
+        return [column.to_pandas(types_mapper=dtypes.get) for column in self._table.columns]
 
     def distinct(self, name: str) -> set[Any]:
         """The different values of one column."""
-        return {value for (value,) in self._rows(f'SELECT DISTINCT "{name}" FROM answer')}  # noqa: S608
-
-    def _rows(self, text: str) -> list[tuple[Any, ...]]:
-        return self._cursor.execute(text).fetchall()
+        return set(self._table[name].unique().to_pylist())
 
 
 def _reason(error: duckdb.Error) -> str:

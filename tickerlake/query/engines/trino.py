@@ -51,7 +51,14 @@ class TrinoEngine:
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
         self.lake = f"{settings.catalog}.{settings.database} at {settings.host}:{settings.port}"
 
-    def run(self, sql: str, parameters: Mapping[str, Any], limit: int | None = None) -> Answer:
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        limit: int | None = None,
+        *,
+        columns: bool = False,  # noqa: ARG002  # it has rows only
+    ) -> Answer:
         """Runs `sql` and waits for its rows, at most as long as the settings allow."""
         try:
             return self._run(sql if self._has_actions else without_actions(sql), parameters, limit)
@@ -87,7 +94,7 @@ class TrinoEngine:
 
         return watch
 
-    def ask(self, sql: str, limit: int | None = None) -> Answer:
+    def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:  # noqa: ARG002
         """Runs a user's SQL over `bars` and `records`."""
         table = f'"{self._settings.catalog}"."{self._settings.database}"."bars"'
         return self.run(with_tables(sql, table, self.sources), {}, limit)
