@@ -37,6 +37,9 @@ def test_a_good_bar_breaks_no_rule():
     [
         ("missing-ticker", {"ticker": None}),
         ("missing-ticker", {"ticker": ""}),
+        ("not-a-symbol", {"ticker": "=1+1"}),
+        ("not-a-symbol", {"ticker": "meta"}),
+        ("not-a-symbol", {"ticker": "META\n"}),
         ("missing-time", {"ts": pd.NaT, "dt": None}),
         ("missing-price", {"high": np.nan}),
         ("missing-price", {"low": None}),

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tickerlake import exchange
 from tickerlake.record import COLUMNS, PARTITION, PRICES
+from tickerlake.symbols import SYMBOL
 
 _PANDAS_TYPES = {
     "string": "str",
@@ -76,8 +77,17 @@ def _minutes(frame: pd.DataFrame) -> pd.Series:
     return pd.to_timedelta(frame["bar_minutes"], unit="m")
 
 
+def _is_no_symbol(tickers: pd.Series) -> pd.Series:
+    return tickers.isin([ticker for ticker in tickers.dropna().unique() if not SYMBOL.fullmatch(ticker)])
+
+
 RULES = (
     Rule("missing-ticker", "has no ticker", lambda f: f["ticker"].isna() | (f["ticker"] == "")),
+    Rule(
+        "not-a-symbol",
+        "has a ticker that is not a symbol, such as `META` or `BRK-B`",
+        lambda f: _is_no_symbol(f["ticker"]),
+    ),
     Rule("missing-time", "has no readable time", lambda f: f["ts"].isna()),
     Rule(
         "missing-price",

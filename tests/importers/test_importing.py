@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +25,7 @@ import pytest
 from tickerlake import exchange, watchlist
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError
-from tickerlake.importers import importing
+from tickerlake.importers import importing, recorded
 from tickerlake.importers.importing import ImportReport, import_objects
 from tickerlake.importers.recorded import (
     LONGEST_PIECE,
@@ -120,7 +121,7 @@ def test_bars_off_the_grid_are_kept(tmp_path):
 
 def test_empty_files_hold_no_record():
     for content in (b"", b" \n\n", b"[]", b"\xef\xbb\xbf", b"\xff\xfe", b"high,low,ts,name\n", gzip.compress(b"")):
-        assert read_records(content) == []
+        assert list(read_records(content)) == []
 
 
 def test_the_first_known_key_names_the_ticker():
@@ -138,7 +139,7 @@ def test_a_truncated_record_does_not_harm_its_neighbours():
     for at in range(1, len(cut)):
         for joint in ("\n", "", ", "):
             text = joint.join([record(), cut[:at], record(103.0), record(104.0)])
-            records = read_records(text.encode())
+            records = list(read_records(text.encode()))
 
             pieces = [read.text for read in records if read.fields is None]
             assert [read.text for read in records if read.fields] == [record(), record(103.0), record(104.0)]
@@ -148,7 +149,7 @@ def test_a_truncated_record_does_not_harm_its_neighbours():
 def test_a_record_without_its_beginning_does_not_harm_its_neighbours():
     lost = record(102.0, "2020-12-02 09:35:00-05:00")
     for at in range(1, len(lost)):
-        records = read_records("\n".join([record(), lost[at:], record(103.0)]).encode())
+        records = list(read_records("\n".join([record(), lost[at:], record(103.0)]).encode()))
 
         assert [read.text for read in records if read.fields] == [record(), record(103.0)]
         assert [read.text for read in records] == [record(), lost[at:].lstrip(", "), record(103.0)]
@@ -157,7 +158,7 @@ def test_a_record_without_its_beginning_does_not_harm_its_neighbours():
 def test_a_truncated_python_dict_does_not_harm_its_neighbours():
     whole = "{'high': 101.0, 'low': 100.0, 'ts': '2020-12-02 09:30:00-05:00', 'name': 'FB'}"
     for at in range(1, len(whole)):
-        records = read_records("\n".join([whole, whole[:at], whole]).encode())
+        records = list(read_records("\n".join([whole, whole[:at], whole]).encode()))
 
         assert [read.text for read in records if read.fields] == [whole, whole]
         assert len(records) == 3
@@ -176,7 +177,7 @@ def test_garbage_between_records_is_rejected_with_its_position(tmp_path):
 
 
 def test_records_in_an_envelope_are_found():
-    records = read_records(f'{{"Records": [{record()}, {record(102.0)}], "count": 2}}'.encode())
+    records = list(read_records(f'{{"Records": [{record()}, {record(102.0)}], "count": 2}}'.encode()))
 
     assert [read.text for read in records] == ['{"Records": [', record(), record(102.0), '"count": 2}']
 
@@ -217,12 +218,69 @@ def test_a_truncated_gzip_file_is_read_as_far_as_possible():
     packed = gzip.compress("\n".join(lines).encode(), mtime=0)
 
     for content in (packed[: len(packed) // 2], packed[:-4], packed[:15_000] + b"?" * 100 + packed[15_100:]):
-        records = read_records(content)
+        records = list(read_records(content))
         good = [read.text for read in records if read.fields]
         assert len(good) > 500
         assert good[:500] == lines[:500]
         assert records[-1].text.startswith("gzip: ")
-    assert read_records(packed + b"more")[-1].text == "gzip: 4 bytes of something else follow"
+    assert list(read_records(packed + b"more"))[-1].text == "gzip: 4 bytes of something else follow"
+
+
+def reading(content: bytes) -> float:
+    """Seconds of CPU that reading `content` takes, at best of three."""
+    spent = []
+    for _ in range(3):
+        before = time.process_time()
+        for _ in read_records(content):
+            pass
+        spent.append(time.process_time() - before)
+    return min(spent)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b'{"\\"', b"{'x'\\\"", b'{"a":"{",', b'{ "', b"{" + b" " * 50, b"\n" * 9 + b'{"a', gzip.compress(b"", mtime=0)],
+    ids=["escaped-quote", "both-quotes", "braces-in-strings", "starts", "blanks", "lines", "empty-gzip-members"],
+)
+def test_reading_takes_time_in_proportion_to_the_size(unit):
+    small, large = reading(unit * 2_000), reading(unit * 16_000)
+
+    assert large < 20 * max(small, 0.002)
+
+
+def test_text_in_many_blocks_gives_the_same_records(monkeypatch):
+    for joint in ("\n", "", ", ", "<junk>\n"):
+        content = joint.join(record(100 + number) for number in range(300)).encode()
+        whole = list(read_records(content))
+        with monkeypatch.context() as patch:
+            patch.setattr(recorded, "_BLOCK", 1000)
+            patch.setattr(recorded, "_TAIL", 500)
+            patch.setattr(recorded, "_READ_AT_ONCE", 333)
+            assert list(read_records(content)) == whole
+        assert sum(read.fields is not None for read in whole) == 300
+
+
+def test_csv_in_many_blocks_keeps_its_header(monkeypatch):
+    monkeypatch.setattr(recorded, "_BLOCK", 1000)
+    monkeypatch.setattr(recorded, "_TAIL", 500)
+    monkeypatch.setattr(recorded, "_READ_AT_ONCE", 333)
+    rows = ["ts,high,low,name", *(f"2020-12-02 09:30:00-05:00,{number},1,A" for number in range(2, 302))]
+    records = list(read_records("\r\n".join(rows).encode("utf-16")))
+
+    assert [read.fields[4] for read in records if read.fields] == [str(number) for number in range(2, 302)]
+
+
+def test_a_gzip_bomb_is_rejected_with_the_limit_and_the_import_goes_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(recorded, "_SMALL", 1 << 20)
+    bomb = gzip.compress(f"{record()}\n".encode() + b" " * (1 << 24), mtime=0)
+    report = imported(tmp_path, RecordedObject("bomb.gz", NOON, bomb), written(record(102.0, name="AMZN")))
+
+    assert report.line() == "read 3 records from 2 files: 2 stored, 0 duplicate, 1 rejected (1 unreadable)"
+    (line,) = rejected(tmp_path)
+    assert line["origin"] == "bomb.gz"
+    assert line["record"] == (
+        f"gzip: unpacks to more than {100 * len(bomb):,} bytes, the limit for {len(bomb):,} bytes; the rest is not read"
+    )
 
 
 def test_damage_does_not_stop_an_import_and_everything_is_counted(tmp_path):
@@ -303,6 +361,11 @@ def test_a_record_keeps_its_source_and_without_a_name_it_is_recorded(tmp_path):
 @pytest.mark.parametrize("name", ["\ud800", "A\x00B", "F\nB", 7, None, True, ["FB"]])
 def test_a_value_that_is_not_a_name_is_a_missing_ticker(name, tmp_path):
     assert imported(tmp_path, written(record(name=name))).rejected == {"missing-ticker": 1}
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "../META", "META; DROP TABLE bars", "TOOLONGNAME", "Ünï"])
+def test_a_ticker_that_is_not_a_symbol_is_rejected(name, tmp_path):
+    assert imported(tmp_path, written(record(name=name))).rejected == {"not-a-symbol": 1}
 
 
 # Repeats
@@ -689,6 +752,17 @@ def test_a_parquet_file_without_bars_names_the_missing_columns(tmp_path):
 
     assert report.without_bars == ["other.parquet: a Parquet file without the columns ts"]
     assert (report.stored, report.rejected) == (1, {"unreadable": 1})
+
+
+def test_a_small_parquet_file_with_millions_of_rows_is_rejected(tmp_path):
+    count = 1_000_000
+    bomb = parquet(
+        ticker=["FB"] * count, ts=["2020-12-02 09:30:00-05:00"] * count, high=[1.0] * count, low=[1.0] * count
+    )
+    report = imported(tmp_path, bomb)
+
+    assert report.rejected == {"unreadable": 1}
+    assert "1,000,000 rows, more than the limit" in rejected(tmp_path)[0]["record"]
 
 
 def test_a_truncated_parquet_file_is_rejected(tmp_path):

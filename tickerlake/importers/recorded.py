@@ -46,6 +46,10 @@ KEYS = {
 
 LONGEST_PIECE = 4000
 """Characters kept of text that is not a record: enough to recognise it."""
+LONGEST_RECORD = 100_000
+"""Characters that a JSON object or a Python dict may have. A bar takes about 200."""
+LARGEST_EXPANSION = 100
+"""How many times its size a gzip file may unpack to. Bars take 10 to 35 times; gzip can reach 1,000 times."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,26 @@ def collected_at_in(name: str) -> dt.datetime | None:
         return None
 
 
-def read_records(content: bytes) -> list[Record]:
+def read_records(content: bytes) -> Iterator[Record]:
     """The records of an object in order, and the pieces of text between them.
 
-    An object without any record is one piece; an empty one has none.
+    Takes time in proportion to the size, and memory for a few megabytes of text at a time, whatever the bytes are. Text
+    without any record is one piece; an empty object has none. A gzip file that is damaged, or that unpacks to more than
+    `LARGEST_EXPANSION` times its size, is read up to there; the last piece then says so.
     """
-    text, damage = _text(content)
-    records = _rows(text)
-    if records is None:
-        records = list(_objects(text))
-    if records and not any(record.fields for record in records):
-        records = list(_pieces(text))
-    return [*records, *damage]
+    problems: list[str] = []
+    header = None
+    for number, text in enumerate(_blocks(_texts(content, problems))):
+        if number == 0:
+            header = _header(_first_line(text))
+        if header is None:
+            records = list(_objects(text))
+        else:
+            records, header = _rows(text, header)
+        if records and not any(record.fields for record in records):
+            records = _pieces(text)
+        yield from records
+    yield from (Record(f"gzip: {problem}", None) for problem in problems)
 
 
 def read_times(values: Sequence[Any], timezone: dt.tzinfo) -> pd.DatetimeIndex:
@@ -161,42 +173,103 @@ def _written(file: Path) -> dt.datetime:
 
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_READ_AT_ONCE = 1 << 20
+_SMALL = 1 << 24
+"""Bytes that any gzip file may unpack to."""
 
 
-def _text(content: bytes) -> tuple[str, list[Record]]:
-    """The text of an object, and a piece for what could not be unpacked. Invalid bytes are escaped."""
-    damage = []
-    if content.startswith(_GZIP):
-        content, problem = _unzip(content)
-        damage = [Record(f"gzip: {problem}", None)] if problem else []
-    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
-    return content.decode(encoding, errors="backslashreplace"), damage
+def _texts(content: bytes, problems: list[str]) -> Iterator[str]:
+    """The text of an object, in parts; invalid bytes are escaped. `problems` gets what could not be unpacked."""
+    parts = _unzipped(content, problems) if content.startswith(_GZIP) else _parts(content, _READ_AT_ONCE)
+    decoder = None
+    for part in parts:
+        if decoder is None:
+            encoding = "utf-16" if bytes(part[:2]) in _UTF_16 else "utf-8"
+            decoder = codecs.getincrementaldecoder(encoding)(errors="backslashreplace")
+        yield decoder.decode(part)
+    if decoder is not None:
+        yield decoder.decode(b"", final=True)
 
 
-def _unzip(content: bytes) -> tuple[bytes, str | None]:
-    """As much of a gzip file as can be unpacked, and the problem with the rest, if any."""
-    unpacked = bytearray()
-    while content.startswith(_GZIP):
-        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            # In small blocks, because a damaged one loses everything that was unpacked in the same call.
-            for start in range(0, len(content), 4096):
-                unpacked += member.decompress(content[start : start + 4096])
-                if member.eof:
-                    content = member.unused_data + content[start + 4096 :]
-                    break
-            else:
-                return bytes(unpacked), "the file ends early"
-        except zlib.error as error:
-            return bytes(unpacked), str(error)
-    return bytes(unpacked), f"{len(content)} bytes of something else follow" if content.strip(b"\0") else None
+def _parts(content: bytes, size: int) -> Iterator[memoryview]:
+    view = memoryview(content)
+    return (view[start : start + size] for start in range(0, len(view), size))
+
+
+def _unzipped(content: bytes, problems: list[str]) -> Iterator[bytes]:
+    """As much of a gzip file as can and may be unpacked; `problems` gets what is wrong with the rest, if anything."""
+    most = max(_SMALL, LARGEST_EXPANSION * len(content))
+    unpacked = 0
+    member = None
+    # In small parts, because a damaged one loses everything that was unpacked in the same call.
+    for number, part in enumerate(_parts(content, 4096)):
+        rest = bytes(part)
+        while rest:
+            if member is None and not content.startswith(_GZIP, number * 4096 + len(part) - len(rest)):
+                after = content[number * 4096 + len(part) - len(rest) :]
+                if after.strip(b"\0"):
+                    problems.append(f"{len(after)} bytes of something else follow")
+                return
+            member = member or zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            try:
+                piece = member.decompress(rest)
+            except zlib.error as error:
+                problems.append(str(error))
+                return
+            yield piece
+            unpacked += len(piece)
+            if unpacked > most:
+                size = f"{len(content):,} bytes"
+                problems.append(f"unpacks to more than {most:,} bytes, the limit for {size}; the rest is not read")
+                return
+            rest = member.unused_data
+            if member.eof:
+                member = None
+    if member is not None:
+        problems.append("the file ends early")
+
+
+_BLOCK = 1 << 20
+_LARGEST_BLOCK = 1 << 24
+_TAIL = 1 << 16
+# A line of CSV ends; or a JSON object or Python dict begins on a line of its own, or after another one.
+_LINE_END = re.compile(r"[\n\r]")
+_BETWEEN = re.compile(r"""(?:\n[ \t]*+|\}[\s,]*+)(?=\{\s*+["'])""")
+
+
+def _blocks(texts: Iterator[str]) -> Iterator[str]:
+    """The text in blocks of about a megabyte, cut between records. Text that cannot be cut makes a larger block."""
+    block, cuts = "", None
+    for text in texts:
+        block += text
+        if len(block) < _BLOCK:
+            continue
+        cuts = cuts or (_BETWEEN if _header(_first_line(block)) is None else _LINE_END)
+        cut = 0
+        for found in cuts.finditer(block, len(block) - _TAIL):
+            cut = found.end()
+        if cut or len(block) > _LARGEST_BLOCK:
+            cut = cut or len(block)
+            yield block[:cut]
+            block = block[cut:]
+    if block:
+        yield block
+
+
+def _first_line(text: str) -> str:
+    """The first line that is not blank."""
+    start = len(text) - len(text.lstrip("\ufeff \t\r\n"))
+    return next(iter(text[start : start + _TAIL].splitlines()), "")
 
 
 _START = re.compile(r"""\{\s*["']""")
 # Records do not nest: an object that contains another is either cut short or an envelope.
-_FLAT = re.compile(r"""\{(?:[^{}'"]++|'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+")*+\}""")
+# A backslash outside of quotes ends the search: that keeps searches from different places apart, and their sum linear.
+_FLAT = re.compile(r"""\{(?:[^{}'"\\]++|'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+")*+\}""")
 # Between records: line ends, the brackets and commas of an array, and the byte-order marks of concatenated files.
 _SEPARATORS = re.compile(r"[\s,\[\]\ufeff]*")
+_SHORTEST_PIECE = 16
+"""Characters from one broken record to the next; what is shorter is not worth a rejected record of its own."""
 
 
 def _objects(text: str) -> Iterator[Record]:
@@ -205,10 +278,11 @@ def _objects(text: str) -> Iterator[Record]:
     found = _START.search(text)
     while found:
         start = found.start()
-        yield from _pieces(text[done:start])
-        flat = _FLAT.match(text, start)
+        flat = _FLAT.match(text, start, start + LONGEST_RECORD)
         fields = _fields(flat.group()) if flat else None
-        done = start
+        if fields is not None or start - done >= _SHORTEST_PIECE:
+            yield from _pieces(text[done:start])
+            done = start
         if flat and fields is not None:
             done = flat.end()
             yield Record(flat.group(), _values(fields))
@@ -248,29 +322,29 @@ def _literal(node: ast.expr) -> object:
             return None
 
 
-def _rows(text: str) -> list[Record] | None:
-    """The rows of CSV; None if the text does not start with a header."""
-    lines = text.lstrip("\ufeff").splitlines()
-    header = _header(next((line for line in lines if line.strip()), ""))
-    if header is None:
-        return None
-    delimiter, names = header
+def _rows(text: str, header: _Header) -> tuple[list[Record], _Header]:
+    """The rows of CSV, and the header that holds for the rows that follow."""
     records = []
-    for line in filter(str.strip, lines):
+    for line in filter(str.strip, text.lstrip("\ufeff").splitlines()):
+        # Concatenated files bring their headers along.
         if repeated := _header(line):
-            # Concatenated files bring their headers along.
-            delimiter, names = repeated
+            header = repeated
             continue
+        delimiter, names = header
         fields = _split(line, delimiter)
         if len(fields) == len(names):
             records.append(Record(line, _values(dict(zip(names, fields, strict=True)))))
         else:
             records += _pieces(line)
-    return records
+    return records, header
 
 
-def _header(line: str) -> tuple[str, tuple[str, ...]] | None:
-    """The delimiter and the names of a CSV header, which is a line that names a high and a low."""
+_Header = tuple[str, tuple[str, ...]]
+"""The delimiter and the names of CSV."""
+
+
+def _header(line: str) -> _Header | None:
+    """The delimiter and the names in a CSV header, which is a line that names a high and a low."""
     if "low" not in line.lower():
         return None
     for delimiter in ",;\t":

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from tickerlake.importers.recorded import KEYS, Record, chosen_keys
 
 REQUIRED = ("ticker", "ts", "high", "low")
+MOST_ROWS_PER_BYTE = 10
+"""A row of bars takes several bytes; runs of equal values can put billions of rows into a small file."""
 _MAGIC = b"PAR1"
 
 
@@ -29,6 +31,10 @@ def read_parquet(content: bytes) -> Iterator[Record]:
             names = dict(zip(KEYS, chosen_keys(tuple(file.schema_arrow.names)), strict=True))
             if missing := [column for column in REQUIRED if names[column] is None]:
                 yield Record(f"a Parquet file without the columns {', '.join(missing)}", None)
+                return
+            if file.metadata.num_rows > MOST_ROWS_PER_BYTE * len(content):
+                rows, size = f"{file.metadata.num_rows:,} rows", f"{len(content):,} bytes"
+                yield Record(f"a Parquet file of {rows}, more than the limit for {size}", None)
                 return
             for batch in file.iter_batches(columns=[name for name in names.values() if name]):
                 columns = [_values(batch.column(name)) if name else [None] * len(batch) for name in names.values()]
