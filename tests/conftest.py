@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
 
 from tests.fakes.yahoo import running_yahoo
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, since many tests wait for a server or a browser."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)
