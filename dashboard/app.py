@@ -32,12 +32,14 @@ def show() -> None:
         position="top",
     )
     loading = _load_vega()
-    from dashboard.chrome import errors, header  # noqa: PLC0415  see `_warm`
+    from dashboard.chrome import as_of, errors, header  # noqa: PLC0415  see `_warm`
     from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
     lake = errors.current_lake()
     place = header.show(lake, page.title)
     try:
+        lake = as_of.current_lake()
+        as_of.banner(lake)
         header.warn(lake)
         page.run()
     except TickerlakeError as error:

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import clock, labels
+from dashboard import labels
 from dashboard.charts.coverage import CELL, coverage_map, states
-from dashboard.chrome import cards, errors, header, live
+from dashboard.chrome import as_of, cards, header, live
 from dashboard.chrome.theme import palette
 from dashboard.data import rejected
 from dashboard.data.figures import Figure
@@ -24,7 +24,7 @@ ROWS_SHOWN = 40
 
 def page() -> None:
     """Draw the page."""
-    lake = errors.current_lake()
+    lake = as_of.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
     window = st.segmented_control(
@@ -37,13 +37,13 @@ def page() -> None:
         bind="query-params",
     )
     first, last = _window(dates, window)
-    live.live(_coverage, live.interval([last]))(lake, first, last, simulated=header.is_simulated(held))
+    live.live(_coverage, live.interval(lake, [last]))(lake, first, last, simulated=header.is_simulated(held))
     left, right = st.columns(2, gap="large")
     with left:
         _restatements(lake, first, last)
     with right:
         _rejected(lake)
-    _sources(held)
+    _sources(lake, held)
 
 
 def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
@@ -54,7 +54,7 @@ def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
 
 def _coverage(lake: Lake, first: dt.date, last: dt.date, *, simulated: bool) -> None:
     early = {session.dt for session in exchange.sessions_between(first, last) if session.early_close}
-    coverage = lake.query("coverage", first, last, now=coverage_until(last, clock.now()))
+    coverage = lake.query("coverage", first, last, now=coverage_until(last, lake.now()))
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
     coverage = coverage.assign(state=states(coverage))
     faulty = coverage[coverage["missing"] > 0]
@@ -134,10 +134,13 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
 
 def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:
     st.header("Restatements", anchor=False)
-    st.caption("Bars that the vendor changed later. Queries use the latest numbers.")
+    st.caption(
+        "Bars that the source changed later, or no longer gives. Queries use the latest numbers; a withdrawn bar does "
+        "not count until it returns."
+    )
     changed = lake.query("restatements", first, last)
     if changed.empty:
-        st.success("No bars restated in these sessions.", icon=":material/check_circle:")
+        st.success("No bars restated or withdrawn in these sessions.", icon=":material/check_circle:")
         return
     shown = changed.assign(
         ts=changed["ts"].dt.strftime("%Y-%m-%d %H:%M %Z"),
@@ -145,9 +148,12 @@ def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:
         new_collected=changed["new_collected"].dt.strftime("%Y-%m-%d %H:%M %Z"),
     )
     tickers = labels.escape(labels.listing(sorted(changed["ticker"].unique())))
+    counts = changed["kind"].value_counts()
+    kinds = [f"{counts[kind]:,} {kind}" for kind in ("restated", "withdrawn", "returned") if kind in counts]
+    size = shown["high_change"].abs().max()
     st.markdown(
-        f"**{labels.count(len(changed), 'change')}** to bars of {tickers}; "
-        f"the largest change of a high is {shown['high_change'].abs().fillna(0).max():.2f} %."
+        f"**{labels.count(len(changed), 'change')}** to bars of {tickers}: {labels.listing(kinds)}"
+        + ("." if pd.isna(size) else f"; the largest change of a high is {size:.2f} %.")
     )
     pairs = {
         f"{when}_{what}": st.column_config.NumberColumn(
@@ -207,9 +213,9 @@ def _rejected(lake: Lake) -> None:
         st.dataframe(found.latest, hide_index=True, alt="Rejected records as they came")
 
 
-def _sources(held: pd.DataFrame) -> None:
+def _sources(lake: Lake, held: pd.DataFrame) -> None:
     st.header("Sources and age", anchor=False)
-    now = clock.now()
+    now = lake.now()
     rows = [
         {
             "Source": header.SOURCES.get(str(sources), str(sources)),

@@ -7,12 +7,12 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import clock, labels
+from dashboard import labels
 from dashboard.charts.axes import Scale
 from dashboard.charts.heat_map import heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
-from dashboard.chrome import cards, controls, errors, header, live, url
+from dashboard.chrome import as_of, cards, controls, errors, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, prices
 from dashboard.data.lake import ALL, Lake
@@ -29,7 +29,7 @@ VIEWS = ("Lines", "Heat map", "Small multiples", "Table")
 
 def page() -> None:
     """Draw the page."""
-    lake = errors.current_lake()
+    lake = as_of.current_lake()
     sessions = lake.sessions()
     held = [dt.date.fromisoformat(session) for session in sessions["session"]]
     top = st.container()
@@ -41,12 +41,12 @@ def page() -> None:
         if not inside:
             url.write()
             with right:
-                errors.no_session(span.last, held, clock.now())
+                errors.no_session(span.last, held, lake.now())
             return
         tickers = _tickers(lake, span)
         scale = controls.scale()
     url.write()
-    every = live.interval([span.last])
+    every = live.interval(lake, [span.last])
     # The chart comes before the cards above it: it takes the browser longest.
     with right:
         if tickers.unknown:
@@ -75,7 +75,7 @@ def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
 
 def _session_summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
     """The session in a sentence and four cards."""
-    now = clock.now()
+    now = lake.now()
     session = exchange.session_on(span.first)
     daily = prices.daily(lake, span.first, span.last)
     mine = daily[daily["ticker"].isin(chosen)]
@@ -85,7 +85,7 @@ def _session_summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None
     if mine.empty:
         return
     try:
-        highs = lake.query("hourly_high", span.first, span.last, tuple(sorted(chosen)))
+        highs, _ = lake.hourly_high(span.first, span.last, tuple(sorted(chosen)))
     except QueryFailed:
         return  # shown below, in the chart's place
     found = figures.movers(mine, highs)
@@ -103,7 +103,7 @@ def _range_summary(lake: Lake, span: controls.Span, held: list[dt.date], chosen:
         return
     daily = prices.daily(lake, span.first, span.last, tuple(sorted(chosen)))
     found = figures.movers(figures.over_range(daily), daily, by="session")
-    running = exchange.running(clock.now())
+    running = exchange.running(lake.now())
     is_running = running is not None and running.date == last
     st.markdown(labels.escape(figures.headline(found, running=is_running, since=first)))
     _midpoint_note(daily)
@@ -140,8 +140,12 @@ def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, 
     # For one session the rest of the page has queried all tickers; for a range that could be many.
     daily = prices.daily(lake, span.first, span.last, ALL if span.is_one_session else tickers)
     daily = daily[daily["ticker"].isin(tickers)]
-    highs = lake.query("hourly_high", span.first, span.last, tickers)
-    hours = figures.hourly(highs, daily, clock.now())
+    highs, notes = lake.hourly_high(span.first, span.last, tickers)
+    for note in notes:
+        st.info(labels.escape(f"{note}."), icon=":material/info:")
+    if highs.empty:
+        return
+    hours = figures.hourly(highs, daily, lake.now())
     drawn = hours if daily["session"].nunique() <= HOURS_SHOWN else figures.per_session(daily)
     lines, heat, multiples, table = controls.views(VIEWS)
     if lines.open:
@@ -152,7 +156,7 @@ def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, 
                 st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
     if heat.open:
         with heat:
-            _heat_map(highs, daily, simulated=simulated)
+            _heat_map(lake, highs, daily, simulated=simulated)
     if multiples.open:
         with multiples:
             _small_multiples(drawn, tickers, simulated=simulated)
@@ -161,7 +165,7 @@ def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, 
             _table(highs, span)
 
 
-def _heat_map(highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> None:
+def _heat_map(lake: Lake, highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> None:
     """The heat map of the last session: the hours of several leave no room for prices."""
     session = daily["session"].max()
     last = daily[daily["session"] == session]
@@ -170,7 +174,7 @@ def _heat_map(highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> N
     if left_out:
         order = order[: ROWS_SHOWN // 2] + order[-ROWS_SHOWN // 2 :]
     shown = highs[(highs["session"] == session) & highs["ticker"].isin(order)]
-    chart = heat_map(figures.hourly(shown, last, clock.now()), palette(), order=order, simulated=simulated)
+    chart = heat_map(figures.hourly(shown, last, lake.now()), palette(), order=order, simulated=simulated)
     st.altair_chart(chart, width="stretch", key="heat", alt=_in_words(last))
     st.caption(
         f"{labels.day(dt.date.fromisoformat(session))}, best ticker first. {labels.TIMES}2: two bars reached the "

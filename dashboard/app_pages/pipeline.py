@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import clock, labels
 from dashboard.charts.records import records_per_session
-from dashboard.chrome import cards, errors, header
+from dashboard.chrome import as_of, cards, header
 from dashboard.chrome.theme import palette
 from dashboard.data import cloud, lake_files
 from dashboard.data.figures import Figure
@@ -22,7 +22,7 @@ SESSIONS_SHOWN = 120
 
 def page() -> None:
     """Draw the page."""
-    lake = errors.current_lake()
+    lake = as_of.current_lake()
     held = lake.sessions()
     if lake.is_local:
         _local(lake, held)
@@ -35,7 +35,7 @@ def page() -> None:
         alt="Records per session",
     )
     _settings(lake)
-    st.caption(f"As of {labels.instant(clock.now())}.")
+    st.caption(f"Read {labels.instant(clock.now())}.")
 
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
@@ -53,7 +53,7 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
         )
     )
     st.header("Runs", anchor=False)
-    st.caption("Runs that stored or rejected records. Runs that found nothing new leave no files.")
+    st.caption("Runs that stored or rejected records. `tickerlake query runs` also has those without anything new.")
     st.dataframe(
         lake_files.runs(files, lake.layout.rejected()).head(RUNS_SHOWN),
         hide_index=True,

@@ -8,9 +8,9 @@ import re
 import pandas as pd
 import streamlit as st
 
-from dashboard import clock, labels
+from dashboard import labels
 from dashboard.charts.candles import candles, volumes
-from dashboard.chrome import controls, errors, header, live, url
+from dashboard.chrome import as_of, controls, errors, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, prices
 from dashboard.data.lake import Lake, coverage_until
@@ -20,7 +20,7 @@ from tickerlake.query.formats import to_csv
 
 def page() -> None:
     """Draw the page."""
-    lake = errors.current_lake()
+    lake = as_of.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
     left, right = st.columns([1, 3.2], gap="medium")
@@ -29,22 +29,22 @@ def page() -> None:
         if date not in dates:
             url.write()
             with right:
-                errors.no_session(date, dates, clock.now())
+                errors.no_session(date, dates, lake.now())
             return
         daily = prices.daily(lake, date, date)
         ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
     url.write()
     with right:
         session, simulated = exchange.session_on(date), header.is_simulated(held)
-        live.live(_board, live.interval([date]))(lake, session, ticker, simulated=simulated)
+        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, simulated=simulated)
 
 
 def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: bool) -> None:
     """Figures, candles, volume, gaps, and the bars as a table."""
-    now, date = clock.now(), session.date
+    now, date = lake.now(), session.date
     daily = prices.daily(lake, date, date)  # of every ticker: the page has queried that already
     daily = daily[daily["ticker"] == ticker]
-    highs = lake.query("hourly_high", date, date, (ticker,))
+    highs, notes = lake.hourly_high(date, date, (ticker,))
     hours = figures.hourly(highs, daily, now)
     row = daily.iloc[0]
     # Of several bar sizes the finest is drawn, which is the one in `daily`.
@@ -54,6 +54,8 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(date)}, {state}")
     _figures(row, hours)
+    for note in notes:
+        st.info(labels.escape(f"{note}."), icon=":material/info:")
     marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
     st.altair_chart(
         candles(bars, marked, palette(), session=session, simulated=simulated),
@@ -72,17 +74,21 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
     if note := figures.midpoint_note(daily):
         st.caption(f":material/info: {labels.escape(note)}")
     _gaps(lake, session, ticker, now)
+    _changes(lake, session, ticker)
     with st.expander(f"{labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
         _table(bars, ticker, session)
 
 
 def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
-    peak = hours.loc[hours["high"].idxmax()]
+    when = None
+    if not hours.empty:
+        peak = hours.loc[hours["high"].idxmax()]
+        when = f"at {peak['reached']}, hour {peak['span']}"
     basis = f"from {labels.basis(has_open=row['has_open'])}"
     cells = (
         ("Last", labels.price(row["last_price"]), labels.delta(row["change"]), basis),
         ("Open", labels.price(row["open"]) if row["has_open"] else "unknown", None, None),
-        ("Session high", labels.price(row["high"]), None, f"at {peak['reached']}, hour {peak['span']}"),
+        ("Session high", labels.price(row["high"]), None, when),
         ("Session low", labels.price(row["low"]), None, None),
         ("Volume", "unknown" if pd.isna(row["volume"]) else f"{row['volume']:,}", None, "shares"),
     )
@@ -107,6 +113,26 @@ def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) 
         st.caption(
             f":material/warning: Partial: {row['present']} of {row['expected']} {row['bar_minutes']}-minute bars; "
             f"missing {labels.escape(row['gaps'])} (exchange time)."
+        )
+
+
+def _changes(lake: Lake, session: exchange.Session, ticker: str) -> None:
+    """The bars that the source changed later or no longer gives."""
+    changes = lake.query("restatements", session.date, session.date, (ticker,))
+    last = changes.drop_duplicates(["ts", "bar_minutes", "source"], keep="last")
+    withdrawn = last[last["kind"] == "withdrawn"]
+    if len(withdrawn):
+        bars = [f"{labels.clock_time(bar.ts)} (high {labels.price(bar.old_high)})" for bar in withdrawn.itertuples()]
+        st.caption(
+            f":material/block: Withdrawn: the source no longer gives {labels.count(len(bars), 'bar')}, "
+            f"{labels.listing(bars)}. They do not count."
+        )
+    restated = last[last["kind"] != "withdrawn"]
+    if len(restated):
+        bars = [labels.clock_time(bar.ts) for bar in restated.itertuples()]
+        st.caption(
+            f":material/edit: Restated: the source changed {labels.count(len(bars), 'bar')} later, "
+            f"{labels.listing(bars)}; see **Data quality**."
         )
 
 

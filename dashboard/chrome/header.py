@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import clock, labels
-from dashboard.chrome import collect_control
+from dashboard.chrome import as_of, collect_control
 from dashboard.chrome.live import REFRESH, live
 from dashboard.data import figures
 from dashboard.data.lake import Lake
@@ -26,10 +26,11 @@ NOTICE = "TICKERLAKE_NOTICE"
 
 def show(lake: Lake, title: str) -> DeltaGenerator:
     """Draw title, collect control and progress. Returns the place that `provenance` fills."""
-    left, right = st.columns([5, 1], vertical_alignment="center")
+    left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
         st.title(title, anchor=False)
     with right.container(horizontal=True, horizontal_alignment="right"):
+        as_of.control()
         collect_control.control(lake)
     place = st.container()
     if notice := os.environ.get(NOTICE):
@@ -71,7 +72,7 @@ def _provenance(lake: Lake) -> None:
 
 
 def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
-    now = clock.now()
+    now = lake.now()
     sources = sorted({source for listed in held["sources"] for source in listed.split(", ")})
     simulated = "simulated" in sources
     newest = held["last_ts"].max()

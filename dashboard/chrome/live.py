@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard import clock
 from dashboard.chrome import errors
+from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.errors import TickerlakeError
 
@@ -31,7 +32,9 @@ def live(part: Callable[..., None], every: dt.timedelta | None) -> Callable[...,
     return st.fragment(guarded, run_every=every)
 
 
-def interval(dates: Collection[dt.date]) -> dt.timedelta | None:
-    """`REFRESH` if the running session is among `dates`; None, for never, otherwise."""
+def interval(lake: Lake, dates: Collection[dt.date]) -> dt.timedelta | None:
+    """`REFRESH` if the running session is among `dates`; None, for never, otherwise: the past does not change."""
+    if lake.as_of is not None:
+        return None
     now = clock.now()
     return REFRESH if exchange.exchange_date(now) in dates and exchange.running(now) else None

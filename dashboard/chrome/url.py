@@ -6,6 +6,7 @@
     ticker=META               ticker of the page Session
     scale=usd                 prices instead of changes
     view=Table                tab of the page Hourly highs; by default the first
+    as_of=2026-11-20T12:00    what the lake knew then, exchange time; by default what it knows now
 
 Controls raise ConfigError for values that cannot be used.
 """
@@ -16,7 +17,7 @@ import time
 
 import streamlit as st
 
-PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view")
+PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view", "as_of")
 _IN_FLIGHT = 3.0
 """Seconds for which a click may still arrive with the address from before the last one."""
 

@@ -80,7 +80,7 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
     touches = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
     frame = highs.assign(touches=touches)[highs["touch"] == 1].drop(columns="touch")
     frame = frame.assign(
-        slot=frame["session"] + " " + frame["hour"].map("{:02}".format),
+        slot=frame["session"] + " " + frame["hour"].astype("str").str.zfill(2),
         reached=frame["ts"].dt.strftime("%H:%M %Z"),
         span=frame["hour"].map(labels.hour_span),
         provisional=_provisional(frame, daily, now),
@@ -189,7 +189,7 @@ def _from_first_price(frame: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
     """`frame`, sorted, with each high's `change` from the first price of the ticker's first session in `daily`."""
     opening = daily.sort_values("session").groupby("ticker").head(1).set_index("ticker")
     return frame.assign(
-        change=frame["high"] / frame["ticker"].map(opening["first_price"]) - 1,
+        change=frame["high"] / frame["ticker"].map(opening["first_price"]).astype("float64") - 1,
         has_open=frame["ticker"].map(opening["has_open"]),
     ).sort_values(["ticker", "slot"], ignore_index=True)
 

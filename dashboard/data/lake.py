@@ -11,10 +11,12 @@ import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
+from dashboard import clock
 from tickerlake import watchlist
 from tickerlake.errors import TickerlakeError
 from tickerlake.exchange import sessions_between
@@ -30,11 +32,20 @@ _DELIVERY = dt.timedelta(minutes=10)
 """How long a bar may take from the vendor into the lake; until then it does not count as missing."""
 
 
+class _Reply(NamedTuple):
+    """An answer, and its notes."""
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Lake:
-    """The lake that the settings name."""
+    """The lake that the settings name, as of a moment."""
 
     settings: Settings
+    as_of: dt.datetime | None = None
+    """Queries answer with what the lake knew then; None for now."""
 
     @property
     def is_local(self) -> bool:
@@ -51,6 +62,10 @@ class Lake:
         """The folder of a local lake, `lake/`; the address of any other."""
         return f"{self.settings.lake}/" if self.is_local else _engine(self.settings).lake
 
+    def now(self) -> dt.datetime:
+        """The moment that the pages show, UTC."""
+        return self.as_of or clock.now()
+
     def query(
         self,
         name: str,
@@ -60,9 +75,24 @@ class Lake:
         now: dt.datetime | None = None,
     ) -> pd.DataFrame:
         """The answer of the query `name`; see `tickerlake.query.run` for arguments and errors."""
-        if self.is_local:
-            return _query_folder(self.settings, name, first, last, tickers, now, self._fingerprint(first, last))
-        return _query_cloud(self.settings, name, first, last, tickers, now)
+        return self._ask(name, first, last, tickers, now).frame
+
+    def hourly_high(
+        self, first: dt.date, last: dt.date, tickers: tuple[str, ...] = ALL
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """The answer of `hourly_high`, and notes about what it leaves out."""
+        return self._ask("hourly_high", first, last, tickers, None)
+
+    def _ask(
+        self,
+        name: str,
+        first: dt.date | None,
+        last: dt.date | None,
+        tickers: tuple[str, ...],
+        now: dt.datetime | None,
+    ) -> _Reply:
+        question = (self.settings, name, first, last, tickers, now, self.as_of)
+        return _query_folder(*question, self._fingerprint(first, last)) if self.is_local else _query_cloud(*question)
 
     def sessions(self) -> pd.DataFrame:
         """The answer of `sessions`, newest first. LakeEmpty if there are none."""
@@ -73,9 +103,9 @@ class Lake:
         return watchlist.read(self.layout.config) if self.is_local else watchlist.DEFAULT
 
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
-        """Changes whenever a file of the sessions from `first` to `last` does."""
+        """Changes whenever a file of the sessions from `first` to `last`, a split, or the order of sources does."""
         found = hashlib.blake2b(digest_size=16)
-        for path in self.layout.files(first, last):
+        for path in (*self.layout.files(first, last), *self.layout.actions(), self.layout.config):
             # A file may go between listing and here, as compaction replaces it.
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
@@ -116,9 +146,10 @@ def _query_folder(
     last: dt.date | None,
     tickers: tuple[str, ...],
     now: dt.datetime | None,
+    as_of: dt.datetime | None,
     fingerprint: str,  # noqa: ARG001  # part of the cache key
-) -> pd.DataFrame:
-    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, columns=True).frame
+) -> _Reply:
+    return _run(settings, name, first, last, tickers, now, as_of)
 
 
 @st.cache_data(
@@ -131,5 +162,19 @@ def _query_cloud(
     last: dt.date | None,
     tickers: tuple[str, ...],
     now: dt.datetime | None,
-) -> pd.DataFrame:
-    return run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, columns=True).frame
+    as_of: dt.datetime | None,
+) -> _Reply:
+    return _run(settings, name, first, last, tickers, now, as_of)
+
+
+def _run(
+    settings: Settings,
+    name: str,
+    first: dt.date | None,
+    last: dt.date | None,
+    tickers: tuple[str, ...],
+    now: dt.datetime | None,
+    as_of: dt.datetime | None,
+) -> _Reply:
+    found = run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, as_of=as_of, columns=True)
+    return _Reply(found.frame, found.notes)

@@ -68,7 +68,7 @@ def serving(
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", script,
-             "--server.port", str(port), "--server.address", "127.0.0.1", "--server.fileWatcherType", "none"],
+             "--server.port", str(port), "--server.fileWatcherType", "none"],
             cwd=ROOT, env=inherited | settings, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,11 @@ from dashboard.data import rejected
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
+from tickerlake.collect import collect
 from tickerlake.errors import NoAccess, QueryFailed
+from tickerlake.exchange import session_on
 from tickerlake.lake.layout import Layout
+from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import Settings, load, open_engine, run
 
 ROOT = Path(__file__).parents[2]
@@ -205,11 +209,63 @@ def test_a_running_session_is_provisional(app, running):
 
 
 def test_only_a_session_that_is_running_is_looked_at_again(monkeypatch, app, running):
+    lake = reading.Lake(Settings(lake=running))
     app(running, now=lakes.MIDDAY)
-    assert live.interval([lakes.FRIDAY]) == live.REFRESH
-    assert live.interval([dt.date(2026, 11, 19)]) is None
+    assert live.interval(lake, [lakes.FRIDAY]) == live.REFRESH
+    assert live.interval(lake, [dt.date(2026, 11, 19)]) is None
+    assert live.interval(replace(lake, as_of=lakes.MIDDAY), [lakes.FRIDAY]) is None
     app(running, now=lakes.EVENING)
-    assert live.interval([lakes.FRIDAY]) is None
+    assert live.interval(lake, [lakes.FRIDAY]) is None
+
+
+class TestAsOf:
+    def test_every_page_shows_what_the_lake_knew_then_and_says_so(self, app, faulty):
+        before, after = "2026-11-20T18:30", "2026-11-20T19:00"
+        assert "6 restated" in text(app(faulty, "data_quality", now=SUNDAY, as_of=after))
+        at = app(faulty, "data_quality", now=SUNDAY, as_of=before)
+        assert "No bars restated or withdrawn" in text(at)
+        assert "As of Fri 20 Nov 2026 18:30 (EST, UTC\N{MINUS SIGN}05:00): what the lake knew then." in text(at)
+        next(button for button in at.button if button.label == "Show now").click().run()
+        assert "6 restated" in text(at)
+        assert "as_of" not in at.query_params
+
+    def test_a_moment_in_the_session_shows_the_session_as_it_ran(self, app, running, real):
+        then = text(app(running, now=SUNDAY, as_of="2026-11-20T13:23"))
+        assert "Fri 20 Nov 2026, running" in then
+        assert "Bars are in up to 13:20 EST." in then
+        words = text(app(real, now=SUNDAY, as_of="2026-11-20T13:23"))
+        assert "held no bars as of 2026-11-20 18:23:00 UTC" in words
+
+    @pytest.mark.parametrize(
+        ("moment", "said"),
+        [
+            ("noon", "as_of: 'noon' is not a date; write YYYY-MM-DD"),
+            ("2026-13-40T12:00", "as_of: '2026-13-40T12:00' cannot be used; give a date, or a time such as"),
+            ("0001-01-01T00:00+14:00", "as_of"),
+            ("2026-11-24T12:00", "as_of=2026-11-24T12:00 in the address is in the future"),
+        ],
+    )
+    def test_a_moment_that_cannot_be_is_refused_in_one_line(self, app, real, moment, said):
+        words = text(app(real, as_of=moment))
+        assert said in words
+        assert words.count("as_of") == 1
+
+
+def test_long_bars_and_withdrawn_bars_are_explained(app, tmp_path):
+    lake = tmp_path / "long"
+    source = lakes.Invented("yahoo")
+    collect(source, ParquetSink(lake), [session_on(lakes.FRIDAY)], ["META"], 60, lambda: lakes.EVENING)
+    for page in ("hourly_highs", "session"):
+        words = text(app(lake, page))
+        assert "META in 2026-11-20 has only 60-minute bars; hourly_high needs bars within one clock hour." in words
+
+    lake = lakes.fill(tmp_path / "withdrawn", tickers=["META"])
+    later = lakes.EVENING + dt.timedelta(hours=1)
+    lakes.fill(lake, tickers=["META"], now=later, change=lambda _, bars: bars[bars.index != 20])
+    assert "1 withdrawn." in text(app(lake, "data_quality", now=SUNDAY))
+    words = text(app(lake, "session", now=SUNDAY))
+    assert "Withdrawn: the source no longer gives 1 bar, 11:10 EST (high" in words
+    assert "Withdrawn" not in text(app(lake, "session", now=SUNDAY, as_of="2026-11-20T18:30"))
 
 
 @pytest.mark.parametrize("page", ["hourly_highs", "session"])
@@ -358,11 +414,11 @@ class TestDataQuality:
     def test_complete_sessions_are_good_news(self, app, real):
         words = text(app(real, "data_quality"))
         assert "No bars missing in these sessions." in words
-        assert "No bars restated in these sessions." in words
+        assert "No bars restated or withdrawn in these sessions." in words
         assert "No records rejected." in words
 
     def test_restatements_are_told_with_their_size(self, app, faulty):
-        assert "**6 changes** to bars of NFLX; the largest change of a high is 0.40 %." in text(
+        assert "**6 changes** to bars of NFLX: 6 restated; the largest change of a high is 0.40 %." in text(
             app(faulty, "data_quality")
         )
 
