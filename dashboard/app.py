@@ -37,6 +37,7 @@ def show() -> None:
 
     lake = errors.current_lake()
     place = header.show(lake, page.title)
+    banner = st.empty()
     try:
         lake = as_of.current_lake()
         as_of.banner(lake)
@@ -44,6 +45,7 @@ def show() -> None:
         page.run()
     except TickerlakeError as error:
         errors.show(error)
+    header.skipped(lake, banner)
     header.provenance(lake, place)
     loading.empty()
 

@@ -62,6 +62,16 @@ def test_query_and_sql_answer_the_same_as_the_methods(lake):
     assert len(lake.sql("SELECT * FROM bars", limit=2)) == 2
 
 
+def test_a_skipped_file_is_a_warning_where_the_query_is_called(tmp_path):
+    folder = write_lake(tmp_path / "lake", read_records("early_close"))
+    damaged = sorted(folder.glob("bars/*/*.parquet"))[1]
+    damaged.write_text("damaged")
+
+    with pytest.warns(UserWarning, match=f"skipped {damaged}: .*; move it to quarantine: tickerlake repair"):
+        frame = tickerlake.open(folder).query("tickers")
+    assert len(frame) > 0
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [

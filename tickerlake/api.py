@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from tickerlake import symbols, watchlist
 from tickerlake.errors import ConfigError
 from tickerlake.lake.layout import Layout
 from tickerlake.plan import parse_date, plan
-from tickerlake.query import Engine, Query, Settings, load, names, open_engine, run, types
+from tickerlake.query import Answer, Engine, Query, Settings, load, names, open_engine, run, types
 from tickerlake.query.runner import is_required
 from tickerlake.record import BAR_MINUTES
 
@@ -33,7 +34,8 @@ class Lake:
         lake.sql("SELECT ticker, max(high) AS high FROM bars GROUP BY ticker")
 
     Frames are typed, and their timestamps are in exchange time. Dates are text, YYYY-MM-DD, or `date`; tickers are
-    one text or a list. What cannot be used or answered raises a TickerlakeError that says what can.
+    one text or a list. What cannot be used or answered raises a TickerlakeError that says what can. What a reader
+    should know about an answer, such as a damaged file that was skipped, is a warning.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,11 +43,11 @@ class Lake:
 
     def query(self, name: str, **parameters: Any) -> pd.DataFrame:
         """The answer to the named query `name`; `parameters` are those of its header, and `limit`."""
-        return run(self._engine, name, columns=True, **parameters).frame
+        return _frame(run(self._engine, name, columns=True, **parameters))
 
     def sql(self, text: str, *, limit: int | None = None) -> pd.DataFrame:
         """The answer to one SELECT over `bars` (each bar once, latest record wins) and `records` (all, as stored)."""
-        return self._engine.ask(text, limit, columns=True).frame
+        return _frame(self._engine.ask(text, limit, columns=True))
 
     def collect(
         self,
@@ -106,6 +108,12 @@ def open_lake(folder: str | Path | None) -> Lake:
     """The lake in `folder`; without one, the lake of the settings (`LAKE_ENGINE`, `LAKE_DIR` …)."""
     settings = Settings.from_environment()
     return Lake(settings if folder is None else replace(settings, engine="duckdb", lake=Path(folder)))
+
+
+def _frame(answer: Answer) -> pd.DataFrame:
+    for note in answer.notes:
+        warnings.warn(note, stacklevel=3)
+    return answer.frame
 
 
 def _method(lake: Lake, query: Query) -> Callable[..., pd.DataFrame]:

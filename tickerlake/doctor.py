@@ -18,7 +18,6 @@ import tickerlake
 from tickerlake import symbols, watchlist
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, WrongInstrument
 from tickerlake.lake.layout import Layout
-from tickerlake.record import COLUMNS
 from tickerlake.settings import SETTINGS, Settings
 from tickerlake.sources import Source
 
@@ -70,19 +69,20 @@ def check_files(layout: Layout, flag: str = "") -> Iterator[Finding]:
 
     `flag` is what the commands in a next step need to name this lake, such as ` --lake data`.
     """
-    for path in layout.files():
-        if fault := _fault(path):
-            session = path.parent.name.removeprefix("dt=")
-            yield Finding(
-                "problem",
-                f"{path} {fault}",
-                f"move it away, then tickerlake collect --session {session}{flag}",
-            )
+    from tickerlake.lake.faults import all_faults  # noqa: PLC0415
+
+    for fault in all_faults(layout):
+        yield Finding(
+            "problem",
+            f"{fault.path} cannot be used and is skipped: {fault.reason}",
+            f"move it to quarantine and fill the gap: tickerlake repair{flag}",
+        )
 
 
 def check_leftovers(layout: Layout, now: dt.datetime) -> Iterator[Finding]:
     """What lies in a local lake without being part of it, and what interrupted runs left behind."""
-    for path in layout.strays():
+    faults = {fault.path for fault in layout.scan()[1]}  # `check_files` names these
+    for path in (path for path in layout.strays() if path not in faults):
         yield Finding("problem", f"{path} is not part of the lake and is never read", "move it out of the lake")
     latest = (now - ABANDONED_AFTER).timestamp()
     incoming = layout.incoming.iterdir() if layout.incoming.is_dir() else ()
@@ -246,9 +246,8 @@ def _lake(
 
     local = settings.engine == "duckdb"
     try:
-        faults = list(check_files(layout, flag)) if local else []
-        yield from faults
         if local:
+            yield from check_files(layout, flag)
             yield from check_leftovers(layout, now)
         files = layout.files() if local else []
         if local and not files:
@@ -257,9 +256,6 @@ def _lake(
                 f"no bars in {settings.lake} yet",
                 f"tickerlake collect{flag}, or look around first: tickerlake demo",
             )
-            return
-        if faults:
-            yield Finding("note", "sessions and gaps are not checked", "fix the files above, then run this again")
             return
         engine = open_engine(settings)
         sessions = run(engine, "sessions").frame.to_dict("records")
@@ -277,30 +273,6 @@ def _lake(
 
 def _sources(rows: Sequence[Mapping[str, Any]]) -> set[str]:
     return {source for row in rows for source in str(row["sources"]).split(", ")}
-
-
-def _fault(path: Path) -> str | None:
-    """Why the Parquet file at `path` cannot be part of the lake; None if it can."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        return f"cannot be read ({str(error).splitlines()[0][:80]})"
-    if missing := [column.name for column in COLUMNS if column.name not in schema.names]:
-        return f"is not a file of this lake: it lacks {_some(missing)}"
-    kinds = {"timestamp": pa.types.is_timestamp, "double": pa.types.is_floating, "string": _is_text}
-    wrong = [
-        f"{column.name} is {schema.field(column.name).type}, not {column.type}"
-        for column in COLUMNS
-        if column.type in kinds and not kinds[column.type](schema.field(column.name).type)
-    ]
-    return f"is not a file of this lake: {_some(wrong)}" if wrong else None
-
-
-def _is_text(kind: Any) -> bool:
-    return "string" in str(kind)
 
 
 def _count(things: Any, word: str) -> str:

@@ -45,6 +45,24 @@ def warn(lake: Lake) -> None:
         st.warning("**Simulated prices, for demonstration only.**", icon=":material/science:")
 
 
+def skipped(lake: Lake, place: DeltaGenerator) -> None:
+    """Fill `place` with a banner if damaged files are left out of what the page shows.
+
+    Runs after the page: a damaged file is found by the query that needs it.
+    """
+    try:
+        faults = lake.faults()
+    except TickerlakeError:  # shown on the page
+        return
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        place.warning(
+            f"**Some bars are left out:** cannot use {labels.escape(f'{faults[0].path}: {faults[0].reason}')}{more}. "
+            "Run `tickerlake repair` to move damaged files to quarantine and fill the gap.",
+            icon=":material/broken_image:",
+        )
+
+
 def provenance(lake: Lake, place: DeltaGenerator) -> None:
     """Fill `place` with source, age and market status, kept up to date.
 

@@ -20,8 +20,9 @@ from dashboard import clock
 from tickerlake import watchlist
 from tickerlake.errors import TickerlakeError
 from tickerlake.exchange import sessions_between
-from tickerlake.lake.layout import Layout
+from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
+from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.query.runner import EVERY_TICKER
 
 ALL = (EVERY_TICKER,)
@@ -93,6 +94,11 @@ class Lake:
     ) -> _Reply:
         question = (self.settings, name, first, last, tickers, now, self.as_of)
         return _query_folder(*question, self._fingerprint(first, last)) if self.is_local else _query_cloud(*question)
+
+    def faults(self) -> list[Fault]:
+        """Files of a local lake that the answers skip."""
+        engine = _engine(self.settings)
+        return engine.faults() if isinstance(engine, DuckDBEngine) else []
 
     def sessions(self) -> pd.DataFrame:
         """The answer of `sessions`, newest first. LakeEmpty if there are none."""

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard import labels
-from tickerlake.errors import QueryFailed
 
 _COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
 
@@ -21,7 +20,7 @@ _COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
 def read(files: list[Path]) -> pd.DataFrame:
     """One row per Parquet file: `session`, `collected` (UTC, null if its name has no time), `records`, `bytes`.
 
-    Cached until a file changes. QueryFailed for a file that cannot be read.
+    Cached until a file changes. A file that cannot be read has no row; a banner names it.
     """
     return _read(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
@@ -54,8 +53,8 @@ def _read(files: tuple[tuple[str, int, int], ...]) -> pd.DataFrame:
         path = Path(name)
         try:
             records = pq.read_metadata(path).num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise QueryFailed(f"cannot read {path}: {error}; move the damaged file out of the lake") from error
+        except (pa.ArrowException, OSError):
+            continue
         session = path.parent.name.removeprefix("dt=")
         rows.append({"session": session, "collected": _collected(path.name), "records": records, "bytes": size})
     return pd.DataFrame(rows, columns=["session", "collected", "records", "bytes"])

@@ -164,14 +164,16 @@ def test_every_fault_of_the_settings_is_told_at_once(call, monkeypatch):
     assert all(name in err for name in ("LAKE_ENGINE", "LAKE_PORT", "LAKE_DATABASE"))
 
 
-def test_a_damaged_file_in_the_lake_is_no_traceback(call, lake):
+def test_a_lake_with_damaged_files_only_is_no_traceback(call, lake):
     next(lake.glob("bars/*/*.parquet")).write_text("damaged")
 
     code, _, err = call("hourly_high")
 
     assert code == 1
-    assert err.startswith("error: cannot read lake/bars/dt=2026-11-20/0.parquet: ")
-    assert err.endswith("; move the damaged file out of the lake\n")
+    assert err.startswith(
+        "error: the lake 'lake' has no file of bars that can be read: lake/bars/dt=2026-11-20/0.parquet: "
+    )
+    assert err.endswith("; move what is damaged to quarantine: tickerlake repair\n")
     assert err.count("\n") == 1
 
 
@@ -274,9 +276,8 @@ def test_a_foreign_parquet_file_in_the_lake_is_named(call, lake, columns):
 
     code, _, err = call("hourly_high")
 
-    assert code == 1
-    assert "error: lake/bars/dt=2026-11-20/foreign.parquet is not a file of bars: it has no column bar_minutes, " in err
-    assert err.endswith("; move it out of the lake\n")
+    assert code == 0
+    assert "note: skipped lake/bars/dt=2026-11-20/foreign.parquet: it has no column bar_minutes, " in err
 
 
 def test_only_the_sessions_asked_for_are_opened(call, tmp_path):
@@ -284,8 +285,8 @@ def test_only_the_sessions_asked_for_are_opened(call, tmp_path):
     first, second = sorted(lake.glob("bars/*/*.parquet"))
     second.write_text("damaged")
 
-    assert call("hourly_high", "--last", first.parent.name.removeprefix("dt="))[0] == 0
-    assert call("hourly_high")[0] == 1
+    assert "skipped" not in call("hourly_high", "--last", first.parent.name.removeprefix("dt="))[2]
+    assert f"note: skipped {second.relative_to(tmp_path)}: " in call("hourly_high")[2]
 
 
 def test_a_folder_and_a_cloud_engine_contradict_each_other(call, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -77,6 +78,15 @@ class TestTheServer:
 
 @pytest.mark.parametrize("page", NAMES)
 class TestOnEveryPage:
+    def test_a_damaged_file_is_left_out_and_named(self, app, real, page, tmp_path):
+        lake = tmp_path / "damaged"
+        shutil.copytree(real, lake)
+        (Layout(lake).partition(Layout(lake).sessions()[0]) / "x.parquet").write_text("damaged")
+        at = app(lake, page)
+        assert not at.exception
+        assert "Some bars are left out:" in text(at)
+        assert "x.parquet" in text(at)
+
     def test_source_and_age_of_the_data_are_told_in_exchange_time(self, app, real, page):
         words = text(app(real, page))
         assert "Source: Yahoo Finance" in words

@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from tickerlake import bars, exchange, record
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, SinkError
-from tickerlake.lake import Rejected
+from tickerlake.lake import Rejected, parquet
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SCHEMA, ParquetSink, sources_held
 from tickerlake.query import run
@@ -177,13 +178,47 @@ def place(lake, table, *, session="2026-11-20", name="foreign.parquet", **option
     pq.write_table(table, folder / name, **options)
 
 
-def test_a_damaged_file_of_the_session_is_an_error_that_names_it(tmp_path):
+def test_a_damaged_file_of_the_session_is_named_and_new_bars_are_stored_beside_it(tmp_path, caplog):
     folder = tmp_path / "bars" / "dt=2026-11-20"
     folder.mkdir(parents=True)
     (folder / "broken.parquet").write_text("this is not Parquet")
 
-    with pytest.raises(SinkError, match=r"broken\.parquet as bars: .*; move it out of the lake, then collect 2026"):
+    (report,) = fill(tmp_path)
+
+    assert report.stored == 156
+    (warning,) = caplog.messages
+    assert re.search(r"^skipped .*broken\.parquet: .*; move it to quarantine: tickerlake repair --lake ", warning)
+    assert (folder / "broken.parquet").read_text() == "this is not Parquet"
+
+
+def test_a_session_that_cannot_be_listed_is_not_collected(tmp_path, monkeypatch):
+    fill(tmp_path)
+    scan = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("dt=2026-11-20"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(SinkError, match="cannot list .*dt=2026-11-20: .*Permission denied.*; allow reading it"):
         fill(tmp_path)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_listed_again(tmp_path, monkeypatch):
+    fill(tmp_path)
+    (file,) = files(tmp_path)
+    read = parquet._read
+
+    def replaced(path):
+        if path.exists() and path.name == file.name:
+            path.rename(path.with_name("compacted.parquet"))
+        return read(path)
+
+    monkeypatch.setattr(parquet, "_read", replaced)
+    (report,) = fill(tmp_path)
+
+    assert report.stored == 0
 
 
 @pytest.mark.parametrize(
@@ -202,13 +237,17 @@ def test_a_damaged_file_of_the_session_is_an_error_that_names_it(tmp_path):
     ],
     ids=["another table", "a missing column", "text", "nulls"],
 )
-def test_a_foreign_file_of_the_session_is_an_error_that_names_it(change, reason, tmp_path):
+def test_a_foreign_file_of_the_session_is_named_and_new_bars_are_stored_beside_it(change, reason, tmp_path, caplog):
     fill(tmp_path / "other", tickers=("META",))
     (file,) = files(tmp_path / "other")
     place(tmp_path / "lake", change(pq.read_table(file, partitioning=None)))
 
-    with pytest.raises(SinkError, match=rf"foreign\.parquet as bars: .*{reason}.*; move it out of the lake"):
-        fill(tmp_path / "lake")
+    (report,) = fill(tmp_path / "lake")
+
+    assert report.stored == 156
+    assert re.search(rf"^skipped .*foreign\.parquet: .*{reason}", caplog.text, re.MULTILINE | re.DOTALL) or (
+        "foreign.parquet" in caplog.text and reason in caplog.text
+    )
 
 
 def test_bad_files_of_other_sessions_do_not_stop_a_run(tmp_path):

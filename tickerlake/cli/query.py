@@ -90,8 +90,6 @@ def _command(query: Query) -> click.Command:
         engine = target.engine()
         found = run(engine, query.name, limit=target.limit, columns=target.columns, **parameters)
         target.show(found, engine, query.name)
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
         if engine.simulated(parameters.get("first"), parameters.get("last")):
             click.echo("note: these prices are simulated, not real", err=True)
 

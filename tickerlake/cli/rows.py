@@ -60,7 +60,7 @@ class Target:
         return open_engine(settings)
 
     def show(self, answer: Answer, engine: Engine, name: str = "") -> None:
-        """Writes the rows to the file or to standard output; the count and the cost go to standard error."""
+        """Writes the rows to the file or to standard output; the count, the cost and the notes go to standard error."""
         number = f"{len(answer):,}" if len(answer) else "no"
         count = f"{number} row{'' if len(answer) == 1 else 's'}{f' of {name}' if name else ''}"
         if self.output is not None:
@@ -73,6 +73,8 @@ class Target:
         if answer.query_id is not None:
             scanned = "" if answer.bytes_scanned is None else f", {answer.bytes_scanned / 1e6:,.1f} MB scanned"
             click.echo(f"query {answer.query_id}: {answer.seconds:.1f} s{scanned}", err=True)
+        for note in answer.notes:
+            click.echo(f"note: {note}", err=True)
 
     def _show_table(self, answer: Answer, title: str) -> None:
         width = rows_shown = None

@@ -144,7 +144,7 @@ def _files(path: Path) -> Iterator[Path]:
         # Path.rglob would silently skip a folder that cannot be read.
         for folder, folders, names in os.walk(path, onerror=_raise):
             lake = Layout(Path(folder))
-            others = (lake.rejections, lake.log, lake.splits, lake.config)
+            others = (lake.rejections, lake.log, lake.splits, lake.config, lake.quarantine)
             no_data = {path.name for path in others} if lake.sessions() else set()
             folders[:] = [name for name in folders if not name.startswith(".") and name not in no_data]
             files = (Path(folder, name) for name in names if not name.startswith(".") and name not in no_data)

@@ -5,6 +5,7 @@
 <lake>/runs/*.parquet                  what was asked of which source, and what came of it
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/.incoming/                      files that are being written
+<lake>/quarantine/…                    damaged files that `tickerlake repair` moved away, under their path in the lake
 <lake>/tickerlake.toml                 the lake's watchlist
 """
 
@@ -19,6 +20,14 @@ from pathlib import Path
 from tickerlake.errors import NoAccess
 
 _PARTITION = re.compile(r"dt=(\d{4}-\d\d-\d\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file or folder of the lake that cannot be used, and why."""
+
+    path: Path
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,11 @@ class Layout:
         """The folder of rejected records."""
         return self.folder / "rejected"
 
+    @property
+    def quarantine(self) -> Path:
+        """The folder of damaged files that `tickerlake repair` moved away."""
+        return self.folder / "quarantine"
+
     def partition(self, session: dt.date | str) -> Path:
         """The folder of one session's bars."""
         return self.bars / f"dt={session}"
@@ -67,9 +81,24 @@ class Layout:
 
     def files(self, first: dt.date | None = None, last: dt.date | None = None) -> list[Path]:
         """The Parquet files of the sessions from `first` to `last`, oldest session first."""
+        return self.scan(first, last)[0]
+
+    def scan(self, first: dt.date | None = None, last: dt.date | None = None) -> tuple[list[Path], list[Fault]]:
+        """`files`, and what in these sessions is not listed: folders that cannot be, and links that lead nowhere."""
         low, high = str(first or ""), str(last or "9999-12-31")
-        wanted = (self.partition(session) for session in self.sessions() if low <= session <= high)
-        return [Path(entry.path) for folder in wanted for entry in _entries(folder) if _is_data(entry, ".parquet")]
+        files, faults = [], []
+        for folder in (self.partition(session) for session in self.sessions() if low <= session <= high):
+            try:
+                entries = _entries(folder)
+            except NoAccess as error:
+                faults.append(Fault(folder, str(error.__cause__)))
+                continue
+            for entry in entries:
+                if _is_data(entry, ".parquet"):
+                    files.append(Path(entry.path))
+                elif entry.name.endswith(".parquet") and not entry.name.startswith("."):
+                    faults.append(Fault(Path(entry.path), "it is not a file, or a link that leads to none"))
+        return files, faults
 
     def actions(self) -> list[Path]:
         """The Parquet files of splits."""
@@ -111,9 +140,12 @@ def _session(entry: os.DirEntry[str]) -> str | None:
     match = _PARTITION.fullmatch(entry.name)
     try:
         return str(dt.date.fromisoformat(match[1])) if match and entry.is_dir() else None
-    except ValueError:
+    except (ValueError, OSError):  # no such day, or a link that leads in circles
         return None
 
 
 def _is_data(entry: os.DirEntry[str], ending: str) -> bool:
-    return entry.name.endswith(ending) and not entry.name.startswith(".") and entry.is_file()
+    try:
+        return entry.name.endswith(ending) and not entry.name.startswith(".") and entry.is_file()
+    except OSError:  # a link that leads in circles
+        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections import Counter
@@ -27,7 +28,8 @@ from tickerlake.actions import NEVER, Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
-from tickerlake.lake.layout import Layout
+from tickerlake.lake.faults import reason
+from tickerlake.lake.layout import Fault, Layout
 from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
@@ -42,6 +44,8 @@ _ABANDONED_AFTER = dt.timedelta(hours=6)
 # pyarrow raises a plain ValueError for nulls in a column that allows none.
 _READ_ERRORS = (pa.ArrowException, ValueError, OSError)
 
+_log = logging.getLogger(__name__)
+
 
 class ParquetSink:
     """Stores bars in the folder `lake`, which the first write creates."""
@@ -50,6 +54,7 @@ class ParquetSink:
         self._layout = Layout(lake)
         self._allowed: set[str] = set()
         """Sources that have passed the check, so that files are not read again for each session."""
+        self._warned: set[Fault] = set()
 
     def check_sources(self, sources: Collection[str]) -> None:
         """Refuses to mix simulated and real bars in one lake. Unreadable files are skipped. ConfigError."""
@@ -70,8 +75,8 @@ class ParquetSink:
 
         Only a bar that differs from its record in force is stored, beside that record, and becomes the one in force:
         if the clock was set back, it is stamped just after the record that it replaces. Raises ConfigError as
-        `check_sources`, SinkError if a file of this session cannot be read or the new one cannot be written, ValueError
-        for a frame that does not hold exactly one session or breaks a rule.
+        `check_sources`, SinkError if the session cannot be listed or the new file cannot be written, ValueError for a
+        frame that does not hold exactly one session or breaks a rule.
         """
         session = self._checked(frame)
         return self._append(session, _after(_changed(self._stored(session), frame)))
@@ -167,8 +172,26 @@ class ParquetSink:
         self._place(self._layout.rejections / name, lambda path: path.write_text(lines, encoding="utf-8"))
 
     def _stored(self, session: str) -> pd.DataFrame:
+        """The records of one session. A damaged file is skipped with a warning: its bars are collected once more."""
         day = dt.date.fromisoformat(session)
-        tables = [_read(file, session) for file in self._layout.files(day, day)]
+        files, faults = self._layout.scan(day, day)
+        if unlisted := next((fault for fault in faults if fault.path == self._layout.partition(session)), None):
+            raise SinkError(f"cannot list {unlisted.path}: {unlisted.reason}; allow reading it")
+        tables = []
+        for file in files:
+            try:
+                tables.append(_read(file))
+            except FileNotFoundError:  # replaced by another process: list again
+                return self._stored(session)
+            except _READ_ERRORS as error:
+                faults.append(Fault(file, reason(error)))
+        for fault in faults:
+            if fault not in self._warned:
+                self._warned.add(fault)
+                _log.warning(
+                    "skipped %s: %s; move it to quarantine: tickerlake repair --lake %s",
+                    fault.path, fault.reason, self._layout.folder,
+                )  # fmt: skip
         if not tables:
             return bars.empty()
         frame = pa.concat_tables(tables).to_pandas().assign(dt=session)
@@ -226,19 +249,13 @@ def _sources(file: Path) -> set[str]:
     return {source for source in found if source is not None}
 
 
-def _read(file: Path, session: str) -> pa.Table:
-    """The record's columns of `file`, by name. SinkError, naming the file, if it is not a file of bars."""
-    try:
-        with pq.ParquetFile(file) as parquet:
-            missing = [name for name in SCHEMA.names if name not in parquet.schema_arrow.names]
-            if missing:
-                raise ValueError(f"it has no column {', '.join(missing)}")
-            return parquet.read(columns=SCHEMA.names).cast(SCHEMA)
-    except _READ_ERRORS as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise SinkError(
-            f"cannot use {file} as bars: {reason}; move it out of the lake, then collect {session} again"
-        ) from error
+def _read(file: Path) -> pa.Table:
+    """The record's columns of `file`, by name. One of `_READ_ERRORS` if it is not a file of bars."""
+    with pq.ParquetFile(file) as parquet:
+        missing = [name for name in SCHEMA.names if name not in parquet.schema_arrow.names]
+        if missing:
+            raise ValueError(f"it has no column {', '.join(missing)}")
+        return parquet.read(columns=SCHEMA.names).cast(SCHEMA)
 
 
 def _in_force(stored: pd.DataFrame) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def run(
     if incomplete and name != "runs":
         _explain(engine, values, asked)
     if name == "hourly_high" and (incomplete or engine.name == "duckdb"):
-        found = replace(found, notes=_long_bars(engine, values, found))
+        found = replace(found, notes=(*found.notes, *_long_bars(engine, values, found)))
     return found
 
 

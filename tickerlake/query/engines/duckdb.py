@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,11 @@ import duckdb
 
 from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, QueryFailed
-from tickerlake.lake.layout import Layout
+from tickerlake.lake.faults import array, faults_in, reason, table
+from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query.answer import Answer, Result, answer
 from tickerlake.query.statement import bars_of, empty, records_of, refuse
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, Column
+from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS
 from tickerlake.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +42,13 @@ TRINO_FUNCTIONS = {
 _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 """Types of which DuckDB makes a whole pandas column."""
 
+_ATTEMPTS = 10
+"""Attempts at a query while compaction replaces files underneath it."""
+
+_TABLES = {"bars": COLUMNS, "actions": ACTIONS, "runs": RUNS}
+_Files = dict[str, list[Path]]
+"""The files of each of `_TABLES`."""
+
 _USERS_ERRORS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.PermissionException)
 """What is wrong with the text of a question, not with a file."""
 
@@ -57,100 +67,143 @@ class DuckDBEngine:
         self.lake = str(lake)
         self._layout = Layout(Path(lake))
         self._connection = _connect()
+        self._damaged: dict[Path, tuple[tuple[int, int] | None, Fault]] = {}
+        """Files that a query could not read, with their size and time then."""
 
     def run(
         self, sql: str, parameters: Mapping[str, Any], limit: int | None = None, *, columns: bool = False
     ) -> Answer:
         """Runs `sql` over the files that the lake holds now, of the sessions from `first` to `last` if given."""
         started = time.perf_counter()
-        files = self._files(parameters.get("since", parameters.get("first")), parameters.get("last"))
-        # Temporary views belong to one cursor, so threads do not see each other's.
-        cursor = self._connection.cursor()
         # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
         text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
-        try:
-            cursor.execute(f"CREATE TEMPORARY VIEW bars AS FROM {_stored(files)}")
-            cursor.execute(f"CREATE TEMPORARY VIEW actions AS {_whole(self._layout.actions(), ACTIONS)}")
-            cursor.execute(f"CREATE TEMPORARY VIEW runs AS {_whole(self._layout.runs(), RUNS)}")
+
+        def execute(files: _Files) -> Answer:
+            # Temporary views belong to one cursor, so threads do not see each other's.
+            cursor = self._connection.cursor()
+            for name in _TABLES:
+                cursor.execute(f"CREATE TEMPORARY VIEW {name} AS {_stored(name, files)}")
             return _run(cursor, text, limit, columns, started)
-        except duckdb.Error as error:
-            raise self._failure(error, files) from error
+
+        return self._answer(execute, parameters.get("since", parameters.get("first")), parameters.get("last"))
 
     def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:
         """Runs a user's SQL over `bars`, `records`, `actions` and `runs`."""
         started = time.perf_counter()
-        files = self._files(None, None)
-        try:
-            statements = duckdb.extract_statements(sql)
+
+        def execute(files: _Files) -> Answer:
+            try:
+                statements = duckdb.extract_statements(sql)
+            except _USERS_ERRORS as error:
+                raise self._failure(error) from error
             if len(statements) != 1:
                 raise refuse("more than one statement" if statements else "")
             if statements[0].type != duckdb.StatementType.SELECT:
                 raise refuse(statements[0].type.name)
-            return _run(self._reader(files), statements[0].query, limit, columns, started)
-        except _USERS_ERRORS as error:
-            raise QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_reason(error)}") from error
-        except duckdb.Error as error:
-            raise self._failure(error, files) from error
+            reader = self._reader(files)
+            try:
+                return _run(reader, statements[0].query, limit, columns, started)
+            except _USERS_ERRORS as error:
+                raise self._failure(error) from error
 
-    def _reader(self, files: list[str]) -> duckdb.DuckDBPyConnection:
-        """A database with `bars` and `records` that can read `files` and nothing else."""
+        return self._answer(execute)
+
+    def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
+        """Reads the statistics of one file."""
+        for file in reversed(self._layout.files(first, last)):
+            text = f"SELECT stats_min_value FROM parquet_metadata({literal(str(file))})"  # noqa: S608  # `literal` quotes
+            with contextlib.suppress(duckdb.Error):  # damaged, or just removed: the next one tells as well
+                return ("simulated",) in self._connection.cursor().execute(text).fetchall()
+        return False
+
+    def faults(self) -> list[Fault]:
+        """What queries skip at the moment: files known to be damaged, and folders that cannot be listed."""
+        return self._files(None, None)[1]
+
+    def _reader(self, files: _Files) -> duckdb.DuckDBPyConnection:
+        """A database with `bars`, `records`, `actions` and `runs` that can read `files` and nothing else."""
         connection = _connect()
-        try:
-            connection.execute(f"CREATE VIEW records AS {records_of(_stored(files))}")
-        except duckdb.Error as error:
-            raise self._failure(error, files) from error
-        actions, runs = self._layout.actions(), self._layout.runs()
-        connection.execute(f"CREATE VIEW actions AS {_whole(actions, ACTIONS)}")
-        connection.execute(f"CREATE VIEW runs AS {_whole(runs, RUNS)}")
+        stored = _stored("bars", files)
+        connection.execute(f"CREATE VIEW records AS {records_of(f'({stored})')}")
+        for name in ("actions", "runs"):
+            connection.execute(f"CREATE VIEW {name} AS {_stored(name, files)}")
         # DuckDB applies a user's condition on dt before it reads only where it materializes nothing.
         bars = re.sub(
             r"^(\w+) AS \($", r"\1 AS NOT MATERIALIZED (", bars_of("records", self.sources), flags=re.MULTILINE
         )
         connection.execute(f"CREATE VIEW bars AS {bars}")
-        connection.execute(f"SET allowed_paths = {_array([*files, *map(str, actions), *map(str, runs)])}")
+        connection.execute(f"SET allowed_paths = {array([path for paths in files.values() for path in paths])}")
         connection.execute("SET python_enable_replacements = false")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
 
-    def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
-        """Reads the statistics of one file."""
-        files = self._layout.files(first, last)[-1:]
-        return any("simulated" in row for file in files for row in self._inspect("stats_min_value", "metadata", file))
+    def _answer(self, execute: Callable[[_Files], Answer], first: str | None = None, last: str | None = None) -> Answer:
+        """What `execute` makes of the files that the lake holds now.
+
+        If it fails because a file was replaced meanwhile, it runs again on the new ones; if a file is damaged, without
+        that file, which the answer notes.
+        """
+        for attempt in range(_ATTEMPTS):
+            files, faults = self._files(first, last)
+            try:
+                found = execute(files)
+            except duckdb.Error as error:
+                if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+                    self._connection = _connect()  # the old one refuses everything from here on
+                # Looking for the reason costs time, so only after a failure.
+                if attempt == _ATTEMPTS - 1 or not self._changed(files):
+                    raise self._failure(error) from error
+            else:
+                return replace(found, notes=(*found.notes, *map(_note, faults)))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _changed(self, files: _Files) -> bool:
+        """Whether another attempt would read other files: one was removed, or is now known to be damaged."""
+        if not all(path.exists() for paths in files.values() for path in paths):
+            return True
+        found = [fault for name, paths in files.items() for fault in faults_in(paths, _TABLES[name])]
+        self._damaged |= {fault.path: (_version(fault.path), fault) for fault in found}
+        return bool(found)
+
+    def _failure(self, error: duckdb.Error) -> QueryFailed:
+        return QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {reason(error)}")
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources in the order of preference that the lake's tickerlake.toml gives."""
         return watchlist.sources(self._layout.config)
 
-    def _files(self, first: str | None, last: str | None) -> list[str]:
-        """The files of the sessions asked for; if there are none, any file, so that the columns are known."""
-        span = (dt.date.fromisoformat(date) if date else None for date in (first, last))
-        files = self._layout.files(*span) or self._layout.files()[-1:]
-        if not files and not self._layout.runs():
+    def _files(self, first: str | None, last: str | None) -> tuple[_Files, list[Fault]]:
+        """The files to read, of the sessions asked for, and what is skipped.
+
+        If there are no bars in these sessions, any file, so that the columns are known. LakeEmpty.
+        """
+        span = [dt.date.fromisoformat(date) if date else None for date in (first, last)]
+        listed, faults = self._layout.scan(*span)
+        bars, damaged = self._good(listed)
+        if not bars:
+            elsewhere, more = self._good(self._layout.files())
+            bars, damaged = elsewhere[-1:], damaged or more
+        actions, lost_splits = self._good(self._layout.actions())
+        runs, lost_runs = self._good(self._layout.runs())
+        faults = [*faults, *damaged, *lost_splits, *lost_runs]
+        if not bars and faults:
+            raise QueryFailed(
+                f"the lake {self.lake!r} has no file of bars that can be read: {faults[0].path}: {faults[0].reason}; "
+                "move what is damaged to quarantine: tickerlake repair"
+            )
+        if not bars and not runs:
             raise LakeEmpty(
                 f"the lake {self.lake!r} holds no bars; collect some: tickerlake collect --lake {self.lake}"
             )
-        return [str(path) for path in files]
+        return {"bars": bars, "actions": actions, "runs": runs}, faults
 
-    def _failure(self, error: duckdb.Error, files: list[str]) -> QueryFailed:
-        """Names the file that is to blame, if one is; looking costs time, so only after a failure."""
-        wanted = {column.name for column in COLUMNS}
-        for file in files:
-            try:
-                rows = self._inspect("name", "schema", file)
-            except duckdb.Error as damage:
-                return QueryFailed(f"cannot read {file}: {_reason(damage)}; move the damaged file out of the lake")
-            if lacking := sorted(wanted - {name for (name,) in rows}):
-                return QueryFailed(
-                    f"{file} is not a file of bars: it has no column {', '.join(lacking)}; move it out of the lake"
-                )
-        return QueryFailed(f"DuckDB could not run the query on {self.lake!r}: {_reason(error)}")
-
-    def _inspect(self, column: str, what: str, file: str | Path) -> list[tuple[Any, ...]]:
-        """One column of what DuckDB's `parquet_metadata` or `parquet_schema` says of `file`."""
-        text = f"SELECT {column} FROM parquet_{what}({literal(str(file))})"  # noqa: S608  # `literal` quotes
-        return self._connection.cursor().execute(text).fetchall()
+    def _good(self, paths: list[Path]) -> tuple[list[Path], list[Fault]]:
+        """`paths` without those that are known to be damaged and have not changed since, and the faults of these."""
+        known = [(path, *self._damaged[path]) for path in self._damaged.keys() & paths] if self._damaged else []
+        faults = {path: fault for path, version, fault in known if version == _version(path)}
+        return [path for path in paths if path not in faults] if faults else paths, list(faults.values())
 
 
 def literal(value: Any) -> str:
@@ -166,20 +219,24 @@ def literal(value: Any) -> str:
     return str(value).lower()
 
 
-def _whole(files: Sequence[Path], columns: Sequence[Column]) -> str:
-    """The SQL of a table without partitions."""
-    return f"FROM read_parquet({_array([str(file) for file in files])})" if files else empty(columns)
+def _stored(name: str, files: _Files) -> str:
+    columns = _TABLES[name]
+    if files[name]:
+        return table(columns, files[name])
+    return empty((*columns, PARTITION) if name == "bars" else columns)
 
 
-def _stored(files: list[str]) -> str:
-    if not files:
-        return f"({empty((*COLUMNS, PARTITION))})"
-    # Partition values stay text, as Glue declares them; DuckDB would make them dates.
-    return f"read_parquet({_array(files)}, hive_partitioning = true, hive_types_autocast = false)"
+def _version(path: Path) -> tuple[int, int] | None:
+    """Changes when the file does; None if it has gone."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
 
 
-def _array(texts: list[str]) -> str:
-    return f"[{', '.join(map(literal, texts))}]"
+def _note(fault: Fault) -> str:
+    return f"skipped {fault.path}: {fault.reason}; move it to quarantine: tickerlake repair"
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -234,8 +291,3 @@ class _Columns:
     def distinct(self, name: str) -> set[Any]:
         """The different values of one column."""
         return set(self._table[name].unique().to_pylist())
-
-
-def _reason(error: duckdb.Error) -> str:
-    """DuckDB's message, with its suggestions and without the extract of the text."""
-    return " ".join(str(error).partition("\nLINE ")[0].split())
