@@ -87,7 +87,7 @@ class Watch:
                 continue
             done, failures = now, 0
             if due[-1].sweep:
-                self._say(self._coming(now))
+                self._say(self._coming(self._clock()))
 
     def once(self) -> int:
         """Collects what is due and is not in the lake yet; returns the exit code. TickerlakeError."""

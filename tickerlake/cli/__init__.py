@@ -29,6 +29,7 @@ COMMANDS = {
         "Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo.",
     ),
     "watch": Verb("watch", "watch_command", "Collect on the exchange's clock until stopped."),
+    "repair": Verb("repair", "repair_command", "Ask the vendor once more for bars and sessions that are missing."),
     "import": Verb(
         "importing",
         "import_command",
