@@ -15,6 +15,7 @@ from threading import Event
 
 from tickerlake import exchange, symbols
 from tickerlake.collect import FINAL, collect
+from tickerlake.errors import LakeEmpty
 from tickerlake.exchange import Session
 from tickerlake.lake import Run
 from tickerlake.lake.layout import Layout
@@ -25,6 +26,8 @@ from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources import Source
 
 ASK_AGAIN_AFTER = dt.timedelta(days=1)
+_FURTHEST_DAYS = 730
+"""No vendor that forgets serves intraday bars for longer."""
 _HELD = """
 SELECT ticker, min(dt) AS first, min(bar_minutes) AS bar_minutes
 FROM bars
@@ -95,15 +98,13 @@ def repair(
     `first` and `last` bound the sessions. Returns one report a session, oldest first. Raises LakeEmpty, QueryFailed and
     SinkError; what was stored before stays.
     """
-    now, layout, engine = clock(), Layout(lake), DuckDBEngine(lake)
-    sink, stop = ParquetSink(lake), Event()
+    now, sink, stop = clock(), ParquetSink(lake), Event()
     sink.check_sources({source.name})
 
     def reach(bar_minutes: int) -> dt.datetime:
         return source.oldest(bar_minutes, now)
 
-    gaps = list(find_gaps(engine, tickers, reach, now, first, last))
-    wanted = to_ask(gaps, _asked(layout, gaps, source.name), now)
+    wanted = open_gaps(lake, source.name, tickers, reach, now, first, last)
     unanswered: dict[tuple[str, str, int], str] = {}
     for bar_minutes, sessions, names in _requests(wanted):
         # A rate limit sets `stop`: the tickers after it are not asked.
@@ -113,8 +114,23 @@ def repair(
                     unanswered[report.session.dt, failure.ticker, bar_minutes] = failure.reason
     if not wanted:
         return []
-    left = find_gaps(engine, tickers, reach, now, wanted[0].session.date, wanted[-1].session.date)
+    left = find_gaps(DuckDBEngine(lake), tickers, reach, now, wanted[0].session.date, wanted[-1].session.date)
     return _repaired(wanted, left, unanswered)
+
+
+def open_gaps(
+    lake: Path,
+    source: str,
+    tickers: Sequence[str],
+    reach: Reach,
+    now: dt.datetime,
+    first: dt.date | None = None,
+    last: dt.date | None = None,
+) -> list[Gap]:
+    """The gaps of `tickers` that are worth a request to `source`, oldest first. LakeEmpty, QueryFailed."""
+    gaps = list(find_gaps(DuckDBEngine(lake), tickers, reach, now, first, last))
+    runs = read_runs(Layout(lake).runs(since=gaps[0].session.open)) if gaps else []
+    return to_ask(gaps, [each for each in runs if each.source == source], now)
 
 
 def find_gaps(
@@ -136,6 +152,10 @@ def find_gaps(
         for symbol in dict.fromkeys(map(symbols.current_symbol, tickers))
         if (mine := [row for row in rows if symbols.current_symbol(row[0]) == symbol])
     }
+    if not rows:
+        raise LakeEmpty(
+            f"the lake {engine.lake!r} holds no bars; collect some: tickerlake collect --lake {engine.lake}"
+        )
     if not held:
         return
     begins = {symbol: dt.date.fromisoformat(min(row[1] for row in mine)) for symbol, mine in held.items()}
@@ -179,10 +199,18 @@ def to_ask(gaps: Iterable[Gap], runs: Iterable[Run], now: dt.datetime) -> list[G
     return [gap for gap in gaps if is_due(gap)]
 
 
-def days_left(gaps: Iterable[Gap], reach: Reach) -> tuple[Session, int] | None:
-    """The oldest session with a gap, and in how many days the source forgets it; None without a gap."""
-    left = [((gap.session.open - reach(gap.bar_minutes)).days, gap.session) for gap in gaps]
-    return min(left)[::-1] if left else None
+def deadline(gaps: Sequence[Gap], source: str, reach: Reach) -> str:
+    """One sentence that says when the source forgets what is missing; empty without a gap."""
+    if not gaps:
+        return ""
+    first = min(gaps, key=lambda gap: (gap.session.open - reach(gap.bar_minutes), gap))
+    days = (first.session.open - reach(first.bar_minutes)).days
+    sessions = len({gap.session for gap in gaps})
+    missing = f"{sum(gap.bars for gap in gaps):,} bars of {sessions} session{'s' * (sessions != 1)} are missing"
+    if days > _FURTHEST_DAYS:
+        return missing
+    when = f"in {days} day{'s' * (days != 1)}" if days else "within a day"
+    return f"{missing}; {source} forgets {first.session.date} {when}"
 
 
 def _coverage(
@@ -198,12 +226,6 @@ def _coverage(
     for ticker, session, *bars in zip(*map(answer.column, names), strict=True):
         known[ticker, session].append(tuple(bars))
     return known
-
-
-def _asked(layout: Layout, gaps: Sequence[Gap], source: str) -> list[Run]:
-    """What `source` was asked since the first of `gaps` opened."""
-    runs = read_runs(layout.runs(since=gaps[0].session.open)) if gaps else []
-    return [each for each in runs if each.source == source]
 
 
 def _requests(gaps: Iterable[Gap]) -> Iterator[tuple[int, list[Session], list[str]]]:

@@ -19,6 +19,7 @@ from tickerlake.errors import RateLimited, TickerlakeError
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.lake.runs import read_runs
+from tickerlake.repair import deadline, open_gaps, repair, total
 from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
 from tickerlake.sources import Source
 
@@ -77,7 +78,7 @@ class Watch:
                 self._rest(now, retry_at if due else self._next(now).at)
                 continue
             try:
-                failure, rate_limited = _failure(self._collect(due))
+                failure, rate_limited = self._attempt(due)
             except TickerlakeError as error:
                 failure, rate_limited = str(error), False
             if failure:
@@ -99,11 +100,34 @@ class Watch:
             return 0
         reports = self._collect(due)
         failure, _ = _failure(reports)
+        if not failure and any(each.sweep for each in due):
+            failure, _ = self._repair()
         if failure:
             self._say(failure)
         if not any(report.bars for report in reports):
             return 1
         return 3 if any(report.failures for report in reports) else 0
+
+    def _attempt(self, due: Sequence[Due]) -> tuple[str, bool]:
+        """One run, with a repair after a sweep. Returns as `_failure`."""
+        failure = _failure(self._collect(due))
+        return failure if failure[0] or not any(each.sweep for each in due) else self._repair()
+
+    def _repair(self) -> tuple[str, bool]:
+        now, source = self._clock(), self._source
+
+        def reach(bar_minutes: int) -> dt.datetime:
+            return source.oldest(bar_minutes, now)
+
+        whole = total(repair(self._layout.folder, source, self._tickers(), self._clock))
+        if not whole.missing:
+            return "", False
+        self._say(f"{_clock_time(self._clock())} repair: {whole.line()}")
+        limited = RateLimited.reason in whole.unanswered
+        if not limited and whole.unanswered.total() < whole.missing:
+            return "", False
+        gaps = open_gaps(self._layout.folder, source.name, self._tickers(), reach, now)
+        return deadline(gaps, source.name, reach), limited
 
     def _collect(self, due: Sequence[Due]) -> list[SessionReport]:
         """Collects the sessions of `due` that the source still has, and says one line for each."""

@@ -38,17 +38,14 @@ from tickerlake import exchange
 from tickerlake.errors import ConfigError, NoData, RateLimited, SourceError, Unavailable, WrongInstrument
 from tickerlake.exchange import Session
 from tickerlake.sources import BAR_COLUMNS
+from tickerlake.sources.limits import oldest, yahoo_days
 
 ATTEMPTS = 3
 """Attempts per ticker and window, if the fault is transient."""
 CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 10.0
 
-# How far back Yahoo serves bars, and how many days per request. Yahoo publishes no list; these numbers come from its
-# refusals: "The requested range must be within the last 60 days." and "Only 8 days worth of 1m granularity data are
-# allowed to be fetched per request."
-_DAYS_BACK = {1: 30, 60: 730}
-_DAYS_BACK_OTHERWISE = 60
+# "Only 8 days worth of 1m granularity data are allowed to be fetched per request."
 _DAYS_PER_REQUEST = {1: 8}
 # Five sessions span at most seven and a half days, around a long weekend. `bars` splits longer windows anyway.
 _SESSIONS_PER_REQUEST = {1: 5}
@@ -93,11 +90,11 @@ class YahooSource:
 
     def sessions_per_request(self, bar_minutes: int) -> int:
         """As many as Yahoo gives in one request; for most bar sizes that is everything it has."""
-        return _SESSIONS_PER_REQUEST.get(bar_minutes, _days_back(bar_minutes))
+        return _SESSIONS_PER_REQUEST.get(bar_minutes, yahoo_days(bar_minutes))
 
     def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:
-        """The earliest bar start to request at `now`: a day within Yahoo's limit, in case the request is sent late."""
-        return now - dt.timedelta(days=_days_back(bar_minutes) - 1)
+        """The earliest bar start to request at `now`."""
+        return oldest(self.name, bar_minutes, now)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
         """The bars of `symbol` in `sessions`: `ts` in UTC, prices in USD rounded to 4 decimals, volume nullable Int64.
@@ -231,13 +228,9 @@ class _Requests(YfData):
         return None, self._cookie_strategy
 
 
-def _days_back(bar_minutes: int) -> int:
-    return _DAYS_BACK.get(bar_minutes, _DAYS_BACK_OTHERWISE)
-
-
 def _windows(sessions: Sequence[Session], bar_minutes: int) -> Iterator[list[Session]]:
     """`sessions` in groups that Yahoo gives in one request each."""
-    longest = pd.Timedelta(days=_DAYS_PER_REQUEST.get(bar_minutes, _days_back(bar_minutes)))
+    longest = pd.Timedelta(days=_DAYS_PER_REQUEST.get(bar_minutes, yahoo_days(bar_minutes)))
     window: list[Session] = []
     for session in sessions:
         if window and session.close - window[0].open > longest:
