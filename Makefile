@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino cloud-demo check lint types format bench mutants screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-forecast cloud-demo check lint types format bench mutants screenshots package up dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ cloud-demo: $(VENV)/.dev ## Run the deployed pipeline in the emulator and open t
 
 test-trino: $(VENV)/.dev ## Run every query on a real Trino; needs a JDK and Maven, or TRINO_URL
 	@TRINO_TESTS=1 $(PY) -m pytest -m trino --force-enable-socket tests/trino
+
+test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no skill may be claimed (10 minutes)
+	@FORECAST_TESTS=1 $(PY) -m pytest -n auto --dist loadfile tests/forecast
 
 check: lint types package test ## Run everything that CI runs
 

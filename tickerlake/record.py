@@ -76,6 +76,27 @@ RUNS = (
 """The columns of the table `runs`: what was asked of whom, and what came of it."""
 RUNS_PARTITION = next(column for column in RUNS if column.name == "session")
 """By which the runs in the bucket are partitioned."""
+FORECASTS = (
+    Column("ticker", "string", "Symbol the company traded under in the session"),
+    Column("exchange", "string", "Exchange, such as XNYS"),
+    Column("session", "string", "Session that the forecast is about, YYYY-MM-DD"),
+    Column("hour", "int", "Clock hour of the exchange at the start of which the forecast stands: 10 to 15"),
+    Column("target", "string", "next-hour-high, day-high (from then on) or close-above"),
+    Column("made_at", "timestamp", "When the forecast was made, UTC"),
+    Column("known_until", "timestamp", "The start of the hour, UTC: only bars that ended by then were used"),
+    Column("ends_at", "timestamp", "End of the time that the forecast is about, UTC"),
+    Column("reference", "double", "Last close at that moment, in the session's own shares"),
+    Column("q05", "double", "5 % quantile of the high relative to reference, less 1", nullable=True),
+    Column("q25", "double", "25 % quantile", nullable=True),
+    Column("q50", "double", "50 % quantile", nullable=True),
+    Column("q75", "double", "75 % quantile", nullable=True),
+    Column("q95", "double", "95 % quantile; the quantiles are null for close-above", nullable=True),
+    Column("probability", "double", "Probability of a close above reference; null for the highs", nullable=True),
+    Column("model", "string", "Model: hour-of-day, har or boosted"),
+    Column("version", "int", "Version of the model; scores of two versions are never mixed"),
+    Column("sessions_used", "int", "Earlier sessions of the ticker that were known, up to 250"),
+)
+"""The columns of the table `forecasts`. The first one made of its kind counts: a later one cannot replace it."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

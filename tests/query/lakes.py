@@ -77,16 +77,32 @@ def read_runs(case: str) -> list[Run]:
         ]
 
 
+def read_forecasts(case: str) -> pd.DataFrame | None:
+    """The forecasts of an answer case, as they were stored."""
+    path = ANSWERS / case / "made.csv"
+    if not path.exists():
+        return None
+    frame = pd.read_csv(path, dtype={"version": "int32", "hour": "int32"})
+    times = [column.name for column in record.FORECASTS if column.type == "timestamp"]
+    return frame.assign(**{name: pd.to_datetime(frame[name], utc=True).dt.as_unit("us") for name in times})
+
+
 def write_case(lake: Path, case: str) -> Path:
     """Writes the lake of an answer case."""
-    return write_lake(lake, read_records(case), read_splits(case), read_runs(case))
+    return write_lake(lake, read_records(case), read_splits(case), read_runs(case), read_forecasts(case))
 
 
 def write_lake(
-    lake: Path, records: Iterable[dict[str, Any]], splits: Sequence[Split] = (), runs: Sequence[Run] = ()
+    lake: Path,
+    records: Iterable[dict[str, Any]],
+    splits: Sequence[Split] = (),
+    runs: Sequence[Run] = (),
+    forecasts: pd.DataFrame | None = None,
 ) -> Path:
-    """Writes `records` one file a session, every repeat included, as Firehose would deliver them; `splits`; `runs`."""
+    """Writes `records` one file a session, every repeat included, as Firehose would deliver them; and the rest."""
     ParquetSink(lake).log(runs)
+    if forecasts is not None:
+        ParquetSink(lake).store_forecasts(forecasts)
     if splits:
         Layout(lake).splits.mkdir(parents=True, exist_ok=True)
         pq.write_table(splits_table(splits), Layout(lake).splits / "splits.parquet")

@@ -16,7 +16,7 @@ from tickerlake.query.formats import to_csv
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
 ANSWERED = [(case, answers.stem) for case in CASES for answers in sorted((ANSWERS / case).glob("*.csv"))]
-ANSWERED = [(case, name) for case, name in ANSWERED if name not in ("records", "actions", "asked")]
+ANSWERED = [(case, name) for case, name in ANSWERED if name not in ("records", "actions", "asked", "made")]
 
 
 @pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)

@@ -10,6 +10,7 @@ from sqlglot.optimizer.qualify import qualify
 from tickerlake import record
 from tickerlake.errors import ConfigError
 from tickerlake.query import load, names
+from tickerlake.query.statement import TABLES
 from tickerlake.query.types import TYPES
 
 TRINO_TYPES = {"string": "varchar", "timestamp": "timestamp", "int": "integer", "bigint": "bigint", "double": "double"}
@@ -30,6 +31,9 @@ READS = {
     "coverage": 5,
     "daily": 6,
     "disagreements": 6,
+    "forecast_scores": 6,
+    "forecasts": 6,
+    "hourly": 6,
     "hourly_high": 5,
     "restatements": 2,
     "runs": 0,
@@ -83,7 +87,7 @@ def test_trino_accepts_the_syntax_the_words_and_the_functions(name):
 
 @pytest.mark.parametrize("name", names())
 def test_every_column_is_one_the_table_has(name):
-    tables = {"bars": (*record.COLUMNS, record.PARTITION), "actions": record.ACTIONS, "runs": record.RUNS}
+    tables = {"bars": (*record.COLUMNS, record.PARTITION), **TABLES}
     schema = {table: {column.name: TRINO_TYPES[column.type] for column in columns} for table, columns in tables.items()}
 
     qualify(
@@ -160,7 +164,7 @@ def test_the_validator_would_catch_what_it_is_there_for():
 
 
 def test_an_unknown_query_is_refused_with_the_names_there_are():
-    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, hourly_high"):
+    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, forecast_scores, forecasts, hourly"):
         load("hourly_low")
 
 

@@ -16,7 +16,7 @@ import trino
 from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings
 from tickerlake.query.engines.trino import TrinoEngine
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, Column
 
 _TYPES = {"string": "varchar", "timestamp": "timestamp({precision})", "int": "integer"}
 
@@ -50,9 +50,10 @@ class Cluster:
             self._copy(f"{schema}.bars", (*COLUMNS, PARTITION), layout.files(), precision)
             self._copy(f"{schema}.actions", ACTIONS, layout.actions(), precision)
             self._copy(f"{schema}.runs", RUNS, layout.runs(), precision)
+            self._copy(f"{schema}.forecasts", FORECASTS, layout.forecasts(), precision)
             yield self.engine(schema)
         finally:
-            for table in ("bars", "actions", "runs"):
+            for table in ("bars", "actions", "runs", "forecasts"):
                 self.execute(f"DROP TABLE IF EXISTS {schema}.{table}")
             self.execute(f"DROP SCHEMA {schema}")
 

@@ -47,6 +47,11 @@ COMMANDS = {
     "actions": Verb(
         "actions", "actions_command", "Show the splits that the lake knows, or add one that no source delivers."
     ),
+    "forecast": Verb(
+        "forecast",
+        "forecast_command",
+        "Forecast the next hour's high, the day's high and the direction, and store the forecasts.",
+    ),
     "dashboard": Verb("dashboard", "dashboard_command", "Serve the dashboard on this machine."),
     "settings": Verb("settings", "settings_command", "Show every setting, its value and where the value comes from."),
     "doctor": Verb("doctor", "doctor_command", "Check lake, settings, vendor and versions, and say what to do."),

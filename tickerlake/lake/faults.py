@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from tickerlake.lake.layout import Fault, Layout
-from tickerlake.record import ACTIONS, COLUMNS, RUNS, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, RUNS, Column
 
 _TYPES = {"string": "varchar", "int": "integer"}
 
@@ -28,7 +28,13 @@ def faults_in(files: Sequence[Path], columns: Sequence[Column] = COLUMNS) -> lis
 def all_faults(layout: Layout) -> list[Fault]:
     """Everything in the tables `bars`, `actions` and `runs` that cannot be used."""
     files, faults = layout.scan()
-    return [*faults, *faults_in(files), *faults_in(layout.actions(), ACTIONS), *faults_in(layout.runs(), RUNS)]
+    return [
+        *faults,
+        *faults_in(files),
+        *faults_in(layout.actions(), ACTIONS),
+        *faults_in(layout.runs(), RUNS),
+        *faults_in(layout.forecasts(), FORECASTS),
+    ]
 
 
 def quarantine(layout: Layout) -> list[tuple[Fault, Path | None]]:

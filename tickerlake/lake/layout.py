@@ -3,6 +3,7 @@
 <lake>/bars/dt=YYYY-MM-DD/*.parquet    bars, one partition per session, as Firehose lays them out in S3
 <lake>/actions/*.parquet               splits
 <lake>/runs/*.parquet                  what was asked of which source, and what came of it
+<lake>/forecasts/*.parquet             forecasts
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/.incoming/                      files that are being written
 <lake>/quarantine/…                    damaged files that `tickerlake repair` moved away, under their path in the lake
@@ -50,6 +51,11 @@ class Layout:
     def log(self) -> Path:
         """The folder of the table `runs`."""
         return self.folder / "runs"
+
+    @property
+    def forecast_folder(self) -> Path:
+        """The folder of the table `forecasts`."""
+        return self.folder / "forecasts"
 
     @property
     def config(self) -> Path:
@@ -111,6 +117,10 @@ class Layout:
         """
         low = f"{since:%Y%m%dT%H%M%SZ}" if since else ""
         return [Path(entry.path) for entry in _entries(self.log) if _is_data(entry, ".parquet") and entry.name >= low]
+
+    def forecasts(self) -> list[Path]:
+        """The Parquet files of forecasts, oldest first."""
+        return [Path(entry.path) for entry in _entries(self.forecast_folder) if _is_data(entry, ".parquet")]
 
     def rejected(self) -> list[Path]:
         """The files of rejected records, oldest first."""

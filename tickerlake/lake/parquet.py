@@ -33,7 +33,7 @@ from tickerlake.lake.layout import Fault, Layout
 from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
-from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PRICES
+from tickerlake.record import COLUMNS, FORECASTS, KEY, KNOWLEDGE, PRICES
 
 SCHEMA = parquet_schema(COLUMNS)
 """The columns of a file. The partition `dt` is in the name of its folder."""
@@ -160,6 +160,16 @@ class ParquetSink:
         digest = hashlib.sha256(repr(runs).encode()).hexdigest()[:12]
         target = self._layout.log / f"{_compact(max(run.collected_at for run in runs))}-{digest}.parquet"
         table = runs_table(runs)
+        self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+
+    def store_forecasts(self, forecasts: pd.DataFrame) -> None:
+        """Stores forecasts, a frame with the columns of `record.FORECASTS` and aware times, in one file. SinkError."""
+        if forecasts.empty:
+            return
+        times = [column.name for column in FORECASTS if column.type == "timestamp"]
+        naive = forecasts.assign(**{name: forecasts[name].dt.tz_convert("UTC").dt.tz_localize(None) for name in times})
+        table = pa.Table.from_pandas(naive, schema=parquet_schema(FORECASTS), preserve_index=False)
+        target = self._layout.forecast_folder / f"{_compact(forecasts['made_at'].max())}-{_digest(naive)}.parquet"
         self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:

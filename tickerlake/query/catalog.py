@@ -13,7 +13,8 @@
 Types are those of `tickerlake.query.types`: varchar, varchar list, date, timestamp, integer, bigint, double and
 boolean. The text refers to a parameter as `%(name)s`. Each parameter is an option of `tickerlake query NAME` and a
 keyword argument in Python. `first`, `last`, `tickers` and `as_of` cover the whole lake, as it is now, unless given; any
-other parameter is required unless its comment ends in `; default VALUE`. The runner fills in those of `FILLED_IN`.
+other parameter is required unless its comment ends in `; default VALUE`. `; always VALUE` fixes it. The
+runner fills in those of `FILLED_IN`.
 
 What several queries share is in queries/include/*.sql: `-- include: NAME` on a line of its own stands for that text,
 and `-- include: NAME,` for the text and a comma.
@@ -43,6 +44,12 @@ class Field:
     comment: str
 
     @property
+    def always(self) -> str | None:
+        """The text after `; always` in the comment: the parameter's value, which nobody can choose."""
+        _, found, value = self.comment.rpartition("; always ")
+        return value if found else None
+
+    @property
     def default(self) -> str | None:
         """The text after `; default` in the comment; None if the parameter is required."""
         _, found, value = self.comment.rpartition("; default ")
@@ -65,7 +72,7 @@ class Query:
     @property
     def options(self) -> tuple[Field, ...]:
         """The parameters that a person may give."""
-        return tuple(field for field in self.parameters if field.name not in FILLED_IN)
+        return tuple(field for field in self.parameters if not (field.always or field.name in FILLED_IN))
 
 
 def names() -> list[str]:

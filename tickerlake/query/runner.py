@@ -92,7 +92,7 @@ def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
     allowed = [field.name for field in query.options]
     if unknown := [name for name in parameters if name not in allowed]:
         raise ConfigError(f"the query {query.name} has no parameter {unknown[0]!r}; it has {', '.join(allowed)}")
-    values = {}
+    values: dict[str, Any] = {field.name: field.always for field in query.parameters if field.always}
     for field in query.options:
         value = parameters.get(field.name)
         if value is None and is_required(field):

@@ -1,16 +1,23 @@
-"""Free SQL: one statement that only reads, over `bars` (each bar in force, once), `records`, `actions` and `runs`."""
+"""Free SQL: one statement that only reads.
+
+Its tables are `bars` (each bar in force, once), `records` (all, as stored), `actions`, `runs` and `forecasts`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tickerlake.errors import ConfigError
 from tickerlake.query.catalog import expanded
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, Column
 
 NOW = "9999-12-31 00:00:00.000"
 """The value of `as_of` that leaves nothing out."""
+TABLES = {"actions": ACTIONS, "runs": RUNS, "forecasts": FORECASTS}
+"""The tables beside `bars`."""
+OPTIONAL = ("actions", "forecasts")
+"""Those that a stack deployed earlier may lack; queries then find them empty."""
 QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
 LISTINGS = ("SHOW", "DESCRIBE")
 _WITH = re.compile(r"\s*WITH\b(\s+RECURSIVE\b)?", re.IGNORECASE)
@@ -51,9 +58,18 @@ def empty(columns: Sequence[Column]) -> str:
     return f"SELECT {', '.join(nulls)} WHERE false"
 
 
-def without_actions(text: str) -> str:
-    """`text` for a lake that has no table `actions`, with an empty one in its WITH clause."""
-    return _defining(text, f"actions AS ({empty(ACTIONS)})")
+def without(tables: Collection[str], text: str) -> str:
+    """`text` for a lake that lacks these `OPTIONAL` tables, with empty ones in its WITH clause."""
+    definitions = ", ".join(f"{table} AS ({empty(TABLES[table])})" for table in sorted(tables))
+    return _defining(text, definitions) if definitions else text
+
+
+class TableMissing(Exception):
+    """The database lacks one of the `OPTIONAL` tables."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
 
 
 def refuse(found: str) -> ConfigError:

@@ -44,7 +44,7 @@ from pyathena.util import RetryConfig, parse_output_location
 from tickerlake import aws, watchlist
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import with_tables, without_actions
+from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
@@ -113,7 +113,7 @@ class AthenaEngine:
         self._retry = retry
         self._clock = clock
         self._lock = threading.Lock()
-        self._has_actions = True
+        self._missing: frozenset[str] = frozenset()
         self._connection: Connection[Cursor] | None = self._connect()
 
     def run(
@@ -129,12 +129,12 @@ class AthenaEngine:
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
         Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
-        try:
-            return self._run(sql if self._has_actions else without_actions(sql), parameters, limit)
-        except _NoActions:
-            # A stack that was deployed before the lake knew splits.
-            self._has_actions = False
-            return self._run(without_actions(sql), parameters, limit)
+        while True:
+            try:
+                return self._run(without(self._missing, sql), parameters, limit)
+            except TableMissing as error:
+                # A stack that was deployed before the lake had this table.
+                self._missing |= {error.table}
 
     def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
@@ -254,9 +254,10 @@ class AthenaEngine:
                 query_id,
             )
         if match := _NO_TABLE.search(reason):
-            if "actions" in reason[match.start() :] and self._has_actions:
-                raise _NoActions
-            table = "runs" if "runs" in reason[match.start() :] else "bars"
+            said = reason[match.start() :]
+            if lacking := [table for table in OPTIONAL if table in said and table not in self._missing]:
+                raise TableMissing(lacking[0])
+            table = "runs" if "runs" in said else "bars"
             return NoAccess(
                 f"there is no table {table} in the database {self._settings.database!r} of {self._region}; "
                 "set LAKE_DATABASE and LAKE_REGION to the stack's outputs, or deploy the stack with pulumi up"
@@ -274,10 +275,6 @@ class AthenaEngine:
 
 class _TimedOut(Exception):
     """The query ran into the time-out."""
-
-
-class _NoActions(Exception):
-    """The database has no table `actions`."""
 
 
 def _rows(connection: Connection[Cursor], cursor: Cursor, limit: int | None) -> Sequence[Any]:

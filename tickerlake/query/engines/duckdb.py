@@ -18,8 +18,8 @@ from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.faults import array, faults_in, reason, table
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import bars_of, empty, records_of, refuse
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS
+from tickerlake.query.statement import TABLES, bars_of, empty, records_of, refuse
+from tickerlake.record import COLUMNS, PARTITION
 from tickerlake.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"
 _ATTEMPTS = 10
 """Attempts at a query while compaction replaces files underneath it."""
 
-_TABLES = {"bars": COLUMNS, "actions": ACTIONS, "runs": RUNS}
+_TABLES = {"bars": COLUMNS, **TABLES}
 _Files = dict[str, list[Path]]
 """The files of each of `_TABLES`."""
 
@@ -88,7 +88,7 @@ class DuckDBEngine:
         return self._answer(execute, parameters.get("since", parameters.get("first")), parameters.get("last"))
 
     def ask(self, sql: str, limit: int | None = None, *, columns: bool = False) -> Answer:
-        """Runs a user's SQL over `bars`, `records`, `actions` and `runs`."""
+        """Runs a user's SQL over `bars`, `records` and the other tables."""
         started = time.perf_counter()
 
         def execute(files: _Files) -> Answer:
@@ -121,11 +121,11 @@ class DuckDBEngine:
         return self._files(None, None)[1]
 
     def _reader(self, files: _Files) -> duckdb.DuckDBPyConnection:
-        """A database with `bars`, `records`, `actions` and `runs` that can read `files` and nothing else."""
+        """A database with `records` and the tables that can read `files` and nothing else."""
         connection = _connect()
         stored = _stored("bars", files)
         connection.execute(f"CREATE VIEW records AS {records_of(f'({stored})')}")
-        for name in ("actions", "runs"):
+        for name in TABLES:
             connection.execute(f"CREATE VIEW {name} AS {_stored(name, files)}")
         # DuckDB applies a user's condition on dt before it reads only where it materializes nothing.
         bars = re.sub(
@@ -185,19 +185,18 @@ class DuckDBEngine:
         if not bars:
             elsewhere, more = self._good(self._layout.files())
             bars, damaged = elsewhere[-1:], damaged or more
-        actions, lost_splits = self._good(self._layout.actions())
-        runs, lost_runs = self._good(self._layout.runs())
-        faults = [*faults, *damaged, *lost_splits, *lost_runs]
+        others = {name: self._good(getattr(self._layout, name)()) for name in TABLES}
+        faults = [*faults, *damaged, *(fault for _, lost in others.values() for fault in lost)]
         if not bars and faults:
             raise QueryFailed(
                 f"the lake {self.lake!r} has no file of bars that can be read: {faults[0].path}: {faults[0].reason}; "
                 "move what is damaged to quarantine: tickerlake repair"
             )
-        if not bars and not runs:
+        if not bars and not others["runs"][0]:
             raise LakeEmpty(
                 f"the lake {self.lake!r} holds no bars; collect some: tickerlake collect --lake {self.lake}"
             )
-        return {"bars": bars, "actions": actions, "runs": runs}, faults
+        return {"bars": bars, **{name: good for name, (good, _) in others.items()}}, faults
 
     def _good(self, paths: list[Path]) -> tuple[list[Path], list[Fault]]:
         """`paths` without those that are known to be damaged and have not changed since, and the faults of these."""

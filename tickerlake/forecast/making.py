@@ -1,0 +1,100 @@
+"""Makes forecasts from a lake."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tickerlake import exchange
+from tickerlake.exchange import EXCHANGE, Session
+from tickerlake.forecast.models import Har, HourOfDay, Model
+from tickerlake.forecast.samples import LEAST_SESSIONS, moments, samples
+from tickerlake.forecast.walk import LOOK_BACK, walk
+from tickerlake.query import Engine, run
+from tickerlake.record import FORECASTS
+
+MODELS: tuple[Model, ...] = (HourOfDay(), Har())
+"""The models that need nothing but NumPy."""
+KEY = ["ticker", "session", "hour", "target", "model", "version"]
+_STORED = """
+SELECT DISTINCT ticker, session, hour, target, model, version
+FROM forecasts
+WHERE session BETWEEN %(first)s AND %(last)s
+"""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one run made."""
+
+    forecasts: pd.DataFrame
+    """The columns of `record.FORECASTS`; times are aware."""
+    short: dict[str, int]
+    """The tickers without enough history, and how many earlier sessions the lake has of each."""
+
+
+def make(
+    engine: Engine,
+    sessions: Sequence[Session],
+    now: dt.datetime,
+    *,
+    tickers: Sequence[str] | None = None,
+    models: Sequence[Model] = MODELS,
+    on_session: Callable[[str], None] = lambda _: None,
+) -> Made:
+    """The forecasts of `sessions`, consecutive and oldest first, at every full hour that has begun by `now`.
+
+    Bars are those that the lake knows at `now`, up to the hour; those of later sessions and hours are never looked at.
+    Raises as `query.run` does.
+    """
+    before = sessions[0].date - dt.timedelta(days=LOOK_BACK * 2)  # more than enough days for so many sessions
+    known = exchange.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
+    parameters: dict[str, Any] = {"first": known[0].date, "last": known[-1].date, "tickers": tickers, "as_of": now}
+    hours = run(engine, "hourly", basis="as-traded", **parameters).frame
+    found = samples(hours, known)
+    wanted = range(len(known) - len(sessions), len(known))
+    made = walk(found, wanted, models, lambda place: on_session(known[place].dt))
+    return Made(_dated(made, known, now), _short(hours, sessions))
+
+
+def without_stored(engine: Engine, forecasts: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts that the lake has none of yet: a forecast is never made twice."""
+    if forecasts.empty:
+        return forecasts
+    span = {"first": forecasts["session"].min(), "last": forecasts["session"].max()}
+    stored = engine.run(_STORED, span).rows
+    new = ~pd.MultiIndex.from_frame(forecasts[KEY]).isin(stored) if stored else np.full(len(forecasts), fill_value=True)
+    return forecasts[new]
+
+
+def _dated(made: pd.DataFrame, known: Sequence[Session], now: dt.datetime) -> pd.DataFrame:
+    """`made` with the columns of the table, without the hours that have not begun."""
+    by_key = {(place, moment.hour): moment for place, session in enumerate(known) for moment in moments(session)}
+    found = [by_key[key] for key in zip(made["session"], made["hour"], strict=True)]
+    ends = [moment.ends(target) for moment, target in zip(found, made["target"], strict=True)]
+    utc = partial(pd.Series, index=made.index, dtype="datetime64[us, UTC]")
+    made = made.assign(
+        exchange=EXCHANGE,
+        session=[moment.session.dt for moment in found],
+        made_at=utc(now),
+        known_until=utc([moment.at for moment in found]),
+        ends_at=utc(ends),
+        sessions_used=made["sessions_used"].astype(int),
+    )
+    return made.loc[made["known_until"] <= now, [column.name for column in FORECASTS]].reset_index(drop=True)
+
+
+def _short(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[str, int]:
+    """The tickers of the last session with fewer than `LEAST_SESSIONS` earlier ones."""
+    last = sessions[-1].dt
+    traded = hours.drop_duplicates(["ticker", "session"])
+    there = traded.loc[traded["session"] == last, "ticker"]
+    earlier = traded[traded["session"] < last].groupby("ticker").size()
+    counts = {ticker: int(earlier.get(ticker, 0)) for ticker in there}
+    return {ticker: count for ticker, count in counts.items() if count < LEAST_SESSIONS}
