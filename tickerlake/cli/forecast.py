@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     invoke_without_command=True,
     epilog="""\b
 Examples:
-  tickerlake forecast                      this hour, while the exchange is open
-  tickerlake forecast --first 2026-01-02   back-test every session since then
+  tickerlake forecast                      this hour, if the exchange is open
+  tickerlake forecast --first 2026-01-02   back-test sessions since then
   tickerlake forecast score
 """,
 )
