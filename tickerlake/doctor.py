@@ -17,12 +17,10 @@ from typing import Any, Literal
 import tickerlake
 from tickerlake import symbols, watchlist
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, WrongInstrument
-from tickerlake.lake.layout import Layout
+from tickerlake.lake.layout import ABANDONED_AFTER, Layout
 from tickerlake.settings import SETTINGS, Settings
 from tickerlake.sources import Source
 
-ABANDONED_AFTER = dt.timedelta(hours=1)
-"""A run that still writes is done with a file long before."""
 _BELOW = {"python": 3.14, "duckdb": 2, "yfinance": 2, "pandas": 4, "streamlit": 2}
 """The first version of each that Tickerlake is not tested with. DuckDB 2.0.0 runs out of memory on many small files."""
 _OPTIONAL = ("streamlit",)

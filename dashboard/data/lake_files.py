@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 from collections import Counter
@@ -22,7 +23,11 @@ def read(files: list[Path]) -> pd.DataFrame:
 
     Cached until a file changes. A file that cannot be read has no row; a banner names it.
     """
-    return _read(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+    found = []
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # compaction may have replaced it
+            found.append((str(path), path.stat().st_size, path.stat().st_mtime_ns))
+    return _read(tuple(found))
 
 
 def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:

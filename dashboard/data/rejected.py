@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from tickerlake.bars import RULES
+from tickerlake.query.formats import inert
 
 SHOWN = 200
 """How many records a page lists. All are counted."""
@@ -30,7 +32,11 @@ class Rejected(NamedTuple):
 
 def read(files: list[Path]) -> Rejected:
     """The records in `files`, which `Layout.rejected` lists. Cached until a file changes."""
-    return _read(tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+    found = []
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # it may go at any time
+            found.append((str(path), path.stat().st_size, path.stat().st_mtime_ns))
+    return _read(tuple(found))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -71,10 +77,11 @@ def _records(path: Path) -> list[dict[str, object] | None]:
 def _record(line: bytes) -> dict[str, object] | None:
     try:
         record = json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one, too
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
     return record if isinstance(record, dict) else None
 
 
 def _text(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    # The table can be downloaded as CSV.
+    return inert(value) if value is None or isinstance(value, str) else json.dumps(value)

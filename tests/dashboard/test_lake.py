@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from dashboard.data import lake_files, prices
+from dashboard.data import lake_files, prices, rejected
 from dashboard.data.lake import Lake
 from tests.query.lakes import write_lake
 from tickerlake.query import Settings
@@ -128,3 +128,14 @@ def test_runs_come_latest_first_with_what_each_stored_and_rejected(tmp_path):
     }
     assert runs["size"].tolist()[0] == "0 B"
     assert lake_files.runs(lake_files.read([]), []).columns.tolist() == runs.columns.tolist()
+
+
+def test_bad_lines_of_rejected_records_are_counted_and_the_others_shown(tmp_path):
+    path = tmp_path / "x.jsonl"
+    lines = ["{", "[]", "[" * 100_000, "\x00", json.dumps({"rule": "off-grid", "source": "yahoo", "record": "=1+1"})]
+    path.write_text("\n".join(lines))
+
+    found = rejected.read([path, tmp_path / "gone.jsonl"])
+
+    assert found.unreadable == 4
+    assert found.latest["record"].tolist() == ["'=1+1"]

@@ -156,7 +156,9 @@ def test_leftovers_of_killed_runs_are_removed_and_files_of_running_ones_are_not(
     old, fresh = incoming / "old.parquet", incoming / "fresh.parquet"
     for path in (old, fresh):
         path.write_text("half")
-    os.utime(old, (0, 0))
+    now = dt.datetime.now(dt.UTC).timestamp()
+    os.utime(old, (now - 660, now - 660))
+    os.utime(fresh, (now - 540, now - 540))
     (incoming / "renamed by another run").symlink_to("nowhere")
 
     fill(tmp_path)

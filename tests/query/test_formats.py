@@ -161,6 +161,15 @@ def test_a_terminal_acts_on_nothing_in_a_name_and_columns_stay_straight(ticker, 
     assert table.splitlines()[2] == shown
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "-1\r=1"])
+def test_text_in_csv_never_runs_as_a_formula_in_a_spreadsheet(text):
+    found = answer({text: "varchar", "change": "double"}, (text, -1.5))
+
+    safe = f"'{text}".replace("\r", "\n")
+    for written in (as_csv(found), to_csv(found.frame)):
+        assert list(csv.reader(io.StringIO(written, newline=""))) == [[safe, "change"], [safe, "-1.5"]]
+
+
 def test_text_with_commas_quotes_and_line_ends_survives_csv():
     text = 'say "hi", now\nand then'
 

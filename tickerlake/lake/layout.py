@@ -20,6 +20,9 @@ from pathlib import Path
 
 from tickerlake.errors import NoAccess
 
+ABANDONED_AFTER = dt.timedelta(minutes=10)
+"""A file in `.incoming` that nothing has written to for so long is left over from a killed run."""
+
 _PARTITION = re.compile(r"dt=(\d{4}-\d\d-\d\d)", re.ASCII)
 
 

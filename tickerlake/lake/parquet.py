@@ -29,7 +29,7 @@ from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
 from tickerlake.lake.faults import reason
-from tickerlake.lake.layout import Fault, Layout
+from tickerlake.lake.layout import ABANDONED_AFTER, Fault, Layout
 from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
@@ -40,7 +40,6 @@ SCHEMA = parquet_schema(COLUMNS)
 
 SIMULATED = "simulated"
 _LATE = dt.timedelta(hours=1)
-_ABANDONED_AFTER = dt.timedelta(hours=6)
 # pyarrow raises a plain ValueError for nulls in a column that allows none.
 _READ_ERRORS = (pa.ArrowException, ValueError, OSError)
 
@@ -321,7 +320,7 @@ def _compact(moment: dt.datetime) -> str:
 
 def _sweep(incoming: Path) -> None:
     """Removes what killed runs left behind. Younger files may belong to a run that is still writing."""
-    oldest = dt.datetime.now(dt.UTC).timestamp() - _ABANDONED_AFTER.total_seconds()
+    oldest = dt.datetime.now(dt.UTC).timestamp() - ABANDONED_AFTER.total_seconds()
     for path in incoming.iterdir():
         with suppress(FileNotFoundError):  # another run has renamed or removed it
             if path.stat().st_mtime < oldest:

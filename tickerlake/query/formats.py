@@ -1,8 +1,8 @@
 """Rows as text: CSV, JSON, or a table for people.
 
 CSV and JSON keep everything: times are ISO 8601 in exchange time with their offset, prices are unrounded, null is
-empty (`null` in JSON). The table rounds prices to 4 decimals and leaves out seconds. It is written here because
-Rich takes 16 times as long as CSV.
+empty (`null` in JSON). In CSV, text that a spreadsheet would run as a formula begins with an apostrophe. The table
+rounds prices to 4 decimals and leaves out seconds. It is written here because Rich takes 16 times as long as CSV.
 """
 
 from __future__ import annotations
@@ -38,15 +38,17 @@ PROVENANCE = (
 """Columns that a narrow table leaves out first, in this order."""
 _GAP = "  "
 _LEAST_TEXT = 12
-_RIGHT = ("integer", "bigint", "double")
+_NUMBERS = ("integer", "bigint", "double")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(answer: Answer) -> str:
     """The rows as CSV with a header line."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(field.name for field in answer.columns)
-    writer.writerows(_exact(answer, {"boolean": lambda value: str(value).lower()}))
+    writer.writerow(inert(field.name) for field in answer.columns)
+    text = {field.type: inert for field in answer.columns if field.type not in _NUMBERS}
+    writer.writerows(_exact(answer, text | {"boolean": lambda value: str(value).lower()}))
     return buffer.getvalue()
 
 
@@ -90,8 +92,20 @@ def as_table(answer: Answer, width: int | None = None, rows_shown: int | None = 
 
 def to_csv(frame: pd.DataFrame) -> str:
     """A pandas frame as the same CSV."""
-    times = frame.select_dtypes("datetimetz")
-    return frame.assign(**{name: iso_times(times[name]) for name in times}).to_csv(index=False, lineterminator="\n")
+    times, text = frame.select_dtypes("datetimetz"), frame.select_dtypes(["str", "object"])
+    cells = {name: iso_times(times[name]) for name in times} | {name: text[name].map(inert) for name in text}
+    return frame.assign(**cells).rename(columns=inert).to_csv(index=False, lineterminator="\n")
+
+
+def inert(value: Any) -> Any:
+    """`value`; text that a spreadsheet would run as a formula with an apostrophe in front.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str):
+        return value
+    text = f"'{value}" if value.startswith(_FORMULA) else value
+    return text.replace("\r", "\n")  # the csv module does not quote a carriage return, which ends the row elsewhere
 
 
 def iso_times(times: pd.Series) -> pd.Series:
@@ -151,7 +165,7 @@ def _lines(
 ) -> list[str]:
     padded = []
     for cells, width, place in zip(shown, widths, kept, strict=True):
-        to_the_right = columns[place].type in _RIGHT
+        to_the_right = columns[place].type in _NUMBERS
         padded.append([_pad(cell, width, to_the_right=to_the_right) for cell in cells])
     return [_GAP.join(cells).rstrip() for cells in zip(*padded, strict=True)]
 
