@@ -77,7 +77,8 @@ scaled AS (
         if(divisor = 1, high, round(high / (divisor * 1e0), 6)) AS high,
         if(divisor = 1, low, round(low / (divisor * 1e0), 6)) AS low,
         if(divisor = 1, close, round(close / (divisor * 1e0), 6)) AS close,
-        if(divisor = 1, volume, CAST(round(volume * divisor) AS bigint)) AS volume,
+        -- Rounded only after it is compared.
+        volume * divisor AS volume,
         collected_at,
         divisor
     FROM versions
@@ -121,8 +122,8 @@ SELECT
     low AS new_low,
     old_close,
     close AS new_close,
-    old_volume,
-    volume AS new_volume,
+    CAST(round(old_volume) AS bigint) AS old_volume,
+    CAST(round(volume) AS bigint) AS new_volume,
     old_collected,
     collected_at AS new_collected
 FROM tolerances

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tickerlake.errors import ConfigError
@@ -33,13 +33,51 @@ class Split:
     source: str
     collected_at: dt.datetime
     adjusted_from: dt.datetime | None = None
-    """From when on the source's answers are adjusted, UTC; None for the start of `ex_date`."""
+    """From when on the source's answers are adjusted, UTC; None for the start of `ex_date`, NEVER for not yet."""
+
+    @property
+    def takes_effect(self) -> dt.datetime:
+        """`adjusted_from`, or the start of `ex_date` in UTC."""
+        return self.adjusted_from or dt.datetime.combine(self.ex_date, dt.time(), dt.UTC)
 
 
 def in_force(reports: Iterable[Split]) -> list[Split]:
     """Of each ticker, date and source the latest report."""
-    ordered = sorted(reports, key=lambda split: (split.collected_at, split.ratio))
+    ordered = sorted(
+        reports,
+        key=lambda split: (split.collected_at, split.ratio, split.adjusted_from is not None, split.takes_effect),
+    )
     return list({(split.ticker, split.ex_date, split.source): split for split in ordered}.values())
+
+
+def applying(reports: Iterable[Split], source: str) -> list[Split]:
+    """Of each ticker and date the report that counts for bars of `source`, as in queries/include/splits.sql.
+
+    That is its own report, or else the latest one. A person who reports a split last overrules every source.
+    """
+    found: dict[tuple[str, dt.date], list[Split]] = {}
+    by_source = sorted(in_force(reports), key=lambda split: split.source)
+    for split in sorted(by_source, key=lambda split: split.collected_at, reverse=True):
+        found.setdefault((split.ticker, split.ex_date), []).append(split)
+    return [
+        next((split for split in splits if split.source == source and splits[0].source != MANUAL), splits[0])
+        for splits in found.values()
+    ]
+
+
+def unknown(splits: Iterable[Split], reports: Sequence[Split]) -> list[Split]:
+    """Those of `splits` that say something new. A source that repeats a split does not say from when on it adjusts."""
+    held = {(split.ticker, split.ex_date, split.source): split for split in in_force(reports)}
+
+    def says_nothing_new(split: Split) -> bool:
+        known = held.get((split.ticker, split.ex_date, split.source))
+        same = known is not None and known.ratio == split.ratio
+        return split in reports or (
+            same
+            and (known.adjusted_from == split.adjusted_from or (not split.adjusted_from and split.source != MANUAL))
+        )
+
+    return [split for split in splits if not says_nothing_new(split)]
 
 
 def parse_ratio(text: str) -> float:

@@ -99,10 +99,10 @@ def collect(
         # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
         now = milliseconds(clock())
         answers = _request(source, window, requested, bar_minutes, stop, on_answer)
-        stored, runs = _store(sink, source.name, window, answers, bar_minutes, now, since)
+        stored, runs, good = _store(sink, source.name, window, answers, bar_minutes, now, since)
         reports += stored
         # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
-        sink.report_splits(_splits(source, window, answers, now))
+        sink.report_splits(_splits(source, window, answers, now), now, good)
         sink.log(runs)
     return reports
 
@@ -164,8 +164,8 @@ def _store(
     bar_minutes: int,
     now: dt.datetime,
     since: dt.datetime | None,
-) -> tuple[list[SessionReport], list[Run]]:
-    """Checks one window's answers against the rules and stores each session's bars; returns what came of it."""
+) -> tuple[list[SessionReport], list[Run], pd.DataFrame]:
+    """Checks one window's answers against the rules and stores each session's bars, which come last in the result."""
     frame = _records(source, answers, bar_minutes, now)
     if since is not None:
         frame = frame[~(frame["ts"] < since)]
@@ -209,7 +209,7 @@ def _store(
         fallback = reports[0] if str(row.dt) < window[0].dt else reports[-1]
         nearest.get(row.dt, fallback).rejected[row.rule] += 1
     sink.reject([_rejected(row) for row in rejected.to_dict("records")])
-    return reports, runs
+    return reports, runs, good
 
 
 def _runs(

@@ -31,7 +31,7 @@ class MemorySink:
     def merge(self, frame: pd.DataFrame) -> int:
         return self.write(frame).total()
 
-    def report_splits(self, splits: Sequence[Split]) -> int:
+    def report_splits(self, splits: Sequence[Split], now, answered=None) -> int:
         self.splits += splits
         return len(splits)
 

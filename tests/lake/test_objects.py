@@ -145,5 +145,5 @@ def test_a_run_stores_what_it_asked_by_session(splits, bucket):
 
 def test_a_stream_without_a_bucket_logs_splits(caplog):
     with caplog.at_level(logging.WARNING):
-        assert FirehoseSink(Stream(), "bars").report_splits([SPLIT]) == 0
+        assert FirehoseSink(Stream(), "bars").report_splits([SPLIT], SPLIT.collected_at) == 0
     assert "split: NVDA 2026-11-20 10.0" in caplog.text

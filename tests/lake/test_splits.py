@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sources.answers import Vendor
-from tickerlake.actions import NEVER, Split, parse_ratio
+from tickerlake.actions import NEVER, Split, in_force, parse_ratio
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import session_on
@@ -32,19 +32,19 @@ def test_anything_else_is_not_a_ratio(text):
 def test_a_split_is_stored_once(tmp_path):
     sink = ParquetSink(tmp_path)
 
-    assert sink.report_splits([SPLIT]) == 1
-    assert sink.report_splits([replace(SPLIT, collected_at=EVENING + dt.timedelta(hours=1))]) == 0
-    assert sink.splits() == [SPLIT]
+    assert sink.report_splits([SPLIT], EVENING) == 1
+    assert sink.report_splits([replace(SPLIT, collected_at=EVENING + dt.timedelta(hours=1))], EVENING) == 0
+    assert sink.reports() == [SPLIT]
 
 
 def test_the_latest_report_of_a_source_counts_and_sources_stay_apart(tmp_path):
     sink = ParquetSink(tmp_path)
     later = replace(SPLIT, ratio=20.0, collected_at=EVENING + dt.timedelta(hours=1), adjusted_from=NEVER)
     manual = replace(SPLIT, source="manual")
-    sink.report_splits([SPLIT])
-    sink.report_splits([later, manual])
+    sink.report_splits([SPLIT], EVENING)
+    sink.report_splits([later, manual], EVENING)
 
-    assert sorted(sink.splits(), key=lambda split: split.source) == [manual, later]
+    assert sorted(in_force(sink.reports()), key=lambda split: split.source) == [manual, later]
 
 
 def test_collecting_stores_the_splits_that_the_source_reports(tmp_path):
@@ -54,7 +54,7 @@ def test_collecting_stores_the_splits_that_the_source_reports(tmp_path):
     for _ in range(2):
         collect(vendor, ParquetSink(tmp_path), [FRIDAY], ["META"], 5, lambda: EVENING)
 
-    assert {split.ticker for split in ParquetSink(tmp_path).splits()} == {"META", "FB"}
+    assert {split.ticker for split in ParquetSink(tmp_path).reports()} == {"META", "FB"}
     assert len(Layout(tmp_path).actions()) == 1
 
 
@@ -63,4 +63,4 @@ def test_a_damaged_file_of_splits_is_named(tmp_path):
     (Layout(tmp_path).splits / "broken.parquet").write_text("this is not Parquet")
 
     with pytest.raises(SinkError, match="cannot read the splits in .*actions"):
-        ParquetSink(tmp_path).splits()
+        ParquetSink(tmp_path).reports()

@@ -40,7 +40,11 @@ each time it had something new to say, returns from withdrawal included.
 **Coverage.** A ticker is expected in every session from the first in which it has a bar in force, while it trades under
 that name; in a session without any of its bars, at its finest size.
 
-**Basis.** Splits are known from the moment an answer delivers them. Prices `as-traded` have the basis of their session.
+**Basis.** Splits are known from the moment an answer delivers them. A source is taken to have adjusted its prices from
+the start of the ex-date in UTC on, unless bars that it gave more than once contradict that: then from the first moment
+that contradicts nothing, which is the moment at which they were first seen adjusted, or never so far. Whether a bar
+that came once is adjusted, nobody can tell. A source that has not reported a split is taken to be like the one that
+reported it last. Prices `as-traded` have the basis of their session.
 Prices on the basis `latest` are divided by the ratio of each known split with a later ex-date, volumes multiplied.
 Prices moved to another basis are rounded to six decimals, volumes to whole shares, halves up. What an unknown split did
 to the numbers stays in them: nobody can tell.

@@ -19,7 +19,8 @@ from tickerlake.symbols import as_traded
 NEW_YORK = ZoneInfo("America/New_York")
 LATE = dt.timedelta(hours=1)
 Row = dict[str, Any]
-Splits = tuple[tuple[dt.date, float], ...]
+Split = tuple[dt.date, float]
+START_OF_TIME, NEVER = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,20 @@ class Said:
     at: dt.datetime
     numbers: dict[str, float | None] | None
     """None where the bar was withdrawn."""
-    adjusted: Splits = ()
-    """The splits that the source had adjusted these numbers for."""
+    adjusted: tuple[Split, ...] = ()
+    """The splits that the source had adjusted these numbers for: the truth, which the collector is not told."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was known of a split from a moment on."""
+
+    symbol: str
+    split: Split
+    source: str
+    at: dt.datetime
+    adjusted_from: dt.datetime
+    """From when on the source is taken to have adjusted."""
 
 
 class Oracle:
@@ -53,9 +66,11 @@ class Oracle:
         self._answers = list(answers)
         self._preference = list(preference)
         self._history: dict[Key, list[Said]] = {}
+        self._reports: list[Report] = []
         for answer in self._answers:
             for session in answer.sessions:
                 self._hear(answer, session)
+            self._learn(answer)
         self.said = cache(self.said)
         self.known_splits = cache(self.known_splits)
 
@@ -193,11 +208,8 @@ class Oracle:
             for ticker, held in sorted(days.items())
         ]
 
-    def coverage(self, as_of: dt.datetime, now: dt.datetime, *, every_session: bool = False) -> list[Row]:
-        """Which of the expected bars are in force, per ticker, session and size, from the first session to the last.
-
-        With `every_session`, tickers are expected in sessions before their first bar and after a rename, too.
-        """
+    def coverage(self, as_of: dt.datetime, now: dt.datetime) -> list[Row]:
+        """Which of the expected bars are in force, per ticker, session and size, from the first session to the last."""
         held: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         bars = self.bars(as_of)
         calendar = sessions_between(
@@ -214,7 +226,7 @@ class Oracle:
             for ticker in sorted({ticker for _, ticker in held}):
                 mine = {day: sizes for (day, name), sizes in held.items() if name == ticker}
                 traded = as_traded(ticker, session.date) == ticker and min(mine) <= session.dt
-                if session.open >= now or not (traded or every_session):
+                if session.open >= now or not traded:
                     continue
                 finest = min(size for sizes in mine.values() for size in sizes)
                 for size, places in sorted(mine.get(session.dt, {finest: set()}).items()):
@@ -239,15 +251,73 @@ class Oracle:
         upto = {key: [said for said in sayings if said.at <= as_of] for key, sayings in self._history.items()}
         return {key: sayings for key, sayings in upto.items() if sayings}
 
-    def known_splits(self, symbol: str, as_of: dt.datetime) -> Splits:
-        """The splits of `symbol` that were delivered by then."""
-        heard = {
-            action
-            for answer in self._answers
-            if answer.asked_at <= as_of and answer.symbol == symbol
-            for action in answer.actions
+    def known_splits(self, symbol: str, source: str, as_of: dt.datetime) -> dict[Split, dt.datetime]:
+        """The splits of `symbol` that were known by then, and from when on `source` was taken to have adjusted."""
+        known: dict[Split, list[Report]] = defaultdict(list)
+        for report in self._reports:
+            if report.symbol == symbol and report.at <= as_of:
+                known[report.split].append(report)
+        chosen = {
+            split: max(
+                sorted(reports, key=lambda report: report.source),
+                key=lambda report: (report.source == source, report.at),
+            )
+            for split, reports in sorted(known.items())
         }
-        return tuple(sorted(heard))
+        return {split: report.adjusted_from for split, report in chosen.items()}
+
+    def _learn(self, answer: Answer) -> None:
+        """Hears of the splits in `answer`, and compares what each source gave before with what it gave after."""
+        mine = (answer.symbol, answer.source)
+        heard = {report.split for report in self._reports if (report.symbol, report.source) == mine}
+        for split in set(answer.actions) - heard:
+            self._report(Report(answer.symbol, split, answer.source, answer.asked_at, _midnight(split[0])))
+        sources = {key.source for key in self._history if key.symbol == answer.symbol}
+        while sum(self._reconsider(answer, source) for source in sources):
+            pass
+
+    def _reconsider(self, answer: Answer, source: str) -> bool:
+        """Whether the bars of `source` show that it has adjusted for a split at another moment than was taken."""
+        changed = False
+        for split, taken in self.known_splits(answer.symbol, source, NEVER).items():
+            pairs = list(self._compared(answer, source, split))
+            waited = max(
+                (
+                    report.at
+                    for report in self._reports
+                    if (report.symbol, report.source, report.split, report.adjusted_from)
+                    == (answer.symbol, source, split, NEVER)
+                ),
+                default=START_OF_TIME,
+            )
+            moments = {moment for before, after, _ in pairs for moment in (before, after)}
+            possible = [_midnight(split[0]), NEVER, *sorted(moments, reverse=True)]
+            moment = next(
+                moment
+                for moment in [taken, *(each for each in possible if each > waited)]
+                if all((before < moment <= after) == adjusted for before, after, adjusted in pairs)
+            )
+            if moment != taken:
+                self._report(Report(answer.symbol, split, source, answer.asked_at, moment))
+                changed = True
+        return changed
+
+    def _report(self, new: Report) -> None:
+        """Adds a report, in place of what the same answer brought before it."""
+        self._reports = [each for each in self._reports if replace(each, adjusted_from=new.adjusted_from) != new]
+        self._reports.append(new)
+
+    def _compared(self, answer: Answer, source: str, split: Split) -> Iterator[tuple[dt.datetime, dt.datetime, bool]]:
+        """Two moments at which a bar before the split was given, and whether it was adjusted for it in between."""
+        starts = {row["ts"] for row in answer.rows if any(_counts(row, answer, session) for session in answer.sessions)}
+        for key, sayings in self._history.items():
+            if (key.symbol, key.source) == (answer.symbol, source) and key.session < split[0].isoformat():
+                given = [said for said in sayings if said.numbers is not None]
+                for before, after in pairwise(given):
+                    yield before.at, after.at, (split in before.adjusted) != (split in after.adjusted)
+                again = source == answer.source and key.bar_minutes == answer.bar_minutes and key.ts in starts
+                if again and sayings[-1].at < answer.asked_at:
+                    yield sayings[-1].at, answer.asked_at, False
 
     def _hear(self, answer: Answer, session: Session) -> None:
         ticker = as_traded(answer.symbol, session.date)
@@ -302,21 +372,25 @@ class Oracle:
         return _scaled(said.numbers, self._to_traded(key, said, as_of) / self._from_traded(key, as_of, basis))
 
     def _to_traded(self, key: Key, said: Said, as_of: dt.datetime) -> float:
-        """What prices are multiplied with to undo the adjustments for splits known by then."""
-        known = self.known_splits(key.symbol, as_of)
-        return math.prod(ratio for split, ratio in said.adjusted if (split, ratio) in known)
+        """What prices are multiplied with to undo the adjustments that are known of by then."""
+        known = self.known_splits(key.symbol, key.source, as_of)
+        return math.prod(
+            ratio
+            for (ex_date, ratio), moment in known.items()
+            if ex_date.isoformat() > key.session and moment <= said.at
+        )
 
     def _from_traded(self, key: Key, as_of: dt.datetime, basis: str) -> float:
         if basis == "as-traded":
             return 1
-        known = self.known_splits(key.symbol, as_of)
-        return math.prod(ratio for split, ratio in known if split.isoformat() > key.session)
+        known = self.known_splits(key.symbol, key.source, as_of)
+        return math.prod(ratio for ex_date, ratio in known if ex_date.isoformat() > key.session)
 
     def _same(self, key: Key, before: Said, after: Said, as_of: dt.datetime) -> bool:
         """Whether two sayings differ by nothing but splits and their rounding to four decimals and whole shares."""
-        if before.adjusted == after.adjusted:
-            return before.numbers == after.numbers
         old, new = (self._to_traded(key, said, as_of) for said in (before, after))
+        if old == new:
+            return before.numbers == after.numbers
         for name in NUMBERS:
             one, other = before.numbers[name], after.numbers[name]
             if one is None or other is None:
@@ -328,6 +402,10 @@ class Oracle:
             elif abs(one * old - other * new) > 1.01 * 0.5e-4 * (old + new):
                 return False
         return True
+
+
+def _midnight(date: dt.date) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time(), dt.UTC)
 
 
 def _counts(row: Row, answer: Answer, session: Session) -> bool:

@@ -57,7 +57,7 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, lake: Path | None) ->
     (symbol,) = symbols.parse_tickers(ticker)
     now = dt.datetime.now(dt.UTC)
     splits = [Split(name, ex_date, parse_ratio(ratio), MANUAL, now) for name in symbols.names(symbol)]
-    if not ParquetSink(settings.lake).report_splits(splits):
+    if not ParquetSink(settings.lake).report_splits(splits, now):
         click.echo("nothing new: the lake knows this split")
     _show(settings)
 
@@ -72,12 +72,12 @@ def _show(settings: Settings) -> None:
     if settings.engine == "duckdb":
         from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
 
-        lake, reports = str(settings.lake), ParquetSink(settings.lake).splits()
+        lake, reports = str(settings.lake), ParquetSink(settings.lake).reports()
     else:
         engine = open_engine(settings)
         rows = engine.run("SELECT ticker, ex_date, ratio, source, collected_at FROM actions", {}).rows
-        lake, reports = engine.lake, in_force(Split(row[0], dt.date.fromisoformat(row[1]), *row[2:]) for row in rows)
-    splits = [split for split in reports if split.ratio != 1]
+        lake, reports = engine.lake, [Split(row[0], dt.date.fromisoformat(row[1]), *row[2:]) for row in rows]
+    splits = [split for split in in_force(reports) if split.ratio != 1]
     if not splits:
         click.echo(f"no splits in {lake}")
     for split in sorted(splits, key=lambda split: (split.ex_date, split.ticker)):

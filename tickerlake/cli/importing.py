@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def import_command(paths: tuple[str, ...], timezone: str, lake: Path | None) -> 
     with progress(f"import → {folder}") as on_object:
         report = import_objects(_objects(paths), sink, zone, on_object=on_object)
     for path in paths:
-        sink.report_splits(ParquetSink(Path(path)).splits())
+        sink.report_splits(ParquetSink(Path(path)).reports(), dt.datetime.now(dt.UTC))
     click.echo(report.line())
     for file in report.without_bars[:_FILES_SHOWN]:
         click.echo(f"no bars in {file[:_CHARACTERS_SHOWN]}", err=True)

@@ -107,6 +107,7 @@ def import_objects(
     sink.check_sources(set(distinct["source"]))
     for session, of_session in distinct[~contradicted].groupby("dt"):
         report.stored_by_session[str(session)] = sink.merge(bars.as_bars(of_session))
+    sink.report_splits([], clock(), distinct[~contradicted])
 
     frame.loc[contradicted.index[contradicted], "rule"] = SUPERSEDED
     rejected = frame[frame["rule"].notna()]

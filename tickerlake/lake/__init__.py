@@ -77,8 +77,12 @@ class Sink(Protocol):
         that cannot look back withdraws nothing. SinkError.
         """
 
-    def report_splits(self, splits: Sequence[Split]) -> int:
-        """Stores splits; returns how many are new. SinkError."""
+    def report_splits(self, splits: Sequence[Split], now: dt.datetime, answered: pd.DataFrame | None = None) -> int:
+        """Stores splits; returns how many are new. SinkError.
+
+        A sink that can look back compares `answered`, bars that it has just stored, with what it held before, and also
+        stores from when on their source has adjusted them.
+        """
 
     def log(self, runs: Sequence[Run]) -> None:
         """Remembers what was asked and what came of it. SinkError."""

@@ -159,7 +159,7 @@ class FirehoseSink:
         if self._objects is not None:
             self._objects.put_runs(runs)
 
-    def report_splits(self, splits: Sequence[Split]) -> int:
+    def report_splits(self, splits: Sequence[Split], now: dt.datetime, answered: pd.DataFrame | None = None) -> int:  # noqa: ARG002
         """Stores `splits` in the lake's bucket, or logs them if the sink does not know it: the stream has no place for
         them. Returns how many are new to this process. SinkError.
         """

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -23,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.util import hash_pandas_object
 
-from tickerlake import bars
-from tickerlake.actions import NEVER, Split
+from tickerlake import bars, basis
+from tickerlake.actions import Split, unknown
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
@@ -111,23 +112,44 @@ class ParquetSink:
         blank["volume"] = pd.array([pd.NA] * len(blank), dtype="Int64")
         return self._append(session.dt, _after(blank))
 
-    def splits(self) -> list[Split]:
-        """The splits in force: of each ticker, date and source the latest report. SinkError."""
+    def reports(self) -> list[Split]:
+        """Every report of a split. SinkError."""
         try:
             return read_splits(self._layout.actions())
         except _READ_ERRORS as error:
             raise SinkError(f"cannot read the splits in {self._layout.splits}: {error}; move the file away") from error
 
-    def report_splits(self, splits: Sequence[Split]) -> int:
-        """Stores the splits that the lake does not know yet, or knows otherwise; returns how many. SinkError."""
-        if not splits:
+    def report_splits(self, splits: Sequence[Split], now: dt.datetime, answered: pd.DataFrame | None = None) -> int:
+        """Stores the splits that the lake does not know yet, or knows otherwise; returns how many. SinkError.
+
+        Also stores from when on a source has adjusted its prices, if the bars of the lake show it: those of `answered`,
+        which have just been stored, are compared with what was stored before. Where they contradict what was known, or
+        the split is new, all its earlier bars are compared.
+        """
+        reports = self.reports()
+        new = unknown(splits, reports)
+        reports += new
+        if not reports:
             return 0
-        known = {replace(split, collected_at=NEVER) for split in self.splits()}
-        new = [split for split in splits if replace(split, collected_at=NEVER) not in known]
-        if new:
-            digest = hashlib.sha256(repr(new).encode()).hexdigest()[:12]
-            target = self._layout.splits / f"{_compact(max(split.collected_at for split in new))}-{digest}.parquet"
-            table = splits_table(new)
+        ex_dates = {split.ticker: split.ex_date.isoformat() for split in sorted(reports, key=attrgetter("ex_date"))}
+        again = bars.empty() if answered is None else answered
+        again = again[again["dt"] < again["ticker"].map(lambda ticker: ex_dates.get(ticker, ""))]
+        tickers = {split.ticker for split in new}
+        if len(again):
+            histories = self._histories(again["dt"].unique(), again["ticker"].unique(), again)
+            tickers |= {split.ticker for split in basis.learned(histories, reports, now)}
+        learned: list[Split] = []
+        if tickers:
+            last = max(ex_dates[ticker] for ticker in tickers)
+            sessions = [session for session in self._layout.sessions() if session < last]
+            learned = basis.learned(self._histories(sessions, tickers, again), reports, now)
+        # What was learned of a report that is new says all that the report does.
+        told = {replace(split, adjusted_from=None) for split in learned}
+        rows = [split for split in new if replace(split, adjusted_from=None) not in told] + learned
+        if rows:
+            digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
+            target = self._layout.splits / f"{_compact(max(split.collected_at for split in rows))}-{digest}.parquet"
+            table = splits_table(rows)
             self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
         return len(new)
 
@@ -207,6 +229,15 @@ class ParquetSink:
         for column in ("ts", "collected_at"):
             frame[column] = frame[column].dt.tz_localize("UTC")
         return bars.as_bars(frame)
+
+    def _histories(self, sessions: Collection[str], tickers: Collection[str], answered: pd.DataFrame) -> pd.DataFrame:
+        """All records of `tickers` in `sessions`, and the bars of `answered` that repeat the numbers in force."""
+        held = pd.concat([bars.empty(), *map(self._stored, sessions)], ignore_index=True)
+        held = held[held["ticker"].isin(tickers)]
+        latest = held.groupby(list(KEY))["collected_at"].max().rename("latest").reset_index()
+        repeats = answered[answered["ticker"].isin(tickers)].merge(latest, on=list(KEY))
+        repeats = repeats[repeats["latest"] < repeats["collected_at"]]
+        return pd.concat([held, repeats[held.columns]], ignore_index=True)
 
     def _place(self, target: Path, write: Callable[[Path], object]) -> None:
         """Writes a file in `.incoming`, forces it to disk and renames it to `target`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickerlake.actions import Split, in_force
+from tickerlake.actions import Split
 from tickerlake.exchange import EXCHANGE
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.record import ACTIONS
@@ -19,9 +19,9 @@ SCHEMA = parquet_schema(ACTIONS)
 
 
 def read_splits(files: Iterable[Path]) -> list[Split]:
-    """The splits in force: of each ticker, date and source the latest report."""
+    """Every report of a split."""
     rows = [row for file in files for row in pq.read_table(file, schema=SCHEMA, partitioning=None).to_pylist()]
-    return in_force(
+    return [
         Split(
             ticker=row["ticker"],
             ex_date=dt.date.fromisoformat(row["ex_date"]),
@@ -31,7 +31,7 @@ def read_splits(files: Iterable[Path]) -> list[Split]:
             adjusted_from=row["adjusted_from"] and row["adjusted_from"].replace(tzinfo=dt.UTC),
         )
         for row in rows
-    )
+    ]
 
 
 def splits_table(splits: Sequence[Split]) -> pa.Table:
