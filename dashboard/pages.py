@@ -28,6 +28,12 @@ PAGES = (
         "one ticker's bars as candles with volume, its hourly highs, and every touch",
     ),
     Page(
+        "outlook",
+        "Outlook",
+        ":material/query_stats:",
+        "forecasts of the next hour's and the day's high against what happened, and how good they have been",
+    ),
+    Page(
         "data_quality",
         "Data quality",
         ":material/fact_check:",

@@ -109,9 +109,14 @@ class Lake:
         return watchlist.read(self.layout.config) if self.is_local else watchlist.DEFAULT
 
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
-        """Changes whenever a file of the sessions from `first` to `last`, a split, or the order of sources does."""
+        """Changes whenever a file of these sessions does, a split, a forecast, or the order of sources."""
         found = hashlib.blake2b(digest_size=16)
-        for path in (*self.layout.files(first, last), *self.layout.actions(), self.layout.config):
+        for path in (
+            *self.layout.files(first, last),
+            *self.layout.actions(),
+            *self.layout.forecasts(),
+            self.layout.config,
+        ):
             # A file may go between listing and here, as compaction replaces it.
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.charts import candles, coverage, heat_map, lines, records
+from dashboard.charts import candles, coverage, heat_map, lines, outlook, records
 from dashboard.charts.sparkline import sparkline
 from dashboard.charts.theme import DARK, LIGHT
 from tests.dashboard.test_charts import FRIDAY, TestCandles, hours
@@ -31,6 +31,30 @@ COVERAGE = pd.DataFrame(
 HELD = pd.DataFrame(
     {"session": ["2026-11-20", "2026-11-19"], "records": [858, 780], "tickers": [11, 10], "sources": "yahoo"}
 )
+BANDS = {"q05": [10.0, 10.1, 10.1], "q25": [10.0, 10.2, 10.2], "q50": [10.0, 10.3, 10.4], "q75": [10.0, 10.5, 10.7]}
+FAN = pd.DataFrame({"minute": [600, 660, 960], **BANDS, "q95": [10.0, 10.9, 11.5]})
+AGAINST = pd.DataFrame(
+    {
+        "hour": [10, 11, 12],
+        "kind": ["live", "live", "back-tested"],
+        **BANDS,
+        "q95": [10.0, 10.9, 11.5],
+        "actual": [9.9, 10.6, None],
+        "inside": ["outside", "inside", "outside"],
+    }
+)
+CALIBRATED = pd.DataFrame(
+    {"target": ["day-high"] * 2, "level": [0.05, 0.95], "share": [0.06, 0.93], "forecasts": [100, 100]}
+)
+SKILL = pd.DataFrame(
+    {
+        "target": ["next-hour-high", "next-hour-high", "close-above"],
+        "session": ["2026-11-19", "2026-11-20", "2026-11-20"],
+        "skill": [0.05, 0.06, -0.01],
+        "low": [0.01, 0.03, -0.02],
+        "high": [0.09, 0.09, 0.0],
+    }
+)
 DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(columns="hour")
 
 
@@ -47,6 +71,10 @@ def charts() -> dict[str, Any]:
         "heat-map": heat_map.heat_map(hours(), LIGHT, order=["B", "A"]),
         "candles": candles.candles(TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY),
         "volumes": candles.volumes(TestCandles.BARS, LIGHT, session=FRIDAY),
+        "fan": outlook.fan_chart(TestCandles.BARS, FAN, LIGHT, session=FRIDAY),
+        "against": outlook.against_chart(AGAINST, LIGHT, what="Each hour's high", simulated=True),
+        "calibration": outlook.calibration_chart(CALIBRATED, DARK),
+        "skill": outlook.skill_chart(SKILL, LIGHT, model="har"),
         "coverage": coverage.coverage_map(COVERAGE, LIGHT),
         "records": records.records_per_session(HELD, LIGHT),
     }

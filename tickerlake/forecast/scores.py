@@ -24,6 +24,7 @@ ENOUGH = 3.0
 """Diebold and Mariano's statistic from which on a model counts as better: one chance in 700 without any skill."""
 SESSIONS_FOR_CHAMPION = 250
 SESSIONS_FOR_CLAIM = 60
+_LEAST_COURSE = 20
 LAGS = 5
 """How many sessions apart differences of losses are still taken for related: a week."""
 
@@ -56,11 +57,8 @@ class Comparison:
 
 def compare(forecasts: pd.DataFrame, model: str, other: str) -> Comparison:
     """Compares two models on one target. `forecasts` are those of `walk`, with their `loss`."""
-    key = ["ticker", "session", "hour"]
-    scored = forecasts.dropna(subset=["loss"])
-    ours, theirs = (scored[scored["model"] == name].set_index(key)["loss"] for name in (model, other))
-    both = pd.concat([ours.rename("ours"), theirs.rename("theirs")], axis=1, join="inner")
-    daily = both.groupby(level="session")[["ours", "theirs"]].mean().sort_index()
+    both = _paired(forecasts, model, other)
+    daily = _daily(both)
     mean, error = _mean_and_error((daily["theirs"] - daily["ours"]).to_numpy())
     base = daily["theirs"].mean() if len(daily) else math.nan
     return Comparison(
@@ -70,6 +68,18 @@ def compare(forecasts: pd.DataFrame, model: str, other: str) -> Comparison:
         margin=1.96 * error / base,
         statistic=mean / error if error > 0 else math.nan,
     )
+
+
+def course(forecasts: pd.DataFrame, model: str, other: str) -> pd.DataFrame:
+    """The comparison as it stood after each session: columns `session`, `skill` and `margin`, from the 20th on."""
+    daily = _daily(_paired(forecasts, model, other))
+    rows = []
+    for count in range(_LEAST_COURSE, len(daily) + 1):
+        so_far = daily.iloc[:count]
+        mean, error = _mean_and_error((so_far["theirs"] - so_far["ours"]).to_numpy())
+        base = so_far["theirs"].mean()
+        rows.append((so_far.index[-1], mean / base, 1.96 * error / base))
+    return pd.DataFrame(rows, columns=["session", "skill", "margin"])
 
 
 def champion(forecasts: pd.DataFrame) -> str:
@@ -110,6 +120,18 @@ def pit(forecasts: pd.DataFrame) -> np.ndarray:
             for outcome, row in zip(known["outcome"], known[QUANTILES].to_numpy(), strict=True)
         ]
     )
+
+
+def _paired(forecasts: pd.DataFrame, model: str, other: str) -> pd.DataFrame:
+    """The losses of the forecasts that both models made, in the columns `ours` and `theirs`."""
+    key = ["ticker", "session", "hour"]
+    scored = forecasts.dropna(subset=["loss"])
+    ours, theirs = (scored[scored["model"] == name].set_index(key)["loss"] for name in (model, other))
+    return pd.concat([ours.rename("ours"), theirs.rename("theirs")], axis=1, join="inner")
+
+
+def _daily(both: pd.DataFrame) -> pd.DataFrame:
+    return both.groupby(level="session")[["ours", "theirs"]].mean().sort_index()
 
 
 def _mean_and_error(differences: np.ndarray) -> tuple[float, float]:

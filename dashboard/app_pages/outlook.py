@@ -1,0 +1,132 @@
+"""Outlook: forecasts of the highs, against what happened, and how good they have been."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import labels
+from dashboard.charts.outlook import against_chart, calibration_chart, fan_chart, skill_chart
+from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome.theme import palette
+from dashboard.data import figures, outlook, prices
+from dashboard.data.lake import Lake
+from tickerlake import exchange
+from tickerlake.forecast.samples import DIRECTION
+from tickerlake.forecast.scores import BASELINE, ORDER
+from tickerlake.forecast.verdict import Verdict, verdict
+
+_MAKE = "Make some with `tickerlake forecast`, or back-test earlier sessions with `tickerlake forecast --first DATE`."
+
+
+def page() -> None:
+    """Draw the page."""
+    lake = as_of.current_lake()
+    held = lake.sessions()
+    dates = [dt.date.fromisoformat(session) for session in held["session"]]
+    left, right = st.columns([1, 3.2], gap="medium")
+    with left:
+        date = controls.session(dates)
+        if date not in dates:
+            url.write()
+            with right:
+                errors.no_session(date, dates, lake.now())
+            return
+        daily = prices.daily(lake, date, date)
+        ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
+    url.write()
+    with right:
+        session, simulated = exchange.session_on(date), header.is_simulated(held)
+        # More tickers would make the page slow; the command and the query score all of them.
+        scored = tuple(dict.fromkeys([ticker, *daily["ticker"]]))[: figures.SHOWN_AT_FIRST]
+        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, scored, simulated=simulated)
+
+
+def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str, ...], *, simulated: bool) -> None:
+    """The sentence, the session with its fan, and the scores."""
+    st.markdown(f"## {labels.escape(ticker)}, {labels.day(session.date)}")
+    forecasts = lake.query("forecasts", tickers=scored)
+    if forecasts.empty:
+        st.info("The lake has no forecasts.", icon=":material/query_stats:")
+        st.markdown(_MAKE)
+        return
+    judged = verdict(forecasts)
+    if judged.sentence:
+        st.markdown(f"**{labels.escape(judged.sentence)}**")
+    rows = outlook.shown(forecasts, ticker, session, judged.champions)
+    if rows.empty:
+        st.info(f"No forecasts of {labels.escape(ticker)} in this session.", icon=":material/query_stats:")
+        st.markdown(_MAKE)
+    else:
+        _session(lake, session, ticker, rows, simulated=simulated)
+    _scores(lake, scored, forecasts, judged, simulated=simulated)
+    st.caption("Not investment advice.")
+
+
+def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFrame, *, simulated: bool) -> None:
+    hours = rows["hour"].unique().tolist()
+    now = lake.now()
+    # After the close, the first forecast shows most.
+    hour = hours[-1] if now < session.close else hours[0]
+    chosen = (
+        st.select_slider("Forecast of", hours, hour, format_func=labels.hour_start, key="outlook hour")
+        if (len(hours) > 1)
+        else hour
+    )
+    bars = lake.query("bars", session.date, session.date, (ticker,))
+    bars = bars[bars["bar_minutes"] == bars["bar_minutes"].min()]
+    fan = outlook.fan(rows, chosen)
+    st.altair_chart(
+        fan_chart(bars, fan, palette(), session=session, simulated=simulated),
+        width="stretch",
+        key="fan",
+        alt=f"{ticker}: the high from {labels.hour_start(chosen)} on may be {fan['q05'].iloc[-1]:.2f} to "
+        f"{fan['q95'].iloc[-1]:.2f} USD",
+    )
+    direction = rows[(rows["hour"] == chosen) & (rows["target"] == DIRECTION)]
+    kind = rows.loc[rows["hour"] == chosen, "kind"].iloc[0]
+    made = "made live" if kind == "live" else "back-tested"
+    odds = f" Closes above the last price: {100 * direction['probability'].iloc[0]:.0f} %." if len(direction) else ""
+    st.caption(f"Bands hold the highest price still to come in 50 and in 90 of 100 cases; {made}.{odds}")
+    against = outlook.against(rows, "next-hour-high")
+    met = against.dropna(subset=["actual"])
+    st.altair_chart(
+        against_chart(against, palette(), what="Each hour's high: forecast and outcome", simulated=simulated),
+        width="stretch",
+        key="against",
+        alt=f"{(met['inside'] == 'inside').sum()} of {len(met)} hourly highs lie inside their 90 % band",
+    )
+
+
+def _scores(lake: Lake, scored: tuple[str, ...], forecasts: pd.DataFrame, judged: Verdict, *, simulated: bool) -> None:
+    """Calibration, and skill over time."""
+    scores = lake.query("forecast_scores", tickers=scored)
+    if scores.empty:
+        st.info("No forecast has an outcome yet.", icon=":material/hourglass:")
+        return
+    left, right = st.columns(2, gap="medium")
+    calibrated = outlook.calibrated(scores, judged.champions)
+    with left:
+        st.altair_chart(
+            calibration_chart(calibrated, palette(), simulated=simulated),
+            width="stretch",
+            key="calibration",
+            alt="Share of outcomes below each quantile, against the quantile",
+        )
+    model = next((name for name in judged.champions.values() if name != BASELINE), ORDER[1])
+    course = outlook.skill(forecasts, model)
+    with right:
+        if course.empty:
+            st.caption("Skill over time shows after 20 sessions with scores.")
+            return
+        st.altair_chart(
+            skill_chart(course, palette(), model=model, simulated=simulated),
+            width="stretch",
+            key="skill",
+            alt=f"How much better than usual the forecasts of {model} have been",
+        )
+
+
+page()
