@@ -163,14 +163,15 @@ def console_sql(name: str, today: dt.date) -> str:
         "as_of": f"'{statement.NOW}'",
         "basis": "'latest'",
         "calendar": _calendar(first, today),
+        "settled": "('')",
         "renames": f"'{';'.join(f'{rename.on} {rename.old}' for rename in RENAMES)}'",
         "since": first.replace(f"'{DAYS}'", f"'{DAYS + LOOK_BACK.days}'"),
         "sources": f"'{statement.preference(watchlist.SOURCES)}'",
     }
-    given = ", ".join(parameter.name for parameter in query.parameters)
+    given = {parameter.name: values[parameter.name] for parameter in query.parameters}
     return (
-        f"-- The last {DAYS} days, every ticker. Edit the values of {given}.\n"
-        f"{query.sql % {parameter.name: values[parameter.name] for parameter in query.parameters}}"
+        f"-- The last {DAYS} days, every ticker. Edit the values of {', '.join(given)}.\n"
+        f"{statement.without_hours(query.sql) % given}"
     )
 
 

@@ -7,6 +7,7 @@
 --   as_of         timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
 --   sources       varchar        sources in order of preference: ',yahoo,recorded,'
 --   basis         varchar        basis of prices and volumes: latest or as-traded; default latest
+--   settled       varchar list   sessions that the table settled_hours answers, YYYY-MM-DD
 -- columns
 --   ticker        varchar        symbol as traded that day
 --   session       varchar        session, YYYY-MM-DD in exchange time
@@ -19,27 +20,60 @@
 -- each bar, the latest record of the first source that has it counts, unless that source has withdrawn the bar.
 WITH
 -- include: splits,
--- include: hours,
--- As in the query bars, but without the columns that are not needed here: reading them is most of the work.
-versions AS (
+-- What compaction has worked out. It holds unless a split came later, or the ticker has several sources or bar sizes.
+known AS (
     SELECT
-        b.ticker,
-        b.dt,
-        b.hour,
-        b.bar_minutes,
-        b.ts,
-        b.high,
-        b.source,
-        b.collected_at,
-        row_number() OVER (
-            PARTITION BY b.ticker, b.dt, b.source, b.bar_minutes, b.ts
-            ORDER BY b.collected_at DESC, b.high DESC NULLS LAST
-        ) AS version
+        h.ticker,
+        h.dt,
+        h.hour,
+        h.high,
+        h.ts,
+        h.touches,
+        h.plain AND s.ticker IS NULL AS plain
+    FROM settled_hours h
+    LEFT JOIN (SELECT ticker, max(ex_date) AS ex_date FROM splits GROUP BY ticker) s
+        ON s.ticker = h.ticker AND s.ex_date > h.dt
+    WHERE h.dt BETWEEN %(first)s AND %(last)s
+        AND h.dt IN %(settled)s
+        AND ('*' IN %(tickers)s OR h.ticker IN %(tickers)s)
+),
+unknown AS (
+    SELECT ticker, dt
+    FROM known
+    WHERE NOT plain
+    GROUP BY ticker, dt
+),
+counted AS (
+-- include: counting
+        AND dt NOT IN %(settled)s
+    GROUP BY ticker, dt, hour, bar_minutes
+),
+-- include: settled,
+-- As in the query bars, but without the columns that are not needed here: reading them is most of the work.
+records AS (
+    SELECT b.ticker, b.dt, b.hour, b.bar_minutes, b.ts, b.high, b.source, b.collected_at
     FROM bars b
     JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
     WHERE b.dt BETWEEN %(first)s AND %(last)s
+        AND b.dt NOT IN %(settled)s
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
         AND NOT h.settled
+    UNION ALL
+    SELECT b.ticker, b.dt, b.hour, b.bar_minutes, b.ts, b.high, b.source, b.collected_at
+    FROM bars b
+    JOIN unknown u ON u.ticker = b.ticker AND u.dt = b.dt
+    WHERE b.dt BETWEEN %(first)s AND %(last)s
+        AND b.dt IN %(settled)s
+        AND b.collected_at <= CAST(%(as_of)s AS timestamp)
+),
+versions AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY ticker, dt, source, bar_minutes, ts
+            ORDER BY collected_at DESC, high DESC NULLS LAST
+        ) AS version
+    FROM records
 ),
 latest AS (
     SELECT
@@ -80,6 +114,24 @@ touches AS (
     SELECT ticker, dt, hour, high, ts, touch
     FROM ranked
     WHERE place = 1
+    UNION ALL
+    SELECT ticker, dt, hour, high, ts, 1
+    FROM known
+    WHERE plain
+    UNION ALL
+    SELECT
+        ticker,
+        dt,
+        hour,
+        high,
+        ts + (t.later - extract(MINUTE FROM ts)) * INTERVAL '1' MINUTE,
+        1 + row_number() OVER (PARTITION BY ticker, dt, hour ORDER BY t.later)
+    FROM known
+    CROSS JOIN UNNEST(sequence(0, 59)) AS t (later)
+    WHERE plain
+        AND bit_count(touches, 64) > 1
+        AND t.later > extract(MINUTE FROM ts)
+        AND bitwise_and(touches, bitwise_left_shift(CAST(1 AS bigint), CAST(t.later AS integer))) <> 0
 )
 SELECT ticker, session, hour, high, ts, touch
 FROM touches

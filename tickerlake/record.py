@@ -10,7 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-Type = Literal["string", "timestamp", "int", "bigint", "double"]
+Type = Literal["string", "timestamp", "int", "bigint", "double", "boolean"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,23 @@ FORECASTS = (
     Column("sessions_used", "int", "Earlier sessions of the ticker that were known, up to 250"),
 )
 """The columns of the table `forecasts`. The first one made of its kind counts: a later one cannot replace it."""
+HOURS = (
+    Column("ticker", "string", "Symbol the company traded under that day"),
+    Column("hour", "int", "Clock hour of the exchange in which the bars start"),
+    Column("bar_minutes", "int", "Length of the bars in minutes"),
+    Column("source", "string", "Where the bars come from"),
+    Column("open", "double", "First price of the hour's earliest bar that has one", nullable=True),
+    Column("high", "double", "Greatest high"),
+    Column("low", "double", "Least low"),
+    Column("close", "double", "Last price of the hour's latest bar that has one", nullable=True),
+    Column("volume", "bigint", "Shares traded, of the bars that have a volume", nullable=True),
+    Column("bars", "bigint", "Number of bars in force"),
+    Column("ts", "timestamp", "Start of the earliest bar that reached the high, UTC"),
+    Column("touches", "bigint", "Minutes of the hour in which a bar starts that reached the high, one bit each"),
+    Column("collected_at", "timestamp", "When the latest of these records was collected, UTC"),
+    Column("plain", "boolean", "Whether the ticker has one source, one bar length, and no bar across two hours"),
+)
+"""The columns of the table `settled_hours`: the bars in force of one hour from one source, as a cache for queries."""
 PRICES = ("open", "high", "low", "close")
 BAR_MINUTES = (1, 2, 5, 15, 30, 60, 90)
 """The intraday bar sizes that Yahoo offers."""

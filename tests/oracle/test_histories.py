@@ -19,6 +19,7 @@ import pytest
 from tests.oracle import History, Oracle
 from tickerlake import exchange
 from tickerlake.collect import collect
+from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import load, run
@@ -127,7 +128,10 @@ def test_every_query_equals_the_oracle(kind, tmp_path):
 
 
 def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]:
-    """Collects for some days at random moments. Returns the oracle, and moments worth asking about."""
+    """Collects for some days at random moments; every second lake is compacted at random moments as well.
+
+    Returns the oracle, and moments worth asking about.
+    """
     rng = random.Random(seed)
     clock = Clock(kind.sessions[0].open + 40 * MINUTE)
     asking = collectors_clock(kind, clock)
@@ -157,6 +161,8 @@ def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]
             asking,
             since=source.since,
         )
+        if seed % 2 and random.Random(str(clock.now)).random() < 0.3:
+            assert not [done.error for done in compact(lake, finished(lake, clock.now), clock.now) if done.error]
         moments += [asking(), asking() - dt.timedelta(milliseconds=1)]
         # An odd second: no last trade falls on the grid, and no two runs have one time.
         clock.now += rng.choice(kind.waits) + rng.randint(1, 50) * 7 * SECOND

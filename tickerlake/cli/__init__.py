@@ -52,6 +52,11 @@ COMMANDS = {
         "forecast_command",
         "Forecast the next hour's high, the day's high and the direction, and store the forecasts.",
     ),
+    "compact": Verb(
+        "compact",
+        "compact_command",
+        "Make one file of the files of a finished session. Queries answer the same, only faster.",
+    ),
     "dashboard": Verb("dashboard", "dashboard_command", "Serve the dashboard on this machine."),
     "settings": Verb("settings", "settings_command", "Show every setting, its value and where the value comes from."),
     "doctor": Verb("doctor", "doctor_command", "Check lake, settings, vendor and versions, and say what to do."),

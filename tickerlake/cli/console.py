@@ -19,7 +19,7 @@ EXIT_CODES = {
     0: "done; collecting or importing what is already there counts as done",
     1: "nothing could be done, or `doctor` found a problem",
     2: "an argument or a setting cannot be used",
-    3: "some tickers failed, each named with its reason; the rest is stored",
+    3: "some tickers or sessions failed, each named with its reason; the rest is done",
     130: "interrupted; what was stored stays",
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from tickerlake.lake.layout import Fault, Layout
-from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, RUNS, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, RUNS, Column
 
 _TYPES = {"string": "varchar", "int": "integer"}
 
@@ -46,11 +46,11 @@ def quarantine(layout: Layout) -> list[tuple[Fault, Path | None]]:
 
 
 def table(columns: Sequence[Column], files: Sequence[Path | str]) -> str:
-    """The SQL of a table with `columns`, read by name from Parquet `files` and converted to their types; `bars` has its
-    partition `dt` too. It costs nothing for files that have these types already.
+    """The SQL of a table with `columns`, read by name from Parquet `files` and converted to their types; `bars` and
+    `settled_hours` have their partition `dt` too. It costs nothing for files that have these types already.
     """
     names = [f"CAST({column.name} AS {_TYPES.get(column.type, column.type)}) AS {column.name}" for column in columns]
-    partition = ["dt"] if columns is COLUMNS else []
+    partition = ["dt"] if columns in (COLUMNS, HOURS) else []
     # Partition values stay text, as Glue declares them; DuckDB would make them dates.
     options = "hive_partitioning = true, hive_types_autocast = false" if partition else "hive_partitioning = false"
     return f"SELECT {', '.join([*names, *partition])} FROM read_parquet({array(files)}, {options})"  # noqa: S608

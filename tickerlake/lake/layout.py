@@ -1,6 +1,7 @@
 """Where a lake keeps its files. No other module spells these paths.
 
 <lake>/bars/dt=YYYY-MM-DD/*.parquet    bars, one partition per session, as Firehose lays them out in S3
+<lake>/hours/dt=YYYY-MM-DD/*.parquet   the table settled_hours, made from compacted bars; may be deleted
 <lake>/actions/*.parquet               splits
 <lake>/runs/*.parquet                  what was asked of which source, and what came of it
 <lake>/forecasts/*.parquet             forecasts
@@ -44,6 +45,11 @@ class Layout:
     def bars(self) -> Path:
         """The folder of the partitions."""
         return self.folder / "bars"
+
+    @property
+    def hours(self) -> Path:
+        """The folder of the table `settled_hours`."""
+        return self.folder / "hours"
 
     @property
     def splits(self) -> Path:
@@ -108,6 +114,11 @@ class Layout:
                 elif entry.name.endswith(".parquet") and not entry.name.startswith("."):
                     faults.append(Fault(Path(entry.path), "it is not a file, or a link that leads to none"))
         return files, faults
+
+    def hours_of(self, session: dt.date | str) -> list[Path]:
+        """The Parquet files of the table `settled_hours` for one session."""
+        entries = _entries(self.hours / f"dt={session}")
+        return [Path(entry.path) for entry in entries if _is_data(entry, ".parquet")]
 
     def actions(self) -> list[Path]:
         """The Parquet files of splits."""

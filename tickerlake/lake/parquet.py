@@ -10,8 +10,6 @@ import datetime as dt
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -30,7 +28,8 @@ from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
 from tickerlake.lake.faults import reason
-from tickerlake.lake.layout import ABANDONED_AFTER, Fault, Layout
+from tickerlake.lake.layout import Fault, Layout
+from tickerlake.lake.placing import place
 from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
@@ -240,21 +239,8 @@ class ParquetSink:
         return pd.concat([held, repeats[held.columns]], ignore_index=True)
 
     def _place(self, target: Path, write: Callable[[Path], object]) -> None:
-        """Writes a file in `.incoming`, forces it to disk and renames it to `target`."""
-        incoming = self._layout.incoming
         try:
-            incoming.mkdir(parents=True, exist_ok=True)
-            _sweep(incoming)
-            handle, name = tempfile.mkstemp(dir=incoming, suffix=target.suffix)
-            temporary = Path(name)
-            try:
-                write(temporary)
-                os.fsync(handle)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
-            finally:
-                os.close(handle)
-                temporary.unlink(missing_ok=True)
+            place(self._layout, target, write)
         except (OSError, pa.ArrowException) as error:
             raise SinkError(f"cannot write {target}: {error}; nothing of this file was stored") from error
 
@@ -347,12 +333,3 @@ def _digest(frame: pd.DataFrame) -> str:
 
 def _compact(moment: dt.datetime) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
-
-
-def _sweep(incoming: Path) -> None:
-    """Removes what killed runs left behind. Younger files may belong to a run that is still writing."""
-    oldest = dt.datetime.now(dt.UTC).timestamp() - ABANDONED_AFTER.total_seconds()
-    for path in incoming.iterdir():
-        with suppress(FileNotFoundError):  # another run has renamed or removed it
-            if path.stat().st_mtime < oldest:
-                path.unlink()

@@ -29,7 +29,7 @@ from itertools import takewhile
 from tickerlake.bundle import QUERIES
 from tickerlake.errors import ConfigError
 
-FILLED_IN = ("calendar", "renames", "since", "sources")
+FILLED_IN = ("calendar", "renames", "settled", "since", "sources")
 """The parameters that the runner fills in: no option and no argument."""
 _INCLUDE = re.compile(r"^-- include: (\w+)(,?)\n", re.MULTILINE)
 _FIELD = re.compile(r"--   (?P<name>\w+) +(?P<type>varchar list|\w+) {2,}(?P<comment>.+)")

@@ -10,10 +10,12 @@ from collections.abc import Collection, Sequence
 
 from tickerlake.errors import ConfigError
 from tickerlake.query.catalog import expanded
-from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, PARTITION, RUNS, Column
 
 NOW = "9999-12-31 00:00:00.000"
 """The value of `as_of` that leaves nothing out."""
+NO_SESSION = [""]
+"""The value of `settled` that names no session."""
 TABLES = {"actions": ACTIONS, "runs": RUNS, "forecasts": FORECASTS}
 """The tables beside `bars`."""
 OPTIONAL = ("actions", "forecasts")
@@ -70,6 +72,13 @@ class TableMissing(Exception):
     def __init__(self, table: str) -> None:
         super().__init__(table)
         self.table = table
+
+
+def without_hours(text: str) -> str:
+    """`text` for a lake that has no table `settled_hours`, with an empty one in its WITH clause if it reads it."""
+    if "FROM settled_hours" not in text:
+        return text
+    return _defining(text, f"settled_hours AS ({empty((*HOURS, PARTITION))})")
 
 
 def refuse(found: str) -> ConfigError:

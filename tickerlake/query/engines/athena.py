@@ -44,7 +44,7 @@ from pyathena.util import RetryConfig, parse_output_location
 from tickerlake import aws, watchlist
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without
+from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without, without_hours
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
@@ -129,6 +129,7 @@ class AthenaEngine:
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
         Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
+        sql = without_hours(sql)
         while True:
             try:
                 return self._run(without(self._missing, sql), parameters, limit)

@@ -16,10 +16,11 @@ import duckdb
 from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, QueryFailed
 from tickerlake.lake.faults import array, faults_in, reason, table
+from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import TABLES, bars_of, empty, records_of, refuse
-from tickerlake.record import COLUMNS, PARTITION
+from tickerlake.query.statement import NO_SESSION, TABLES, bars_of, empty, records_of, refuse
+from tickerlake.record import COLUMNS, HOURS, PARTITION
 from tickerlake.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"
 _ATTEMPTS = 10
 """Attempts at a query while compaction replaces files underneath it."""
 
-_TABLES = {"bars": COLUMNS, **TABLES}
+_TABLES = {"bars": COLUMNS, "settled_hours": HOURS, **TABLES}
 _Files = dict[str, list[Path]]
 """The files of each of `_TABLES`."""
 
@@ -75,13 +76,17 @@ class DuckDBEngine:
     ) -> Answer:
         """Runs `sql` over the files that the lake holds now, of the sessions from `first` to `last` if given."""
         started = time.perf_counter()
-        # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
-        text = _PLACEHOLDER.sub(lambda match: literal(parameters[match[1]]), sql) if parameters else sql
 
         def execute(files: _Files) -> Answer:
+            values = dict(parameters)
+            if "settled" in values:
+                files["settled_hours"] = hours = self._settled(files["bars"], values["as_of"])
+                values["settled"] = [session_of(path) for path in hours] or NO_SESSION
+            # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
+            text = _PLACEHOLDER.sub(lambda match: literal(values[match[1]]), sql) if values else sql
             # Temporary views belong to one cursor, so threads do not see each other's.
             cursor = self._connection.cursor()
-            for name in _TABLES:
+            for name in files:
                 cursor.execute(f"CREATE TEMPORARY VIEW {name} AS {_stored(name, files)}")
             return _run(cursor, text, limit, columns, started)
 
@@ -198,6 +203,11 @@ class DuckDBEngine:
             )
         return {"bars": bars, **{name: good for name, (good, _) in others.items()}}, faults
 
+    def _settled(self, bars: list[Path], as_of: str) -> list[Path]:
+        """The hours of those sessions in `bars` that are settled and were known in full at `as_of`."""
+        moment = dt.datetime.fromisoformat(as_of).replace(tzinfo=dt.UTC)
+        return self._good(settled(self._layout, bars, moment))[0]
+
     def _good(self, paths: list[Path]) -> tuple[list[Path], list[Fault]]:
         """`paths` without those that are known to be damaged and have not changed since, and the faults of these."""
         known = [(path, *self._damaged[path]) for path in self._damaged.keys() & paths] if self._damaged else []
@@ -222,7 +232,7 @@ def _stored(name: str, files: _Files) -> str:
     columns = _TABLES[name]
     if files[name]:
         return table(columns, files[name])
-    return empty((*columns, PARTITION) if name == "bars" else columns)
+    return empty((*columns, PARTITION) if columns in (COLUMNS, HOURS) else columns)
 
 
 def _version(path: Path) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ import trino
 from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without
+from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without, without_hours
 from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
@@ -60,6 +60,7 @@ class TrinoEngine:
         columns: bool = False,  # noqa: ARG002  # it has rows only
     ) -> Answer:
         """Runs `sql` and waits for its rows, at most as long as the settings allow."""
+        sql = without_hours(sql)
         while True:
             try:
                 return self._run(without(self._missing, sql), parameters, limit)

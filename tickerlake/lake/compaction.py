@@ -1,0 +1,250 @@
+"""Compaction of a local lake: one sorted file per finished session, and the hours that queries take from it.
+
+A lake that is collected every five minutes has 78 files a session, and a query pays for each of them. Compaction writes
+what they hold into one file and then removes them. Nobody needs to be kept out meanwhile: the lake is append-only and
+records may come twice, so a reader sees the old files, both, or the new one, and always answers the same.
+
+- The new file is whole, and on disk, before anything is removed. Only files that were listed before are removed. A run
+  that is killed leaves both, and the next run goes on.
+- The new file is named after those that it replaces. So two compactors cannot replace each other's results in a circle,
+  and whatever one of them removes is in a file that stays.
+- A session is left alone until an hour after its close.
+- Of the records of a bar that follow one another with the same numbers, the first and the last stay.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from tickerlake import exchange
+from tickerlake.errors import ConfigError, SinkError
+from tickerlake.lake import hours
+from tickerlake.lake.faults import faults_in, reason
+from tickerlake.lake.layout import Layout
+from tickerlake.lake.placing import place
+from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
+
+GRACE = dt.timedelta(hours=1)
+"""How long after its close a session may still be collected."""
+COMPACTED = ".compact.parquet"
+"""How the name of a compacted file ends."""
+
+_LISTINGS = 5
+_MEMORY = "600MB"
+"""What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
+_TYPES = {"string": "varchar", "int": "integer"}
+_COLUMNS = ", ".join(
+    f"CAST({column.name} AS {_TYPES.get(column.type, column.type)}) AS {column.name}" for column in COLUMNS
+)
+_KEY = ", ".join(KEY)
+_ORDER = ", ".join(f"{name} NULLS FIRST" for name in KNOWLEDGE)
+_SAME = ", ".join(column.name for column in COLUMNS if column.name != "collected_at")
+
+_STORED = f"""
+CREATE OR REPLACE TEMPORARY TABLE stored AS
+SELECT {_COLUMNS}
+FROM read_parquet($files, hive_partitioning = false)
+ORDER BY {_KEY}, collected_at
+"""  # noqa: S608  # our own names
+_NULLS = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if not column.nullable)
+_INCOMPLETE = f"SELECT count(*) FROM stored WHERE {_NULLS}"  # noqa: S608  # our own names
+
+# Few bars have several records; only theirs are compared.
+_REPEATED = f"""
+CREATE OR REPLACE TEMPORARY TABLE repeated AS
+SELECT {_KEY} FROM stored GROUP BY {_KEY} HAVING count(*) > 1
+"""  # noqa: S608  # our own names
+_COMPARED = f"""
+DELETE FROM stored WHERE rowid IN (
+    SELECT id
+    FROM (
+        SELECT
+            s.rowid AS id,
+            ({_SAME}) IS NOT DISTINCT FROM lag(({_SAME})) OVER bar AS as_before,
+            ({_SAME}) IS NOT DISTINCT FROM lead(({_SAME})) OVER bar AS as_after,
+            collected_at = lead(collected_at) OVER bar AS at_once,
+            row_number() OVER bar = count(*) OVER (PARTITION BY {_KEY}) AS last
+        FROM stored s
+        JOIN repeated USING ({_KEY})
+        WINDOW bar AS (PARTITION BY {_KEY} ORDER BY {_ORDER}, s.rowid)
+    )
+    WHERE {{condition}}
+)
+"""  # noqa: S608  # our own names
+_TWICE = _COMPARED.format(condition="as_after AND at_once")
+_IN_BETWEEN = _COMPARED.format(condition="as_before AND as_after")
+_SUPERSEDED = _COMPARED.format(condition="NOT last")
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What compaction did to one session."""
+
+    session: str
+    files: int
+    """Files of bars before."""
+    size: int
+    """Their bytes."""
+    files_after: int
+    size_after: int
+    error: str = ""
+    """Why the session was left as it is."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was anything to do for it."""
+        return (self.files, self.size) != (self.files_after, self.size_after)
+
+
+def finished(lake: Path, now: dt.datetime) -> list[str]:
+    """The sessions in the lake that closed an hour or more before `now`, oldest first."""
+    return [session for session in Layout(lake).sessions() if _end(session) + GRACE <= now]
+
+
+def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[Compacted]:
+    """Compacts `sessions` one by one; what is compact already stays as it is.
+
+    A session whose files cannot be read or replaced is left as it is, with the error in its report. ConfigError for a
+    session that has not finished by `now`.
+    """
+    layout = Layout(lake)
+    with _open(layout) as connection:
+        for session in sessions:
+            if _end(session) + GRACE > now:
+                raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
+            before = _sizes(layout, session)
+            try:
+                _compact(connection, layout, session)
+                error = ""
+            except SinkError as failure:
+                error = str(failure)
+            after = _sizes(layout, session)
+            yield Compacted(session, len(before), sum(before), len(after), sum(after), error)
+
+
+def _compact(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> None:
+    """Compacts one session, listing its files again if some vanish meanwhile. SinkError."""
+    day = dt.date.fromisoformat(session)
+    for _ in range(_LISTINGS):
+        listed = layout.files(day, day)
+        if not listed or hours.is_settled(layout, session, listed):
+            return
+        try:
+            _replace(connection, layout, session, listed)
+        except (duckdb.Error, OSError, ValueError) as error:
+            if all(path.exists() for path in listed):
+                raise SinkError(f"cannot compact {session}: {_reason(listed, error)}") from error
+        else:
+            return
+    raise SinkError(f"cannot compact {session}: its files keep vanishing; run it again when no other program does so")
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str, listed: Sequence[Path]) -> None:
+    newest = _read(connection, listed)
+    if len(listed) == 1 and listed[0].name.endswith(COMPACTED):
+        compacted = listed[0]  # only its hours are missing
+    else:
+        digest = hashlib.sha256("\n".join(sorted(path.name for path in listed)).encode()).hexdigest()[:12]
+        compacted = layout.partition(session) / f"{newest:%Y%m%dT%H%M%SZ}-{digest}{COMPACTED}"
+        place(layout, compacted, lambda path: _copy(connection, "stored", path))
+        _sync(compacted.parent)
+        _remove(listed, compacted)
+    before = layout.hours_of(session)
+    connection.execute(_SUPERSEDED)
+    connection.execute("CREATE OR REPLACE TEMPORARY VIEW in_force AS FROM stored WHERE high < 1e300")
+    target = hours.target(layout, compacted, newest)
+    place(layout, target, lambda path: _copy(connection, f"({hours.SQL})", path))
+    _remove(before, target)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> dt.datetime:
+    """Fills the table `stored` with the records of `listed` that stay, sorted; returns when the newest was collected.
+
+    SinkError if the files are not files of bars.
+    """
+    folder = listed[0].parent
+    files = [str(path) for path in listed]
+    schema = "SELECT file_name, list(name) FROM parquet_schema($files) WHERE num_children IS NULL GROUP BY file_name"
+    known = {column.name for column in COLUMNS}
+    for file, columns in connection.execute(schema, {"files": files}).fetchall():
+        if odd := known ^ (set(columns) - {PARTITION.name}):
+            raise SinkError(
+                f"cannot compact {folder}: {file} has not exactly the columns of bars ({', '.join(sorted(odd))}); "
+                "move it out of the lake"
+            )
+    connection.execute(_STORED, {"files": files})
+    if connection.execute(_INCOMPLETE).fetchone() != (0,):
+        raise ValueError("rows lack a value that every row must have")
+    connection.execute(_REPEATED)
+    connection.execute(_TWICE)
+    connection.execute(_IN_BETWEEN)
+    (newest,) = connection.execute("SELECT max(collected_at) FROM stored").fetchone() or (None,)
+    if newest is None:
+        raise SinkError(f"cannot compact {folder}: its files hold no bars; move them out of the lake")
+    return newest
+
+
+def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    connection.execute(f"SET temp_directory = {_text(layout.incoming / f'spill-{os.getpid()}')}")
+    return connection
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, what: str, path: Path) -> None:
+    # Into the file that is there: `place` holds it open, to force it to disk.
+    connection.execute(f"COPY {what} TO {_text(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
+
+
+def _remove(paths: Iterable[Path], kept: Path) -> None:
+    for path in paths:
+        if path != kept:
+            path.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Forces the names in `folder` to disk, so that no crash brings back less than was there."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _end(session: str) -> dt.datetime:
+    """When the session closes; the end of the day, if the exchange knows no session on that day."""
+    day = dt.date.fromisoformat(session)
+    try:
+        return exchange.session_on(day).close
+    except ConfigError:
+        return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)
+
+
+def _sizes(layout: Layout, session: str) -> list[int]:
+    day = dt.date.fromisoformat(session)
+    sizes = []
+    for path in layout.files(day, day):
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return sizes
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _reason(listed: Sequence[Path], error: Exception) -> str:
+    """The damaged file that is to blame, if one is. Looking costs time, so only after a failure."""
+    for fault in faults_in(listed):
+        return f"{fault.path}: {fault.reason}; move it to quarantine: tickerlake repair"
+    return f"{reason(error)}; its files stay as they are"
