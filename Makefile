@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-forecast cloud-demo check lint types format bench mutants screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-forecast cloud-demo check lint types format bench mutants fuzz screenshots package up dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,9 @@ bench: $(VENV)/.dev ## Measure speed, as ratios to a baseline in the same run
 mutants: $(VENV)/.dev ## Change the pure code in small ways and count which changes the tests notice (15 minutes)
 	@$(PY) -m mutmut run
 	@$(PY) -m mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
+fuzz: $(VENV)/.dev ## Try random input of every kind for FUZZ_SECONDS each, 20 by default, and count the cases
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-20} $(PY) -m pytest -n 0 tests/fuzz
 
 screenshots: $(VENV)/.dev ## Take the README's screenshots of a simulated lake
 	@$(PY) -m tests.dashboard.screenshots

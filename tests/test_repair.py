@@ -9,6 +9,7 @@ from tests.test_watch import Machine, clock
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import LakeEmpty, RateLimited, Unavailable
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -133,6 +134,20 @@ def test_bars_that_the_vendor_gave_and_the_lake_lost_are_asked_for(lake):
     shutil.rmtree(lake / "bars" / "dt=2026-11-18")
 
     assert lines(lake, Vendor()) == ["2026-11-18: 26 of 26 missing bars found"]
+
+
+def test_a_damaged_file_is_moved_to_quarantine_and_its_bars_are_asked_for(lake, caplog):
+    layout = Layout(lake)
+    before = run(DuckDBEngine(lake), "hourly_high").rows
+    (file,) = layout.files(WEEK[1].date, WEEK[1].date)
+    file.write_bytes(file.read_bytes()[:-100])
+
+    assert lines(lake, Vendor())[-1].startswith("2026-11-17: 26 of 26 missing bars found")
+    assert [path.relative_to(layout.quarantine) for path in layout.quarantine.rglob("*.parquet")] == [
+        file.relative_to(lake)
+    ]
+    assert f"moved to {layout.quarantine}" in caplog.text
+    assert run(DuckDBEngine(lake), "hourly_high").rows == before
 
 
 @pytest.mark.parametrize(

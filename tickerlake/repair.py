@@ -7,6 +7,7 @@ left alone: the source has said twice that it has no such bars. The table `runs`
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tickerlake.collect import FINAL, collect
 from tickerlake.errors import LakeEmpty
 from tickerlake.exchange import Session
 from tickerlake.lake import Run
+from tickerlake.lake.faults import quarantine
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.lake.runs import read_runs
@@ -35,6 +37,8 @@ WHERE high < 1e300
 GROUP BY ticker
 """
 _COUNT = "SELECT count(*) FROM bars WHERE dt BETWEEN %(first)s AND %(last)s AND high < 1e300"
+
+_log = logging.getLogger(__name__)
 
 Reach = Callable[[int], dt.datetime]
 """For a bar size, the earliest bar start that the source still has."""
@@ -93,11 +97,13 @@ def repair(
     first: dt.date | None = None,
     last: dt.date | None = None,
 ) -> list[Repaired]:
-    """Asks `source` for what the lake in the folder `lake` lacks of `tickers`.
+    """Moves damaged files to quarantine, and asks `source` for what the lake in the folder `lake` lacks of `tickers`.
 
     `first` and `last` bound the sessions. Returns one report a session, oldest first. Raises LakeEmpty, QueryFailed and
     SinkError; what was stored before stays.
     """
+    for fault, place in quarantine(Layout(lake)):
+        _log.warning("%s: %s; %s", fault.path, fault.reason, f"moved to {place}" if place else "cannot be moved")
     now, sink, stop = clock(), ParquetSink(lake), Event()
     sink.check_sources({source.name})
 

@@ -36,8 +36,9 @@ def repair_command(
 ) -> int:
     """Ask the vendor once more for bars and sessions that are missing.
 
-    It is asked only for what it may still have: a gap is asked for after its session has closed and once more a day
-    later, then left alone.
+    First, damaged files move to the folder quarantine in the lake, so that their bars count as missing. The vendor is
+    asked only for what it may still have: a gap is asked for after its session has closed and once more a day later,
+    then left alone.
     """
     from tickerlake.repair import repair, total  # noqa: PLC0415  # loads pandas, which --help does not need
 
