@@ -27,7 +27,7 @@
 --   inside         double         share of outcomes between the 5 and the 95 percent quantile: 0.9 if calibrated
 --
 -- The losses of all tickers and hours of a session are averaged first: they share the same market. Live and back-tested
--- forecasts are never put together.
+-- forecasts are never put together. One session has no margin.
 WITH
 -- include: splits,
 -- include: hours,
@@ -95,7 +95,7 @@ totals AS (
         CAST(sum(forecasts) AS bigint) AS forecasts,
         avg(loss) AS loss,
         avg(baseline_loss) AS baseline_loss,
-        sqrt(greatest(sum(product), 0)) / (count(*) * 1e0) AS error,
+        if(count(*) > 1, sqrt(greatest(sum(product), 0)) / (count(*) * 1e0), NULL) AS error,
         if(target = 'close-above', NULL, sum(below_q05) / (sum(forecasts) * 1e0)) AS below_q05,
         if(target = 'close-above', NULL, sum(below_q25) / (sum(forecasts) * 1e0)) AS below_q25,
         if(target = 'close-above', NULL, sum(below_q50) / (sum(forecasts) * 1e0)) AS below_q50,

@@ -288,3 +288,17 @@ def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_
     assert re.fullmatch(r"[\d:]{8} [\d-]{10}: \d+ bars of 1 ticker, \d+ new, .*, 0 failed\n", said[1])
     assert (process.returncode, err.strip()) == (130, "error: interrupted; what was stored stays")
     assert run(DuckDBEngine(tmp_path / "lake"), "bars").frame["source"].unique() == ["yahoo"]
+
+
+def test_each_hour_is_forecast_when_it_begins(machine):
+    before = exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 19))
+    sink = ParquetSink(machine.lake)
+    collect(SimulatedSource(), sink, before, ["META", "AMZN"], 30, lambda: clock("2026-11-19T18:00"))
+
+    machine.run("2026-11-20T10:58", "2026-11-20T12:20")
+
+    said = [line for line in machine.said if "forecast" in line]
+    assert [line.split(" forecast of ")[1] for line in said] == ["11:00: 2 tickers", "12:00: 2 tickers"]
+    stored = run(DuckDBEngine(machine.lake), "forecasts").frame
+    assert set(stored["kind"]) == {"live"}
+    assert stored.groupby("hour").size().to_dict() == {11: 2 * 3 * 2, 12: 2 * 3 * 2}

@@ -15,10 +15,12 @@ from typing import NoReturn
 
 from tickerlake import exchange, symbols, watchlist
 from tickerlake.collect import FINAL, SessionReport, collect
-from tickerlake.errors import RateLimited, TickerlakeError
+from tickerlake.errors import LakeEmpty, RateLimited, TickerlakeError
+from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.lake.runs import read_runs
+from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.repair import deadline, open_gaps, repair, total
 from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
 from tickerlake.sources import Source
@@ -136,7 +138,26 @@ class Watch:
         reports = collect(self._source, self._sink, sessions, self._tickers(), self._bar_minutes, self._clock)
         for report in reports:
             self._say(f"{_clock_time(self._clock())} {report.line()}{_reasons(report)}")
+        self._forecast()
         return reports
+
+    def _forecast(self) -> None:
+        """Stores the forecasts of the hour that has just begun, if the lake has enough history."""
+        now = self._clock()
+        if just_begun(now) is None:
+            return
+        try:
+            new = make_live(DuckDBEngine(self._layout.folder), now)
+            self._sink.store_forecasts(new)
+        except LakeEmpty:
+            return
+        except TickerlakeError as error:
+            # The bars are stored; the next hour brings another forecast.
+            self._say(f"{_clock_time(self._clock())} no forecast: {error}")
+            return
+        if len(new):
+            hour, tickers = new["hour"].iloc[0], new["ticker"].nunique()
+            self._say(f"{_clock_time(self._clock())} forecast of {hour}:00: {tickers} tickers")
 
     def _tickers(self) -> Sequence[str]:
         """Read for each run: a person may change the watchlist meanwhile."""

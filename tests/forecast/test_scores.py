@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from tests.forecast.market import SESSIONS, changing, forecast, simulated, stead
 from tests.query.lakes import write_case
 from tickerlake.forecast import scores
 from tickerlake.forecast.models import LEVELS, quantiles
+from tickerlake.forecast.samples import TARGETS
 from tickerlake.forecast.verdict import verdict
 from tickerlake.forecast.walk import QUANTILES
 from tickerlake.query import run
@@ -148,8 +150,13 @@ def test_changing_volatility_is_found_and_makes_har_the_champion(restless):
     assert found.sentence.endswith("Direction: no better than a coin over 265 sessions, back-tested.") or FULL
 
 
-def test_a_planted_pattern_of_the_direction_is_found():
-    found = verdict(forecast(walked(1, DAYS, TICKERS, steady, trend=0.1), DAYS))
+@pytest.fixture(scope="module")
+def patterned():
+    return forecast(walked(1, DAYS, TICKERS, steady, trend=0.1), DAYS)
+
+
+def test_a_planted_pattern_of_the_direction_is_found(patterned):
+    found = verdict(patterned)
 
     assert found.champions["close-above"] == "har"
     assert "Direction: forecast " in found.sentence
@@ -180,3 +187,18 @@ def test_the_query_gives_the_scores_that_python_gives(tmp_path):
             own = same[same["model"] == row["model"]]
             assert row["inside"] == pytest.approx(scores.coverage(own))
             assert [row[f"below_{name}"] for name in QUANTILES] == pytest.approx(scores.calibration(own).tolist())
+
+
+@pytest.mark.skipif(FULL, reason="the page shows the markets of the default suite")
+def test_the_page_shows_the_scores_on_each_market(martingale, noise, restless, patterned):
+    page = (Path(__file__).parents[2] / "docs" / "forecast.md").read_text(encoding="utf-8")
+    markets = {
+        "noise: the same volatility every day": noise,
+        "the simulation: volatility of its own every day": martingale,
+        "volatility that stays high or low for weeks": restless,
+        "a planted pattern: sessions go on as they began": patterned,
+    }
+    for name, rows in markets.items():
+        found = [scores.compare(target(rows, each), "har", "hour-of-day") for each in TARGETS]
+        cells = [f"{100 * each.skill:.1f} % ({each.statistic:.1f})" for each in found]
+        assert f"| {name} | {' | '.join(cells)} |" in page

@@ -107,7 +107,9 @@ def score_command(
         model = f"{row['model']}{' *' if found.champions.get(row['target']) == row['model'] else ''}"
         skill = statistic = ""
         if row["model"] != BASELINE:
-            skill, statistic = f"{100 * row['skill']:.1f} ± {100 * row['margin']:.1f} %", f"{row['statistic']:.1f}"
+            margin = "" if row["margin"] != row["margin"] else f" ± {100 * row['margin']:.1f}"
+            skill = f"{100 * row['skill']:.1f}{margin} %"
+            statistic = "" if row["statistic"] != row["statistic"] else f"{row['statistic']:.1f}"
         inside = "" if row["target"] == DIRECTION else f"{100 * row['inside']:.1f} %"
         what = f"{row['target']:<15} {model:<14} {row['kind']:<12} {row['sessions']:>8}"
         click.echo(f"{what} {skill:>14} {statistic:>6} {inside:>8}".rstrip())

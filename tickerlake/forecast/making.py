@@ -14,13 +14,15 @@ import pandas as pd
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE, Session
 from tickerlake.forecast.models import Har, HourOfDay, Model
-from tickerlake.forecast.samples import LEAST_SESSIONS, moments, samples
-from tickerlake.forecast.walk import LOOK_BACK, walk
+from tickerlake.forecast.samples import LEAST_SESSIONS, Moment, moments, samples
+from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
 from tickerlake.query import Engine, run
 from tickerlake.record import FORECASTS
 
 MODELS: tuple[Model, ...] = (HourOfDay(), Har())
 """The models that need nothing but NumPy."""
+LIVE = dt.timedelta(minutes=5)
+"""How long after its hour began a forecast is live, as in queries/include/scored.sql: no bar of it has ended."""
 KEY = ["ticker", "session", "hour", "target", "model", "version"]
 _STORED = """
 SELECT DISTINCT ticker, session, hour, target, model, version
@@ -63,6 +65,25 @@ def make(
     return Made(_dated(made, known, now), _short(hours, sessions))
 
 
+def just_begun(now: dt.datetime) -> Moment | None:
+    """The full hour of the running session that began so recently that a forecast of it is still live."""
+    session = exchange.running(now)
+    begun = [moment for moment in moments(session) if moment.at <= now < moment.at + LIVE] if session else []
+    return begun[0] if begun else None
+
+
+def make_live(engine: Engine, now: dt.datetime, tickers: Sequence[str] | None = None) -> pd.DataFrame:
+    """The forecasts of the hour that has just begun which the lake has none of yet; empty without enough history.
+
+    Raises as `query.run` does.
+    """
+    moment = just_begun(now)
+    if moment is None:
+        return pd.DataFrame(columns=[column.name for column in FORECASTS])
+    made = make(engine, [moment.session], now, tickers=tickers).forecasts
+    return without_stored(engine, made[made["known_until"] == moment.at])
+
+
 def without_stored(engine: Engine, forecasts: pd.DataFrame) -> pd.DataFrame:
     """The forecasts that the lake has none of yet: a forecast is never made twice."""
     if forecasts.empty:
@@ -86,6 +107,7 @@ def _dated(made: pd.DataFrame, known: Sequence[Session], now: dt.datetime) -> pd
         known_until=utc([moment.at for moment in found]),
         ends_at=utc(ends),
         sessions_used=made["sessions_used"].astype(int),
+        **made[[*QUANTILES, "probability"]].astype(float).round(6),
     )
     return made.loc[made["known_until"] <= now, [column.name for column in FORECASTS]].reset_index(drop=True)
 

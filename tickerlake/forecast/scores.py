@@ -137,9 +137,9 @@ def _daily(both: pd.DataFrame) -> pd.DataFrame:
 def _mean_and_error(differences: np.ndarray) -> tuple[float, float]:
     """The mean and its standard error, with Bartlett's weights (Newey and West 1987)."""
     count = len(differences)
-    if not count:
-        return math.nan, math.nan
-    mean = float(differences.mean())
+    mean = float(differences.mean()) if count else math.nan
+    if count < 2:
+        return mean, math.nan
     centred = differences - mean
     variance = centred @ centred / count
     for lag in range(1, min(LAGS, count - 1) + 1):
