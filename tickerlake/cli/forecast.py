@@ -13,11 +13,14 @@ from tickerlake import exchange
 from tickerlake.cli.collect import SessionName
 from tickerlake.cli.console import Date, Tickers, lake_option, progress
 from tickerlake.errors import ConfigError, TickerlakeError
+from tickerlake.lake.layout import Layout
 from tickerlake.plan import plan
 from tickerlake.query import Engine, Settings, open_engine, run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tickerlake.forecast.boosted import Boosted
 
 
 @click.group(
@@ -34,6 +37,7 @@ Examples:
 @click.option("--first", type=Date(), help="First session of a range, YYYY-MM-DD.")
 @click.option("--last", type=Date(), help="Last session of the range. Default: the last finished session.")
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: all in the lake.")
+@click.option("--boosted", is_flag=True, help="Also by the machine-learned model; needs tickerlake[forecast].")
 @lake_option
 @click.pass_context
 def forecast_command(
@@ -42,6 +46,7 @@ def forecast_command(
     first: dt.date | None,
     last: dt.date | None,
     tickers: tuple[str, ...] | None,
+    boosted: bool,
     lake: Path | None,
 ) -> int | None:
     """Forecast the next hour's high, the day's high and the direction, and store the forecasts.
@@ -51,7 +56,7 @@ def forecast_command(
     """
     if ctx.invoked_subcommand is not None:
         return None
-    from tickerlake.forecast.making import make, without_stored  # noqa: PLC0415  loads pandas
+    from tickerlake.forecast.making import MODELS, make, without_stored  # noqa: PLC0415  loads pandas
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
 
     settings = _settings(lake)
@@ -65,8 +70,12 @@ def forecast_command(
         session = "today"
     sessions = plan(now, session=session, first=first, last=last)
     engine = open_engine(settings)
+    challenger = _challenger(settings.lake) if boosted else None
+    models = [*MODELS, *([challenger] if challenger else [])]
     with progress("forecasting", total=len(sessions)) as on_session:
-        made = make(engine, sessions, now, tickers=tickers, on_session=on_session)
+        made = make(engine, sessions, now, tickers=tickers, models=models, on_session=on_session)
+    if challenger:
+        challenger.save()
     new = without_stored(engine, made.forecasts)
     ParquetSink(settings.lake).store_forecasts(new)
     for ticker, count in made.short.items():
@@ -137,6 +146,12 @@ def _show(engine: Engine, forecasts: pd.DataFrame) -> None:
 
 def _prices(row: dict[str, Any]) -> str:
     return " ".join(f"{row['reference'] * (1 + row[name]):9.2f}" for name in ("q05", "q50", "q95"))
+
+
+def _challenger(lake: Path) -> Boosted:
+    from tickerlake.forecast.boosted import Boosted  # noqa: PLC0415  loads pandas
+
+    return Boosted(Layout(lake).model)
 
 
 def _settings(lake: Path | None) -> Settings:

@@ -66,7 +66,8 @@ def samples(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[Target, pd
     `hours` has the columns of the query `hourly`; `sessions` are consecutive, and the last one may be running. The
     columns of a frame:
 
-    - `ticker` as traded in the session, `session` (its place in `sessions`), `hour`, `reference` (the last close, USD)
+    - `ticker` as traded in the session, `session` (its place in `sessions`), `date` (the session as an ordinal), `hour`,
+      and `reference`: the last close, USD
     - `sessions_used`: in how many of the `COUNTED` earlier sessions the ticker traded
     - `usual`: the usual log range of the time that the forecast is about; `size`: the one that it came to have
     - `week`, `month`, `today`: ranges of 5 and of 20 sessions and of today relative to the usual, as logarithms
@@ -118,6 +119,7 @@ def _of_target(grid: _Grid, sessions: Sequence[Session], target: Target) -> pd.D
     relative = _range(grid.high, grid.low)
     relative /= _mean(relative, USUAL)
     used = _trailing(np.isfinite(grid.close).max(axis=2), COUNTED)
+    dates = np.array([session.date.toordinal() for session in sessions])
     by_hour = [{moment.hour: moment for moment in moments(session)} for session in sessions]
     frames = []
     for place, hour in enumerate(_HOURS):
@@ -147,7 +149,7 @@ def _of_target(grid: _Grid, sessions: Sequence[Session], target: Target) -> pd.D
         values["outcome"] = np.where(grid.covered >= ends, values["outcome"], np.nan)
         there = np.isfinite(reference) & np.isfinite(usual) & ~np.isnan(ends)
         session = np.broadcast_to(np.arange(len(sessions))[:, None], there.shape)
-        columns = {"ticker": grid.tickers, "session": session, **values}
+        columns = {"ticker": grid.tickers, "session": session, "date": dates[session], **values}
         frames.append(pd.DataFrame({name: column[there] for name, column in columns.items()}).assign(hour=hour))
     found = pd.concat(frames, ignore_index=True)
     # What is not known about the size of the moves counts as usual.

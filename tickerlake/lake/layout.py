@@ -5,6 +5,7 @@
 <lake>/actions/*.parquet               splits
 <lake>/runs/*.parquet                  what was asked of which source, and what came of it
 <lake>/forecasts/*.parquet             forecasts
+<lake>/models/boosted.json             what the machine-learned model has learned
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/.incoming/                      files that are being written
 <lake>/quarantine/…                    damaged files that `tickerlake repair` moved away, under their path in the lake
@@ -65,6 +66,11 @@ class Layout:
     def forecast_folder(self) -> Path:
         """The folder of the table `forecasts`."""
         return self.folder / "forecasts"
+
+    @property
+    def model(self) -> Path:
+        """The file of the machine-learned model."""
+        return self.folder / "models" / "boosted.json"
 
     @property
     def config(self) -> Path:
