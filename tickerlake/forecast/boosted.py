@@ -130,9 +130,7 @@ def load(file: Path) -> dict[Target, Fit]:
             for target, fit in kept["targets"].items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{file} is not a model of Tickerlake; delete it, and the next forecast trains one"
-        ) from error
+        raise ConfigError(f"{file} is not a model; delete it, and the next forecast trains a new one") from error
 
 
 def _train(design: np.ndarray, outcome: np.ndarray, objective: dict[str, Any], rounds: int) -> str:

@@ -66,8 +66,8 @@ def samples(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[Target, pd
     `hours` has the columns of the query `hourly`; `sessions` are consecutive, and the last one may be running. The
     columns of a frame:
 
-    - `ticker` as traded in the session, `session` (its place in `sessions`), `date` (the session as an ordinal), `hour`,
-      and `reference`: the last close, USD
+    - `ticker` as traded in the session, `session` (its place in `sessions`), `date` (its ordinal), `hour`, and
+      `reference`: the last close, USD
     - `sessions_used`: in how many of the `COUNTED` earlier sessions the ticker traded
     - `usual`: the usual log range of the time that the forecast is about; `size`: the one that it came to have
     - `week`, `month`, `today`: ranges of 5 and of 20 sessions and of today relative to the usual, as logarithms
