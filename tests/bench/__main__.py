@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import collecting, commands, pages, queries
+from tests.bench import collecting, commands, forecasting, pages, queries
 from tests.bench.timing import Row
 
 MEASUREMENTS = {
@@ -30,6 +30,7 @@ MEASUREMENTS = {
         queries.queries_year,
         collecting.collecting,
         collecting.simulating,
+        forecasting.forecasts,
         pages.first_chart,
         pages.clicks,
     )

@@ -82,6 +82,16 @@ def year() -> Path:
     return _built("year", YEAR, TICKERS)
 
 
+def quarter() -> Path:
+    """80 sessions of 500 tickers, one file each."""
+    return _built("quarter", YEAR[-80:], TICKERS)
+
+
+def year_of_watchlist() -> Path:
+    """252 sessions of the default watchlist, one file each."""
+    return _built("year-of-watchlist", YEAR, watchlist.DEFAULT)
+
+
 def running() -> Path:
     """One session of 500 tickers, collected every five minutes: 78 files."""
     return _built("running", [FRIDAY], TICKERS, bar_by_bar=True)

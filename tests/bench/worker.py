@@ -52,7 +52,16 @@ def simulate(sessions: str) -> Callable[[], object]:
     return run
 
 
-TASKS = {task.__name__: task for task in (query, first_row, bare, simulate)}
+def forecast(lake: str, sessions: str) -> Callable[[], object]:
+    """Forecasts the last sessions of the lake, as `tickerlake forecast` does before it stores them."""
+    from tickerlake.forecast.making import make
+    from tickerlake.query import Settings, open_engine
+
+    engine = open_engine(Settings(lake=Path(lake)))
+    return lambda: make(engine, YEAR[-int(sessions) :], NOW)
+
+
+TASKS = {task.__name__: task for task in (query, first_row, bare, simulate, forecast)}
 
 if __name__ == "__main__":
     run = timed(TASKS[sys.argv[1]](*sys.argv[2:]))
