@@ -41,7 +41,6 @@ def show() -> None:
     try:
         lake = as_of.current_lake()
         as_of.banner(lake)
-        header.warn(lake)
         page.run()
     except TickerlakeError as error:
         errors.show(error)

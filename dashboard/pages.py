@@ -18,8 +18,8 @@ PAGES = (
     Page(
         "hourly_highs",
         "Hourly highs",
-        ":material/show_chart:",
-        "each ticker's highest price in every hour, for one session or a range",
+        ":material/grid_on:",
+        "each ticker's highest price in every hour, when it was reached, and whether that is unusual",
     ),
     Page(
         "session",

@@ -1,4 +1,4 @@
-"""Hourly highs: each ticker's highest price in every hour, for one session or a range."""
+"""Hourly highs: each ticker's highest price in every hour, and whether that is unusual."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import labels
-from dashboard.charts.axes import Scale
-from dashboard.charts.heat_map import heat_map
+from dashboard.charts.heat_map import CELL, UNUSUAL, heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
-from dashboard.chrome import as_of, cards, controls, errors, header, live, url
+from dashboard.chrome import as_of, controls, errors, header, live, url
 from dashboard.chrome.theme import palette
-from dashboard.data import figures, prices
-from dashboard.data.lake import ALL, Lake
+from dashboard.data import figures, measures, prices
+from dashboard.data.lake import Lake
+from dashboard.data.measures import Measure
 from tickerlake import exchange
-from tickerlake.errors import QueryFailed
 from tickerlake.query.formats import to_csv
 
 HOURS_SHOWN = 10
 """Most sessions in a range that is drawn by the hour; longer ones are drawn by the session."""
 MULTIPLES_SHOWN = 24
 ROWS_SHOWN = 60
-VIEWS = ("Lines", "Heat map", "Small multiples", "Table")
+VIEWS = ("Heat map", "Lines", "Small multiples", "Table")
+_GO = "open a cell"
 
 
 def page() -> None:
@@ -32,36 +32,31 @@ def page() -> None:
     lake = as_of.current_lake()
     sessions = lake.sessions()
     held = [dt.date.fromisoformat(session) for session in sessions["session"]]
-    top = st.container()
-    st.space("xsmall")
-    left, right = st.columns([1, 3.2], gap="medium")
-    with left:
+    # The controls are on the right, so that they come after the map on a phone.
+    left, right = st.columns([3.6, 1], gap="medium")
+    with right:
         span = controls.span(held)
         inside = [date for date in held if span.first <= date <= span.last]
         if not inside:
             url.write()
-            with right:
+            with left:
                 errors.no_session(span.last, held, lake.now())
             return
         tickers = _tickers(lake, span)
-        scale = controls.scale()
+        measure = controls.measure(one_session=span.is_one_session)
+        origin = controls.origin() if span.is_one_session and measure.scale != "percentile" else "open"
     url.write()
-    every = live.interval(lake, [span.last])
-    # The chart comes before the cards above it: it takes the browser longest.
-    with right:
+    with left.container(gap="xsmall"):
         if tickers.unknown:
             unknown = labels.escape(labels.listing(tickers.unknown))
             st.warning(f"No bars of {unknown} in these sessions.", icon=":material/search_off:")
-        if tickers.chosen:
-            simulated = header.is_simulated(sessions)
-            live.live(_board, every)(lake, span, tickers.chosen, scale, simulated=simulated)
-        else:
+        if not tickers.chosen:
             st.info("Choose a ticker to see its hourly highs.", icon=":material/touch_app:")
-    with top:
-        if span.is_one_session:
-            live.live(_session_summary, every)(lake, span, tickers.chosen)
-        else:
-            live.live(_range_summary, every)(lake, span, sorted(inside), tickers.chosen)
+            return
+        simulated = header.is_simulated(sessions)
+        past = tuple(date for date in held if date < span.first)[: measures.PAST]
+        board = live.live(_session if span.is_one_session else _range, live.interval(lake, [span.last]))
+        board(lake, span, past, tuple(sorted(tickers.chosen)), measure, origin, simulated=simulated)
 
 
 def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
@@ -73,52 +68,82 @@ def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
     return controls.tickers(held, watched or held[: figures.SHOWN_AT_FIRST])
 
 
-def _session_summary(lake: Lake, span: controls.Span, chosen: list[str]) -> None:
-    """The session in a sentence and four cards."""
-    now = lake.now()
-    session = exchange.session_on(span.first)
-    daily = prices.daily(lake, span.first, span.last)
-    mine = daily[daily["ticker"].isin(chosen)]
+def _session(
+    lake: Lake,
+    span: controls.Span,
+    past: tuple[dt.date, ...],
+    tickers: tuple[str, ...],
+    measure: Measure,
+    origin: measures.Origin,
+    *,
+    simulated: bool,
+) -> None:
+    """One session: what happened in words, and the views."""
+    if st.session_state.pop(_GO, None):
+        st.switch_page("app_pages/session.py", query_params=url.recall())
+    now, session = lake.now(), exchange.session_on(span.first)
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.day(session.date)}, {state}")
-    if mine.empty:
-        return
-    try:
-        highs, _ = lake.hourly_high(span.first, span.last, tuple(sorted(chosen)))
-    except QueryFailed:
-        return  # shown below, in the chart's place
-    found = figures.movers(mine, highs)
-    st.markdown(labels.escape(figures.headline(found, running=is_running)))
+    daily = prices.daily(lake, span.first, span.last)  # of every ticker: the page has queried that already
+    mine = daily[daily["ticker"].isin(tickers)]
+    highs, notes = lake.hourly_high(span.first, span.last, tickers)
+    hours = figures.hourly(highs, mine, now)
+    before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
+    earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past else highs.head(0)
+    over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)
+    compared = measures.against(over, over_before)
+    if measure is measures.MEASURES["range"]:
+        ranges = measures.ranges(lake.query("bars", span.first, span.last, tickers), mine)
+        then = measures.ranges(lake.query("bars", past[-1], past[0], tickers), before) if past else ranges.head(0)
+        compared = measures.against(ranges, then)
+    hours = measures.with_top(measures.joined(hours, compared))
+    if origin == "close" and past and len(exchange.sessions_between(past[0], span.first)) > 2:
+        st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
+        origin = "open"
+    closes = before[before["session"] == before["session"].max()].set_index("ticker")["last_price"]
+    hours = measures.measured_from(hours, origin, closes)
+    unusual = measures.unusual(measures.against(measures.days(over), measures.days(over_before)))
+    st.markdown(labels.escape(f"{measures.words(hours, measure.scale)} {unusual}"))
+    for note in notes:
+        st.info(labels.escape(f"{note}."), icon=":material/info:")
+    if not hours.empty:
+        _views(hours, highs, span, tickers, measure, simulated=simulated)
     _notes(daily, mine, session, now)
-    if found:
-        cards.movers(found, cards.hours())
 
 
-def _range_summary(lake: Lake, span: controls.Span, held: list[dt.date], chosen: list[str]) -> None:
-    """The range in a sentence and four cards; `held` are its sessions, oldest first."""
-    first, last = held[0], held[-1]
-    st.markdown(f"## {labels.day(first)} to {labels.day(last)}: {labels.count(len(held), 'session')}")
-    if not chosen:
-        return
-    daily = prices.daily(lake, span.first, span.last, tuple(sorted(chosen)))
-    found = figures.movers(figures.over_range(daily), daily, by="session")
-    running = exchange.running(lake.now())
-    is_running = running is not None and running.date == last
-    st.markdown(labels.escape(figures.headline(found, running=is_running, since=first)))
+def _range(
+    lake: Lake,
+    span: controls.Span,
+    past: tuple[dt.date, ...],  # noqa: ARG001  # nothing is compared with earlier sessions
+    tickers: tuple[str, ...],
+    measure: Measure,
+    origin: measures.Origin,  # noqa: ARG001  # always the first open
+    *,
+    simulated: bool,
+) -> None:
+    """A range of sessions: what happened in words, and the views."""
+    daily = prices.daily(lake, span.first, span.last, tickers)
+    held = [dt.date.fromisoformat(session) for session in sorted(daily["session"].unique())]
+    count = labels.count(len(held), "session")
+    st.markdown(f"## {labels.day(held[0])} to {labels.day(held[-1])}: {count}" if held else "## No sessions")
+    by_session = measures.with_top(figures.per_session(daily))
+    st.markdown(labels.escape(measures.words(by_session, measure.scale)))
+    highs, notes = lake.hourly_high(span.first, span.last, tickers)
+    for note in notes:
+        st.info(labels.escape(f"{note}."), icon=":material/info:")
+    hours = figures.hourly(highs, daily, lake.now()) if len(held) <= HOURS_SHOWN else by_session
+    _views(hours, highs, span, tickers, measure, simulated=simulated, by_session=by_session)
     _midpoint_note(daily)
-    if found:
-        dates = [dt.date.fromisoformat(session) for session in sorted(daily["session"].unique())]
-        cards.movers(found, cards.sessions(dates))
 
 
 def _notes(daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, now: dt.datetime) -> None:
-    """What to know before reading the numbers: a running hour, estimated prices, gaps, tickers not shown."""
-    if session.open <= now < session.close:
+    """What to know about the numbers: a running hour, estimated prices, gaps, tickers not shown."""
+    if session.open <= now < session.close and not mine.empty:
         newest = (mine["last_ts"] + pd.to_timedelta(mine["bar_minutes"], unit="m")).max()
         st.caption(
             f"The session runs until {labels.clock_time(session.close)}. Bars are in up to "
-            f"{labels.clock_time(newest)}. The running hour is provisional: dashed and hollow."
+            f"{labels.clock_time(newest)}. The running hour is provisional."
         )
     _midpoint_note(mine)
     if gaps := figures.incomplete(mine, session, now):
@@ -134,66 +159,109 @@ def _midpoint_note(daily: pd.DataFrame) -> None:
         st.caption(f":material/info: {labels.escape(note)}")
 
 
-def _board(lake: Lake, span: controls.Span, chosen: list[str], scale: Scale, *, simulated: bool) -> None:
-    """The charts and the table."""
-    tickers = tuple(sorted(chosen))
-    # For one session the rest of the page has queried all tickers; for a range that could be many.
-    daily = prices.daily(lake, span.first, span.last, ALL if span.is_one_session else tickers)
-    daily = daily[daily["ticker"].isin(tickers)]
-    highs, notes = lake.hourly_high(span.first, span.last, tickers)
-    for note in notes:
-        st.info(labels.escape(f"{note}."), icon=":material/info:")
-    if highs.empty:
-        return
-    hours = figures.hourly(highs, daily, lake.now())
-    drawn = hours if daily["session"].nunique() <= HOURS_SHOWN else figures.per_session(daily)
-    lines, heat, multiples, table = controls.views(VIEWS)
-    if lines.open:
-        with lines:
-            chart = hourly_lines(drawn, scale, palette(), tickers=tickers, simulated=simulated)
-            st.altair_chart(chart, width="stretch", key="lines", alt=_in_words(daily))
-            if len(tickers) > LABELS_FIT:
-                st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
+def _views(
+    hours: pd.DataFrame,
+    highs: pd.DataFrame,
+    span: controls.Span,
+    tickers: tuple[str, ...],
+    measure: Measure,
+    *,
+    simulated: bool,
+    by_session: pd.DataFrame | None = None,
+) -> None:
+    """The charts and the table. In a range the heat map shows sessions, because hours leave no room for prices."""
+    heat, lines, multiples, table = controls.views(VIEWS)
     if heat.open:
         with heat:
-            _heat_map(lake, highs, daily, simulated=simulated)
+            _heat_map(hours if by_session is None else by_session, measure, simulated=simulated)
+    if lines.open:
+        with lines:
+            chart = hourly_lines(hours, measure.scale, palette(), tickers=tickers, simulated=simulated)
+            st.altair_chart(chart, width="stretch", key="lines", alt=_in_words(hours, measure))
+            if len(tickers) > LABELS_FIT:
+                st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
     if multiples.open:
         with multiples:
-            _small_multiples(drawn, tickers, simulated=simulated)
+            _small_multiples(hours, tickers, measure, simulated=simulated)
     if table.open:
         with table:
             _table(highs, span)
 
 
-def _heat_map(lake: Lake, highs: pd.DataFrame, daily: pd.DataFrame, *, simulated: bool) -> None:
-    """The heat map of the last session: the hours of several leave no room for prices."""
-    session = daily["session"].max()
-    last = daily[daily["session"] == session]
-    order = last.sort_values("change", ascending=False)["ticker"].tolist()
+def _heat_map(hours: pd.DataFrame, measure: Measure, *, simulated: bool) -> None:
+    order = measures.ranked(hours, measure.scale)
     left_out = max(len(order) - ROWS_SHOWN, 0)
     if left_out:
         order = order[: ROWS_SHOWN // 2] + order[-ROWS_SHOWN // 2 :]
-    shown = highs[(highs["session"] == session) & highs["ticker"].isin(order)]
-    chart = heat_map(figures.hourly(shown, last, lake.now()), palette(), order=order, simulated=simulated)
-    st.altair_chart(chart, width="stretch", key="heat", alt=_in_words(last))
+    shown = hours[hours["ticker"].isin(order)]
+    by_hour = "hour" in hours
+    heading = measure.title if by_hour else measure.title.replace("Hourly", "Session")
+    st.altair_chart(
+        heat_map(shown, measure.scale, palette(), order=order, heading=heading, simulated=simulated),
+        width="stretch",
+        key="heat",
+        alt=_in_words(hours, measure),
+        on_select=_open_cell,
+        selection_mode=CELL,
+    )
     st.caption(
-        f"{labels.day(dt.date.fromisoformat(session))}, best ticker first. {labels.TIMES}2: two bars reached the "
-        "high. An ellipsis marks a running hour."
-        + (f" {left_out} tickers between the best and the worst are not shown." if left_out else "")
+        (
+            f"Under each value: the minute that reached the hour's high; {labels.TIMES}2: two bars did. "
+            f"{UNUSUAL} above every earlier session shown. A frame marks the day's high. Click a cell to open its hour."
+            if by_hour
+            else "A frame marks each ticker's greatest high."
+        )
+        + (f" {left_out} tickers between the first and the last are not shown." if left_out else "")
+    )
+    if by_hour:
+        _open_by_name(shown, order)
+
+
+def _open_by_name(hours: pd.DataFrame, order: list[str]) -> None:
+    """The cells as a list, for the keyboard."""
+    cells = hours.sort_values("hour", kind="stable").set_index("ticker").loc[order].reset_index()
+    options = list(zip(cells["ticker"], cells["slot"], strict=True))
+    st.selectbox(
+        "Open an hour",
+        options,
+        index=None,
+        key="pick cell",
+        placeholder="Open an hour",
+        label_visibility="collapsed",
+        format_func=lambda cell: f"{cell[0]} {labels.hour_span(int(cell[1][11:]))}",
+        on_change=lambda: _open(*st.session_state["pick cell"]) if st.session_state["pick cell"] else None,
     )
 
 
-def _small_multiples(drawn: pd.DataFrame, tickers: tuple[str, ...], *, simulated: bool) -> None:
+def _open_cell() -> None:
+    for cell in st.session_state["heat"]["selection"].get(CELL, []):
+        if " " in cell["slot"]:  # a session of a range has no hour
+            _open(cell["ticker"], cell["slot"])
+
+
+def _open(ticker: str, slot: str) -> None:
+    url.choose(ticker=ticker, session=slot[:10], hour=str(int(slot[11:])))
+    st.session_state[_GO] = True
+
+
+def _small_multiples(hours: pd.DataFrame, tickers: tuple[str, ...], measure: Measure, *, simulated: bool) -> None:
     colour = colours(tickers, palette())
-    bounds = shared_bounds(drawn)
+    bounds = shared_bounds(hours, measure.scale)
+    shown = [ticker for ticker in tickers if ticker in set(hours["ticker"])]
     with st.grid(min_column_width=165):
-        for ticker in tickers[:MULTIPLES_SHOWN]:
+        for ticker in shown[:MULTIPLES_SHOWN]:
             chart = small_multiple(
-                drawn, palette(), ticker=ticker, colour=colour[ticker], bounds=bounds, simulated=simulated
+                hours,
+                measure.scale,
+                palette(),
+                ticker=ticker,
+                colour=colour[ticker],
+                bounds=bounds,
+                simulated=simulated,
             )
             st.altair_chart(chart, width="stretch", key=f"multiple {ticker}", alt=f"Hourly highs of {ticker}")
-    if len(tickers) > MULTIPLES_SHOWN:
-        st.caption(f"The first {MULTIPLES_SHOWN} of {len(tickers)} tickers. Choose fewer to see others.")
+    if len(shown) > MULTIPLES_SHOWN:
+        st.caption(f"The first {MULTIPLES_SHOWN} of {len(shown)} tickers. Choose fewer to see others.")
 
 
 def _table(highs: pd.DataFrame, span: controls.Span) -> None:
@@ -223,11 +291,16 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
     )
 
 
-def _in_words(daily: pd.DataFrame) -> str:
+def _in_words(hours: pd.DataFrame, measure: Measure) -> str:
     """The chart in words, for people who cannot see it."""
-    last = daily[daily["session"] == daily["session"].max()]
-    changes = [f"{ticker} {labels.change(value)}" for ticker, value in zip(last["ticker"], last["change"], strict=True)]
-    return f"Hourly highs. Change in the last session: {labels.listing(changes, 30)}"
+    column = "percentile" if measure.scale == "percentile" else "change"
+    order = measures.ranked(hours, measure.scale)
+    greatest = hours.groupby("ticker")[column].max()
+    values = [
+        f"{ticker} {greatest[ticker]:.0f}" if column == "percentile" else f"{ticker} {labels.change(greatest[ticker])}"
+        for ticker in order
+    ]
+    return f"{measure.title}. Greatest of each ticker: {labels.listing(values, 30)}"
 
 
 page()

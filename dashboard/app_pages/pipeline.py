@@ -53,7 +53,7 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
         )
     )
     st.header("Runs", anchor=False)
-    st.caption("Runs that stored or rejected records. `tickerlake query runs` also has those without anything new.")
+    st.caption("Runs that stored or rejected records. The query **runs** also has those without anything new.")
     st.dataframe(
         lake_files.runs(files, lake.layout.rejected()).head(RUNS_SHOWN),
         hide_index=True,

@@ -33,13 +33,14 @@ def page() -> None:
             return
         daily = prices.daily(lake, date, date)
         ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
+        hour = controls.hour()
     url.write()
     with right:
         session, simulated = exchange.session_on(date), header.is_simulated(held)
-        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, simulated=simulated)
+        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, hour, simulated=simulated)
 
 
-def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: bool) -> None:
+def _board(lake: Lake, session: exchange.Session, ticker: str, hour: int | None, *, simulated: bool) -> None:
     """Figures, candles, volume, gaps, and the bars as a table."""
     now, date = lake.now(), session.date
     daily = prices.daily(lake, date, date)  # of every ticker: the page has queried that already
@@ -53,12 +54,13 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(date)}, {state}")
+    _hour(highs, hour)
     _figures(row, hours)
     for note in notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
     marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
     st.altair_chart(
-        candles(bars, marked, palette(), session=session, simulated=simulated),
+        candles(bars, marked, palette(), session=session, hour=hour, simulated=simulated),
         width="stretch",
         key="candles",
         alt=f"Candles of {ticker}: high {row['high']}, low {row['low']}, last {row['last_price']}",
@@ -77,6 +79,16 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, *, simulated: boo
     _changes(lake, session, ticker)
     with st.expander(f"{labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
         _table(bars, ticker, session)
+
+
+def _hour(highs: pd.DataFrame, hour: int | None) -> None:
+    """The hour that the visitor came for."""
+    if hour is None:
+        return
+    mine = highs[highs["hour"] == hour]
+    when = [labels.clock_time(moment) for moment in mine["ts"]]
+    high = f"high {labels.price(mine['high'].iloc[0])} at {labels.listing(when)}" if when else "no bars"
+    st.markdown(f"**{labels.hour_span(hour)}**: {high}")
 
 
 def _figures(row: pd.Series, hours: pd.DataFrame) -> None:

@@ -13,7 +13,9 @@ from dashboard import labels
 from dashboard.charts.theme import Palette, layer
 from tickerlake.exchange import EXCHANGE_TIME, Session
 
-Scale = Literal["percent", "usd"]
+Scale = Literal["percent", "usd", "percentile"]
+VALUES: dict[Scale, str] = {"percent": "change", "usd": "high", "percentile": "percentile"}
+"""The column that each scale shows."""
 
 DASH = [5, 4]
 """Stroke of what is provisional."""
@@ -29,13 +31,17 @@ def ticker_axis() -> alt.Axis:
 
 
 def value_axis(scale: Scale, ticks: int) -> alt.Axis:
-    """Signed percent, or USD."""
+    """Signed percent, USD, or percentiles."""
+    if scale == "percentile":
+        return alt.Axis(values=[0, 25, 50, 75, 100], domain=False, ticks=False, labelPadding=8)
     label = f"datum.value == 0 ? '0 %' : {PERCENT}" if scale == "percent" else "format(datum.value, ',.2f')"
     return alt.Axis(labelExpr=label, tickCount=ticks, domain=False, ticks=False, labelPadding=8)
 
 
 def value_bounds(values: pd.Series, scale: Scale) -> tuple[float, float, bool]:
     """Lower and upper end of the axis with a margin, and whether prices span so much that the axis is logarithmic."""
+    if scale == "percentile":
+        return -4.0, 104.0, False
     low, high = float(values.min()), float(values.max())
     if scale == "percent":
         low, high = min(low, 0.0), max(high, 0.0)
@@ -49,7 +55,8 @@ def value_bounds(values: pd.Series, scale: Scale) -> tuple[float, float, bool]:
 
 def change_title(hours: pd.DataFrame) -> str:
     """`change from open`; `change from first price` if a ticker in `hours` has no open. See `figures.hourly`."""
-    return f"change from {labels.basis(has_open=bool(hours['has_open'].all()))}"
+    found = set(hours["basis"])
+    return f"change from {'first price' if 'first price' in found else found.pop()}"
 
 
 def zero_line(y: alt.Y, palette: Palette) -> alt.Chart:
@@ -129,4 +136,5 @@ def tooltips(hours: pd.DataFrame) -> list[alt.Tooltip]:
         alt.Tooltip("reached:N", title="first touch"),
         alt.Tooltip("touches:Q", title="touches"),
         alt.Tooltip("provisional:N", title="provisional"),
+        *([alt.Tooltip("percentile:Q", title="percentile", format=".0f")] if "percentile" in hours else []),
     ]

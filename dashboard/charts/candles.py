@@ -14,12 +14,18 @@ _HALF_PAST_NINE = 9 * 60 + 30
 
 
 def candles(
-    bars: pd.DataFrame, highs: pd.DataFrame, palette: Palette, *, session: Session, simulated: bool = False
+    bars: pd.DataFrame,
+    highs: pd.DataFrame,
+    palette: Palette,
+    *,
+    session: Session,
+    hour: int | None = None,
+    simulated: bool = False,
 ) -> Layers:
     """One ticker's bars of one session as candles, with a line for each hourly high and a triangle for each touch.
 
     Bars that rose are hollow, bars that fell are filled; a bar without an open or a close is a grey line from low to
-    high. `highs` is the answer of `hourly_high` with `provisional` and `bar_minutes`.
+    high. `highs` is the answer of `hourly_high` with `provisional` and `bar_minutes`. `hour` is shaded.
     """
     frame = _on_the_clock(bars).assign(side=_sides(bars))
     low, high = float(bars["low"].min()), float(bars["high"].max())
@@ -27,7 +33,11 @@ def candles(
     scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
     ticker, minutes = str(bars["ticker"].iloc[0]), int(bars["bar_minutes"].iloc[0])
     return Layers(
-        layer=[*_candles(frame, palette, session, scale), *_highs(_on_the_clock(highs), palette, session, scale)],
+        layer=[
+            *_shade(hour, palette, session),
+            *_candles(frame, palette, session, scale),
+            *_highs(_on_the_clock(highs), palette, session, scale),
+        ],
         height=420,
         title=title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated),
     )
@@ -47,6 +57,14 @@ def volumes(bars: pd.DataFrame, palette: Palette, *, session: Session) -> alt.Ch
         )
         .properties(height=110)
     )
+
+
+def _shade(hour: int | None, palette: Palette, session: Session) -> list[alt.Chart]:
+    if hour is None:
+        return []
+    frame = pd.DataFrame({"from": [max(hour * 60, _HALF_PAST_NINE)], "to": [hour * 60 + 60]})
+    x = alt.X("from:Q", **clock_axis(session, labelled=False))
+    return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2="to:Q")]
 
 
 def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:

@@ -1,4 +1,4 @@
-"""Ticker by hour: the hourly high in each cell."""
+"""Ticker by hour, or by session: one measure in each cell."""
 
 from __future__ import annotations
 
@@ -9,46 +9,103 @@ import altair as alt
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import AROUND_ROWS, PERCENT, change_title, slot_axis, slot_title, ticker_axis, tooltips
+from dashboard.charts.axes import (
+    AROUND_ROWS,
+    PERCENT,
+    Scale,
+    change_title,
+    slot_axis,
+    slot_title,
+    ticker_axis,
+    tooltips,
+)
 from dashboard.charts.theme import Layers, Palette, layer, title
 
-ROW_HEIGHT = 28
+CELL = "cell"
+"""Name of the selection: the `ticker` and `slot` of the clicked cell."""
+ROW_HEIGHT = 34
+UNUSUAL = "\N{BLACK UP-POINTING TRIANGLE}"
+_TEXTS_FIT = 12
+"""With more columns there is no room for text."""
+_NARROW = "width < 460"
+"""A phone."""
 
 
-def heat_map(hours: pd.DataFrame, palette: Palette, *, order: Sequence[str], simulated: bool = False) -> Layers:
-    """Ticker by hour: each cell holds the hourly high in USD, coloured by its change.
+def heat_map(
+    hours: pd.DataFrame,
+    scale: Scale,
+    palette: Palette,
+    *,
+    order: Sequence[str],
+    heading: str = "Hourly highs, USD",
+    simulated: bool = False,
+) -> Layers:
+    """Ticker by hour: each cell holds one measure, coloured by the change, or by the percentile if that is shown.
 
-    `order` lists the rows from the top. A cell of several touches says how many; a running hour ends in `…`.
+    `hours` comes from `figures.hourly` or `figures.per_session` with `is_top`, and with `percentile` and `unusual` for
+    hours. `order` lists the rows from the top. Under the measure stands the minute that reached the high first, how
+    many bars did, and a triangle if it is unusual. A frame marks each ticker's greatest high; a running hour ends in
+    `…`. A click selects a cell.
     """
+    value = "percentile" if scale == "percentile" else "change"
     reach = max(float(hours["change"].abs().max()), 0.001)
-    frame = hours.assign(
-        label=[
-            _label(high, touches, provisional=provisional)
-            for high, touches, provisional in zip(hours["high"], hours["touches"], hours["provisional"], strict=True)
-        ],
-        strong=hours["change"].abs() > reach * 0.55,
-    )
+    strength = (hours["percentile"] - 50).abs() / 50 if value == "percentile" else hours["change"].abs() / reach
+    frame = hours.assign(label=_labels(hours, scale), below=_below(hours), strong=strength > 0.55)
     slots = sorted(hours["slot"].unique())
-    x_scale = alt.Scale(domain=slots)
+    columns = alt.Scale(domain=slots)
     place: dict[str, Any] = {
-        "x": alt.X("slot:N", title=slot_title(hours), sort=None, scale=x_scale, axis=slot_axis(slots, "top")),
+        "x": alt.X("slot:N", title=slot_title(hours), sort=None, scale=columns, axis=slot_axis(slots, "top")),
         "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
         "tooltip": tooltips(hours),
     }
-    colours = alt.Scale(domain=[-reach, 0, reach], range=[palette.down, palette.level, palette.up], interpolate="rgb")
-    legend = alt.Legend(orient="bottom", labelExpr=PERCENT, gradientLength=180, tickCount=3, titleOrient="left")
-    cells = layer(frame, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
-        **place, color=alt.Color("change:Q", title=change_title(hours), scale=colours, legend=legend)
+    domain = [0, 50, 100] if value == "percentile" else [-reach, 0, reach]
+    colours = alt.Scale(domain=domain, range=[palette.down, palette.level, palette.up], interpolate="rgb")
+    legend = alt.Legend(
+        orient="bottom",
+        labelExpr="datum.label" if value == "percentile" else PERCENT,
+        gradientLength=180,
+        tickCount=3,
+        titleOrient="left",
     )
-    ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
-    text = layer(frame, "text", fontSize=11).encode(**place, text=alt.Text("label:N"), color=ink)
+    name = "percentile" if value == "percentile" else change_title(hours)
+    cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2, cursor="pointer").encode(
+        **place, color=alt.Color(f"{value}:Q", title=name, scale=colours, legend=legend)
+    )
+    layers = [cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "slot"], on="click", clear=False))]
+    frames = layer(None, "rect", cornerRadius=3, filled=False, strokeWidth=2, cursor="pointer")
+    layers.append(frames.transform_filter("datum.is_top").encode(**place, stroke=alt.StrokeValue(palette.ink)))
+    if len(slots) <= _TEXTS_FIT:
+        ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
+        texts = (("label:N", 11, 9.5, -5), ("below:N", 9.5, 8, 8))
+        for text, size, small, down in texts:
+            size_ = alt.ExprRef(f"{_NARROW} ? {small} : {size}")
+            drawn = layer(None, "text", fontSize=size_, dy=down, cursor="pointer")
+            layers.append(drawn.encode(**place, text=alt.Text(text), color=ink))
+    # The layers share the data: Altair would write and hash it once a layer.
     return Layers(
-        layer=[cells, text],
+        data=frame,
+        layer=layers,
         height=ROW_HEIGHT * len(order) + AROUND_ROWS,
-        title=title("Hourly highs, USD", simulated=simulated),
+        title=title(heading, simulated=simulated),
     )
 
 
-def _label(high: float, touches: int, *, provisional: bool) -> str:
-    ties = f" {labels.TIMES}{touches}" if touches > 1 else ""
-    return f"{labels.price(high).replace(',', '')}{ties}{' …' if provisional else ''}"
+def _labels(hours: pd.DataFrame, scale: Scale) -> list[str]:
+    if scale == "usd":
+        return [labels.price(high).replace(",", "") for high in hours["high"]]
+    if scale == "percent":
+        return [f"{change * 100:+.2f}".replace("-", labels.MINUS) for change in hours["change"]]
+    return [labels.DASH if pd.isna(percentile) else f"{percentile:.0f}" for percentile in hours["percentile"]]
+
+
+def _below(hours: pd.DataFrame) -> list[str]:
+    """The second line of each cell; of sessions there is none."""
+    if "hour" not in hours:
+        return [""] * len(hours)
+    return [
+        f":{reached[3:5]}{f' {labels.TIMES}{touches}' if touches > 1 else ''}"
+        f"{f' {UNUSUAL}' if unusual else ''}{' …' if provisional else ''}"
+        for reached, touches, unusual, provisional in zip(
+            hours["reached"], hours["touches"], hours["unusual"], hours["provisional"], strict=True
+        )
+    ]

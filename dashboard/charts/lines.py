@@ -12,6 +12,7 @@ import pandas as pd
 from dashboard import labels
 from dashboard.charts.axes import (
     DASH,
+    VALUES,
     Scale,
     change_title,
     slot_axis,
@@ -37,7 +38,8 @@ def hourly_lines(
     `hours` comes from `figures.hourly` or `figures.per_session`; `tickers` fixes the order of colours and shapes.
     Above `LABELS_FIT` tickers the lines have no labels.
     """
-    value = "change" if scale == "percent" else "high"
+    value = VALUES[scale]
+    hours = hours.dropna(subset=[value])
     bounds = value_bounds(hours[value], scale)
     x, y = _x(hours), _y(hours, scale, bounds)
     hover = alt.selection_point(name="hover", fields=["ticker"], on="pointerover", clear="pointerout", nearest=False)
@@ -68,14 +70,22 @@ def hourly_lines(
 
 
 def small_multiple(
-    hours: pd.DataFrame, palette: Palette, *, ticker: str, colour: str, bounds: tuple[float, float], simulated: bool
+    hours: pd.DataFrame,
+    scale: Scale,
+    palette: Palette,
+    *,
+    ticker: str,
+    colour: str,
+    bounds: tuple[float, float],
+    simulated: bool,
 ) -> Layers:
-    """One ticker's hourly highs as a change, on the scale `bounds` that all tickers share."""
+    """One ticker's hourly highs as a change or a percentile, on the scale `bounds` that all tickers share."""
     mine = hours[hours["ticker"] == ticker].reset_index(drop=True)
+    scale = scale if scale == "percentile" else "percent"
     x = alt.X("slot:N", title=None, sort=None, axis=alt.Axis(labels=False, ticks=False, domain=False))
-    scale = alt.Scale(domain=list(bounds), nice=False)
-    y = alt.Y("change:Q", title=None, scale=scale, axis=value_axis("percent", 3))
-    layers = [zero_line(y, palette)]
+    domain = alt.Scale(domain=list(bounds), nice=False)
+    y = alt.Y(f"{VALUES[scale]}:Q", title=None, scale=domain, axis=value_axis(scale, 3))
+    layers = [zero_line(y, palette)] if scale == "percent" else []
     for part, dash in _stretches(mine):
         layers.append(layer(part, "line", strokeWidth=2, strokeDash=dash, color=colour).encode(x=x, y=y))
     fill = alt.FillValue(colour).condition(test="datum.provisional", value=palette.paper)
@@ -94,9 +104,9 @@ def small_multiple(
     return Layers(layer=layers, height=130, title=heading)
 
 
-def shared_bounds(hours: pd.DataFrame) -> tuple[float, float]:
-    """The scale that small multiples share: lower and upper end, as shares."""
-    low, high, _ = value_bounds(hours["change"], "percent")
+def shared_bounds(hours: pd.DataFrame, scale: Scale) -> tuple[float, float]:
+    """The scale that small multiples share: lower and upper end."""
+    low, high, _ = value_bounds(hours["change"], scale if scale == "percentile" else "percent")
     return low, high
 
 
@@ -133,6 +143,8 @@ def _y(hours: pd.DataFrame, scale: Scale, bounds: tuple[float, float, bool]) -> 
     axis = value_axis(scale, 6)
     if scale == "percent":
         return alt.Y("change:Q", title=change_title(hours), scale=domain, axis=axis)
+    if scale == "percentile":
+        return alt.Y("percentile:Q", title="percentile", scale=domain, axis=axis)
     return alt.Y("high:Q", title="USD, logarithmic" if logarithmic else "USD", scale=domain, axis=axis)
 
 

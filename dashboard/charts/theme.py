@@ -89,10 +89,13 @@ def shape_scale(tickers: Sequence[str]) -> alt.Scale:
 
 
 def layer(
-    frame: pd.DataFrame, kind: Literal["bar", "line", "point", "rect", "rule", "text"], **properties: Any
+    frame: pd.DataFrame | None, kind: Literal["bar", "line", "point", "rect", "rule", "text"], **properties: Any
 ) -> alt.Chart:
-    """A chart of one mark. Does what altair's `mark_*` methods do; those lose the chart's type."""
-    return alt.Chart(frame, mark=alt.MarkDef(kind, **properties))
+    """A chart of one mark; without `frame`, of the data of the chart that it is a layer of.
+
+    Does what altair's `mark_*` methods do; those lose the chart's type.
+    """
+    return alt.Chart(alt.Undefined if frame is None else frame, mark=alt.MarkDef(kind, **properties))
 
 
 def title(text: str, *, simulated: bool) -> alt.TitleParams:

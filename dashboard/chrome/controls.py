@@ -1,16 +1,17 @@
-"""The controls: session or range, tickers, scale, view."""
+"""The controls: session or range, tickers, measure, view."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from dashboard import labels
 from dashboard.chrome import url
+from dashboard.data.measures import MEASURES, ORIGINS, Measure, Origin
 from tickerlake.errors import ConfigError
 from tickerlake.symbols import parse_tickers
 
@@ -47,7 +48,7 @@ def session(held: Sequence[dt.date]) -> dt.date:
         options,
         format_func=lambda date: labels.day(date) + ("" if date in held else " (not in the lake)"),
         key="pick session",
-        on_change=lambda: url.choose(session=st.session_state["pick session"].isoformat(), to=None),
+        on_change=lambda: url.choose(session=st.session_state["pick session"].isoformat(), to=None, hour=None),
     )
     _step_buttons(options, options.index(chosen))
     return chosen
@@ -99,24 +100,45 @@ def ticker(held: Sequence[str], default: str) -> str:
         "Ticker",
         list(held),
         key="pick ticker",
-        on_change=lambda: url.choose(ticker=st.session_state["pick ticker"]),
+        on_change=lambda: url.choose(ticker=st.session_state["pick ticker"], hour=None),
     )
     return chosen
 
 
-def scale() -> Literal["percent", "usd"]:
-    """`percent` for changes, or `usd`. ConfigError for another value in the address."""
-    _set("pick scale", _one_of("scale", ("percent", "usd")))
-    picked = st.segmented_control(
-        "Scale",
-        ["percent", "usd"],
-        key="pick scale",
-        required=True,
-        format_func={"percent": "Change, %", "usd": "Price, USD"}.__getitem__,
-        width="stretch",
-        on_change=lambda: url.choose(scale="usd" if st.session_state["pick scale"] == "usd" else None),
+def hour() -> int | None:
+    """The hour in the address; None without one. ConfigError for what is not an hour of a session."""
+    text = url.recall().get("hour")
+    if text and text not in map(str, labels.HOURS):
+        raise ConfigError(f"hour={text} in the address is not an hour of a session, {labels.HOURS[0]} to 15")
+    return int(text) if text else None
+
+
+def measure(*, one_session: bool) -> Measure:
+    """What the views show. Percentiles need one session. ConfigError for another value in the address."""
+    allowed = list(MEASURES) if one_session else [name for name in MEASURES if MEASURES[name].scale != "percentile"]
+    _set("pick measure", _one_of("measure", allowed))
+    st.selectbox(
+        "Measure",
+        allowed,
+        key="pick measure",
+        format_func=lambda name: MEASURES[name].label,
+        on_change=lambda: url.choose(measure=_unless_default("pick measure", allowed[0])),
     )
-    return "usd" if picked == "usd" else "percent"
+    return MEASURES[st.session_state["pick measure"]]
+
+
+def origin() -> Origin:
+    """What changes are measured from. ConfigError for another value in the address."""
+    names: list[Origin] = list(ORIGINS)
+    _set("pick origin", _one_of("from", names))
+    st.selectbox(
+        "Measured from",
+        names,
+        key="pick origin",
+        format_func=ORIGINS.__getitem__,
+        on_change=lambda: url.choose(**{"from": _unless_default("pick origin", names[0])}),
+    )
+    return st.session_state["pick origin"]
 
 
 def views(names: Sequence[str]) -> Sequence[TabContainer]:
@@ -148,7 +170,7 @@ def _step_buttons(options: Sequence[dt.date], at: int) -> None:
             disabled=not exists,
             width="stretch",
             on_click=url.choose,
-            kwargs={"session": options[at + step].isoformat(), "to": None} if exists else {},
+            kwargs={"session": options[at + step].isoformat(), "to": None, "hour": None} if exists else {},
         )
 
 
@@ -184,7 +206,8 @@ def _choose_kind(held: Sequence[dt.date]) -> None:
     else:
         last = _date("session") or held[0]
         before = [date for date in held if date <= last] or [last]
-        url.choose(session=before[min(_RANGE, len(before)) - 1].isoformat(), to=last.isoformat())
+        first = before[min(_RANGE, len(before)) - 1].isoformat()
+        url.choose(session=first, to=last.isoformat(), measure=None, **{"from": None})
 
 
 def _parse(text: str, held: Sequence[str]) -> list[str]:
@@ -199,6 +222,11 @@ def _one_of(name: str, allowed: Sequence[str]) -> str:
     if chosen not in allowed:
         raise ConfigError(f"{name}={chosen} in the address is not one of {', '.join(allowed)}")
     return chosen
+
+
+def _unless_default(key: str, default: str) -> str | None:
+    picked = st.session_state[key]
+    return None if picked == default else picked
 
 
 def _date(name: str) -> dt.date | None:

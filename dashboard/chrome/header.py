@@ -26,10 +26,8 @@ NOTICE = "TICKERLAKE_NOTICE"
 
 def show(lake: Lake, title: str) -> DeltaGenerator:
     """Draw title, collect control and progress. Returns the place that `provenance` fills."""
-    left, right = st.columns([3, 1], vertical_alignment="center")
-    with left:
-        st.title(title, anchor=False)
-    with right.container(horizontal=True, horizontal_alignment="right"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="top"):
+        st.title(title, anchor=False, width="stretch")
         as_of.control()
         collect_control.control(lake)
     place = st.container()
@@ -37,12 +35,6 @@ def show(lake: Lake, title: str) -> DeltaGenerator:
         st.warning(labels.escape(notice), icon=":material/science:")
     collect_control.progress(lake)
     return place
-
-
-def warn(lake: Lake) -> None:
-    """Draw a banner if the lake holds simulated prices."""
-    if is_simulated(lake.sessions()):
-        st.warning("**Simulated prices, for demonstration only.**", icon=":material/science:")
 
 
 def skipped(lake: Lake, place: DeltaGenerator) -> None:
@@ -78,45 +70,39 @@ def is_simulated(held: pd.DataFrame) -> bool:
 
 
 def _provenance(lake: Lake) -> None:
+    """One line of badges."""
     name = labels.escape(lake.name)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        try:
-            _source_and_age(lake, lake.sessions())
-        except LakeEmpty:
-            st.badge(f"Lake {name}: empty", icon=":material/database:", color="gray")
-        except TickerlakeError:  # shown on the page
-            st.badge(f"Lake {name}: unavailable", icon=":material/database:", color="orange")
-        _market()
+    try:
+        badges = _source_and_age(lake, lake.sessions())
+    except LakeEmpty:
+        badges = [_badge(f"Lake {name}: empty", "database", "gray")]
+    except TickerlakeError:  # shown on the page
+        badges = [_badge(f"Lake {name}: unavailable", "database", "orange")]
+    now = clock.now()
+    badges.append(_badge(labels.market(now), "storefront", "green" if exchange.running(now) else "gray"))
+    st.markdown(" ".join(badges))
 
 
-def _source_and_age(lake: Lake, held: pd.DataFrame) -> None:
+def _source_and_age(lake: Lake, held: pd.DataFrame) -> list[str]:
     now = lake.now()
     sources = sorted({source for listed in held["sources"] for source in listed.split(", ")})
-    simulated = "simulated" in sources
     newest = held["last_ts"].max()
-    st.badge(
-        f"Source: {labels.escape(' and '.join(SOURCES.get(source, source) for source in sources))}",
-        icon=":material/science:" if simulated else ":material/database:",
-        color="orange" if simulated else "blue",
-        help=f"Lake {labels.escape(lake.name)}",
-    )
     late = figures.sessions_behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
-    st.badge(
-        f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest)}",
-        icon=":material/schedule:",
-        color="orange" if late else "gray",
-        help=f"Bar of {labels.instant(newest)}, collected {labels.instant(held['collected_at'].max())}",
-    )
+    named = labels.escape(" and ".join(SOURCES.get(source, source) for source in sources))
+    badges = [
+        _badge("Simulated prices, for demonstration only.", "science", "orange")
+        if sources == ["simulated"]
+        else _badge(f"Source: {named}", "database", "orange" if "simulated" in sources else "blue"),
+        _badge(
+            f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest)}",
+            "schedule",
+            "orange" if late else "gray",
+        ),
+    ]
     if late:
-        missing = labels.count(late, "session")
-        st.badge(f"Stale: {missing} behind", icon=":material/history_toggle_off:", color="orange")
+        badges.append(_badge(f"Stale: {labels.count(late, 'session')} behind", "history_toggle_off", "orange"))
+    return badges
 
 
-def _market() -> None:
-    now = clock.now()
-    st.badge(
-        labels.market(now),
-        icon=":material/storefront:",
-        color="green" if exchange.running(now) else "gray",
-        help="New York Stock Exchange (XNYS)",
-    )
+def _badge(text: str, icon: str, colour: str) -> str:
+    return f":{colour}-badge[:material/{icon}: {text}]"

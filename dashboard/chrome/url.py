@@ -4,7 +4,9 @@
     to=2026-11-24             with `session`: a range
     tickers=META,AMZN         tickers of the page Hourly highs
     ticker=META               ticker of the page Session
-    scale=usd                 prices instead of changes
+    measure=change            changes instead of prices; also unusual, range
+    from=close                changes are measured from the previous close; also usual
+    hour=10                   hour marked on the page Session
     view=Table                tab of the page Hourly highs; by default the first
     as_of=2026-11-20T12:00    what the lake knew then, exchange time; by default what it knows now
 
@@ -17,7 +19,7 @@ import time
 
 import streamlit as st
 
-PARAMETERS = ("session", "to", "tickers", "ticker", "scale", "view", "as_of")
+PARAMETERS = ("session", "to", "tickers", "ticker", "hour", "measure", "from", "view", "as_of")
 _IN_FLIGHT = 3.0
 """Seconds for which a click may still arrive with the address from before the last one."""
 

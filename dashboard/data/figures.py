@@ -1,4 +1,4 @@
-"""The figures of a session or a range: changes, hourly highs, movers, the headline. Pure functions of frames."""
+"""The figures of a session or a range: changes and hourly highs. Pure functions of frames."""
 
 from __future__ import annotations
 
@@ -24,23 +24,6 @@ class Figure(NamedTuple):
     below: str
     course: Sequence[float] = ()
     """Its values through the day, for a small chart; may be empty."""
-
-
-class Mover(NamedTuple):
-    """One ticker's session or range, as a card shows it. Prices in USD."""
-
-    ticker: str
-    high: float
-    low: float
-    last_price: float
-    change: float
-    """From the first price to the last, as a share."""
-    has_open: bool
-    """Whether the first price is an open."""
-    high_slot: int | str
-    """The first hour of the session, or session of the range, that holds the high."""
-    highs: list[float]
-    """The highs of the hours or sessions, in order."""
 
 
 def with_change(daily: pd.DataFrame, bars: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -73,9 +56,9 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
     """The hourly highs for the charts, one row per ticker, session and hour.
 
     `highs` is the answer of `hourly_high`; `daily` covers the same sessions and tickers, see `with_change`. Adds
-    `slot` (place on the axis), `change` (from the first price of the ticker's first session, as a share), `has_open`,
-    `touches` (how many bars reached the high), `reached` (time of the first, exchange time), `span` (`10:00-11:00`)
-    and `provisional` (the hour is still running).
+    `slot` (place on the axis), `change` (from the first price of the ticker's first session, as a share), `basis` (what
+    that price is: `open`, `first open` or `first price`), `touches` (how many bars reached the high), `reached` (time
+    of the first, exchange time), `span` (`10:00-11:00`) and `provisional` (the hour is still running).
     """
     touches = highs.groupby(["ticker", "session", "hour"])["touch"].transform("max")
     frame = highs.assign(touches=touches)[highs["touch"] == 1].drop(columns="touch")
@@ -91,59 +74,6 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
 def per_session(daily: pd.DataFrame) -> pd.DataFrame:
     """Session highs in the shape of `hourly`, for ranges too long to draw by the hour."""
     return _from_first_price(daily.assign(slot=daily["session"], provisional=False), daily)
-
-
-def over_range(daily: pd.DataFrame) -> pd.DataFrame:
-    """The sessions of `daily` as one, a row per ticker, from the first price of the first to the last of the last."""
-    tickers = daily.sort_values("session").groupby("ticker", as_index=False)
-    frame = tickers.agg(
-        first_price=("first_price", "first"),
-        has_open=("has_open", "first"),
-        high=("high", "max"),
-        low=("low", "min"),
-        last_price=("last_price", "last"),
-    )
-    return frame.assign(change=frame["last_price"] / frame["first_price"] - 1)
-
-
-def movers(daily: pd.DataFrame, highs: pd.DataFrame, by: str = "hour") -> list[Mover]:
-    """The tickers, best change first.
-
-    `daily` has one row per ticker, see `with_change`. `highs` has the `high` of each ticker's hours or sessions;
-    the column `by` names them, in order.
-    """
-    by_ticker: dict[str, dict[int | str, float]] = {}
-    for ticker, slot, high in zip(highs["ticker"], highs[by], highs["high"], strict=True):
-        by_ticker.setdefault(ticker, {})[slot] = high
-    ranked = daily.dropna(subset=["change"]).sort_values("change", ascending=False, kind="stable")
-    columns = ("ticker", "high", "low", "last_price", "change", "has_open")
-    return [
-        Mover(
-            **{name: row[name] for name in columns},
-            high_slot=max(slots, key=slots.__getitem__),
-            highs=[*slots.values()],
-        )
-        for row in ranked.to_dict("records")
-        if (slots := by_ticker.get(row["ticker"]))
-    ]
-
-
-def headline(found: Sequence[Mover], *, running: bool, since: dt.date | None = None) -> str:
-    """One or two sentences: how many tickers rose, which led, which trailed. `since` is the first day of a range."""
-    if not found:
-        return f"No prices in {'these sessions' if since else 'this session'}."
-    basis = labels.basis(has_open=all(mover.has_open for mover in found))
-    if since:
-        basis = f"{'first open' if basis == 'open' else basis} since {labels.day(since, weekday=False)}"
-    best, worst = found[0], found[-1]
-    if len(found) == 1:
-        return f"{best.ticker} {'stands' if running else 'closed'} {labels.change(best.change)} from its {basis}."
-    risen = sum(mover.change > 0 for mover in found)
-    return (
-        f"{risen} of {len(found)} tickers {'stand' if running else 'closed'} above their {basis}. "
-        f"{best.ticker} {'leads' if running else 'led'} with {labels.change(best.change)}, "
-        f"{worst.ticker} {'trails' if running else 'trailed'} with {labels.change(worst.change)}."
-    )
 
 
 def midpoint_note(daily: pd.DataFrame) -> str:
@@ -188,9 +118,10 @@ def _midpoints(bars: pd.DataFrame) -> pd.DataFrame:
 def _from_first_price(frame: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
     """`frame`, sorted, with each high's `change` from the first price of the ticker's first session in `daily`."""
     opening = daily.sort_values("session").groupby("ticker").head(1).set_index("ticker")
+    opens = "first open" if len(set(daily["session"])) > 1 else "open"
     return frame.assign(
         change=frame["high"] / frame["ticker"].map(opening["first_price"]).astype("float64") - 1,
-        has_open=frame["ticker"].map(opening["has_open"]),
+        basis=frame["ticker"].map(opening["has_open"]).map({True: opens, False: "first price"}),
     ).sort_values(["ticker", "slot"], ignore_index=True)
 
 

@@ -19,10 +19,9 @@ from tests.dashboard.browser import browsing, serving, settled, waited
 
 DASHBOARD = "dashboard/app.py"
 BARE = "tests/bench/bare_page.py"
-# The paths of all marks of one kind in the page's charts, as text.
-_DRAWN = """[...document.querySelectorAll('[data-testid="stVegaLiteChart"] .mark-%s path')]
-    .map(path => path.getAttribute('d')).join()"""
-_LINES, _CANDLES = _DRAWN % "line", _DRAWN % "rect"
+# What the marks of the page's charts look like, as text: the cells of the heat map, the lines of the bare page.
+_DRAWN = """[...document.querySelectorAll('[data-testid="stVegaLiteChart"] :is(.mark-rect, .mark-line) path')]
+    .map(path => path.getAttribute('d') + path.getAttribute('fill')).join()"""
 
 
 def first_chart() -> Iterator[Row]:
@@ -64,11 +63,11 @@ class Visit(NamedTuple):
     """The times of one visit, in seconds. 0 where the page has nothing to click on."""
 
     first: float
-    """From starting the server to the lines of the first chart."""
+    """From starting the server to the first chart."""
     session: float
-    """From a click to the lines of the session before."""
+    """From a click to the chart of the session before."""
     ticker: float
-    """From a click to the lines without one of the tickers."""
+    """From a click to the chart without one of the tickers."""
     candles: float
     """On the page Session, from a click to the candles of the session before."""
     candles_of_another: float
@@ -82,19 +81,19 @@ def _visit(browser: Browser, lake: Path, script: str) -> Visit:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, serving(lake, lakes.NOW, Path(folder) / "log", script=script) as at:
         page.goto(at, wait_until="commit")
-        waited(page, f"() => {_LINES}")
+        waited(page, f"() => {_DRAWN}")
         first = time.perf_counter() - started
         settled(page)
         earlier, less = page.get_by_role("button", name="Earlier"), page.get_by_role("button", name="Remove ")
-        session = _repainted(page, _LINES, lambda: earlier)
-        ticker = _repainted(page, _LINES, lambda: less.first)
+        session = _repainted(page, _DRAWN, lambda: earlier)
+        ticker = _repainted(page, _DRAWN, lambda: less.first)
         candles = candles_of_another = 0.0
         if script == DASHBOARD:
             page.goto(f"{at}/session")
-            settled(waited(page, f"() => {_CANDLES}"))
-            candles = _repainted(page, _CANDLES, lambda: earlier)
+            settled(waited(page, f"() => {_DRAWN}"))
+            candles = _repainted(page, _DRAWN, lambda: earlier)
             places = itertools.count(1)  # the page opens with the first ticker of the list
-            candles_of_another = _repainted(page, _CANDLES, lambda: _ticker(page, next(places)))
+            candles_of_another = _repainted(page, _DRAWN, lambda: _ticker(page, next(places)))
         memory = _memory(at)
         page.close()
     return Visit(first, session, ticker, candles, candles_of_another, memory)

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.exchange import Session
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import RecordedObject
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.watchlist import DEFAULT as WATCHLIST
@@ -24,7 +27,7 @@ EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)
 MIDDAY = dt.datetime(2026, 11, 20, 18, 23, tzinfo=dt.UTC)
 """13:23 on that day at the exchange, in the middle of the session."""
 HOSTILE = "[/RED] <B>_X_</B> :RED[Y]"
-"""A ticker that Markdown, HTML and Rich would interpret. Imports keep any name."""
+"""A ticker that Markdown, HTML and Rich would interpret. A lake that other programs write may hold any name."""
 
 Change = Callable[[str, pd.DataFrame], pd.DataFrame]
 
@@ -69,10 +72,14 @@ def import_without_open(lake: Path) -> Path:
     sessions = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY)
     records = [
         json.dumps({"name": name, "high": bar.high, "low": bar.low, "ts": bar.ts.isoformat()})
-        for name, symbol in (("META", "META"), ("AMZN", "AMZN"), (HOSTILE, "SNAP"))
-        for bar in Invented("yahoo").bars(symbol, sessions, 5).itertuples()
+        for name in ("META", "AMZN", "SNAP")
+        for bar in Invented("yahoo").bars(name, sessions, 5).itertuples()
     ]
     import_objects([RecordedObject("old.json", EVENING, "\n".join(records).encode())], ParquetSink(lake))
+    for path in Layout(lake).files():
+        table = pq.read_table(path, partitioning=None)
+        names = pc.replace_substring(table["ticker"], "SNAP", HOSTILE)
+        pq.write_table(table.set_column(table.schema.get_field_index("ticker"), "ticker", names), path)
     return lake
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from dashboard.charts import candles, coverage, heat_map, lines, outlook, records
-from dashboard.charts.sparkline import sparkline
 from dashboard.charts.theme import DARK, LIGHT
 from tests.dashboard.test_charts import FRIDAY, TestCandles, hours
 
@@ -55,7 +54,7 @@ SKILL = pd.DataFrame(
         "high": [0.09, 0.09, 0.0],
     }
 )
-DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(columns="hour")
+DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(columns=["hour", "percentile", "unusual"])
 
 
 def charts() -> dict[str, Any]:
@@ -66,10 +65,11 @@ def charts() -> dict[str, Any]:
         "hourly-lines-usd": lines.hourly_lines(hours(), "usd", DARK, simulated=True, **both),
         "daily-lines": lines.hourly_lines(DAYS, "percent", LIGHT, **both),
         "small-multiple": lines.small_multiple(
-            hours(), LIGHT, ticker="B", colour="#123456", bounds=(-0.2, 0.2), simulated=True
+            hours(), "usd", LIGHT, ticker="B", colour="#123456", bounds=(-0.2, 0.2), simulated=True
         ),
-        "heat-map": heat_map.heat_map(hours(), LIGHT, order=["B", "A"]),
-        "candles": candles.candles(TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY),
+        "heat-map": heat_map.heat_map(hours(), "usd", LIGHT, order=["B", "A"]),
+        "heat-map-percentile": heat_map.heat_map(hours(), "percentile", DARK, order=["A", "B"]),
+        "candles": candles.candles(TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY, hour=9),
         "volumes": candles.volumes(TestCandles.BARS, LIGHT, session=FRIDAY),
         "fan": outlook.fan_chart(TestCandles.BARS, FAN, LIGHT, session=FRIDAY),
         "against": outlook.against_chart(AGAINST, LIGHT, what="Each hour's high", simulated=True),
@@ -81,11 +81,8 @@ def charts() -> dict[str, Any]:
 
 
 def rendered() -> dict[str, str]:
-    """What each file holds: specifications as JSON, sparklines as SVG."""
-    found = {f"{name}.json": _json(chart) for name, chart in charts().items()}
-    found["sparkline.svg"] = sparkline([1.0, 3.0, 2.0], "#0072B2") + "\n"
-    found["sparkline-bars.svg"] = sparkline([1.0, -3.0, 2.0], "#0072B2", bars=True) + "\n"
-    return found
+    """What each file holds: specifications as JSON."""
+    return {f"{name}.json": _json(chart) for name, chart in charts().items()}
 
 
 def _json(chart: Any) -> str:

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
+from dashboard import labels
 from dashboard.charts.theme import LIGHT
 from dashboard.chrome import live
 from dashboard.pages import PAGES
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE * 1000)  # five seconds are too short on a busy machine
 
 PATHS = {"" if page is PAGES[0] else page.name: page.title for page in PAGES}
-VIEWS = ("view=Heat+map", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20")
+VIEWS = ("view=Lines", "measure=unusual", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20")
 SERIOUS = ("serious", "critical")
 # Records how the chart looks in each frame: whether it is drawn, its opacity, its height.
 WATCHING = """() => new Promise(watched => {
@@ -127,7 +128,7 @@ def test_every_page_and_view_works_on_a_lake_without_opens(visit, without_open, 
     with serving(without_open, lakes.EVENING, tmp_path / "log") as address:
         page = visit(address)
         hostile = quote(lakes.HOSTILE)
-        for path in (*PATHS, *(f"?{view}" for view in VIEWS), "?scale=usd", f"session?ticker={hostile}"):
+        for path in (*PATHS, *(f"?{view}" for view in VIEWS), "?measure=change", f"session?ticker={hostile}"):
             page.goto(f"{address}/{path}")
             settled(page)
             expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -173,6 +174,24 @@ def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit,
     assert "session=2026-11-18" in settled(page).url
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_map_begins_on_the_first_half_of_the_screen_and_a_cell_opens_its_hour(visit, address, width, height):
+    page = visit(f"{address}/?session=2026-11-19", width=width)
+    page.set_viewport_size({"width": width, "height": height})
+    settled(page)
+    chart = page.get_by_test_id("stVegaLiteChart").first
+    assert chart.bounding_box()["y"] < height / 2
+    cell = page.locator("[aria-label*='ticker: META'][aria-label*='hour: 10:00']").first
+    # Beside the text in the middle, which is a mark of its own, and within the frame of the cell.
+    cell.click(position={"x": 12, "y": 12}, force=True)
+    page.wait_for_url("**/session?*ticker=META*")
+    expect(page.get_by_role("heading", name="META, Thu 19 Nov 2026, closed")).to_be_visible()
+    expect(page.get_by_text(f"{labels.hour_span(10)}: high")).to_be_visible()
+    settled(page).go_back()
+    expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Hourly highs", level=1)).to_be_visible()
+
+
 def test_a_running_session_updates_without_flicker(visit, tmp_path):
     lake = lakes.fill(tmp_path / "lake", now=lakes.MIDDAY - dt.timedelta(minutes=20))
     with serving(lake, lakes.MIDDAY, tmp_path / "log") as address:
@@ -207,10 +226,11 @@ def test_the_keyboard_reaches_everything(visit, address):
     page.get_by_role("button", name="Earlier").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed")).to_be_visible()
-    settled(page).get_by_role("tab", name="Lines").focus()
+    settled(page).get_by_role("tab", name="Heat map").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("best ticker first")).to_be_visible()
+    expect(page.get_by_role("tab", name="Lines", selected=True)).to_be_visible()
+    page.keyboard.press("Tab")
 
 
 def test_a_session_is_collected_from_yahoo(visit, tmp_path):

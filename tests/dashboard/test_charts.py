@@ -6,13 +6,11 @@ import datetime as dt
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pandas as pd
 import pytest
 
 from dashboard.charts import axes, candles, coverage, heat_map, lines, records, theme
-from dashboard.charts.sparkline import sparkline
 from dashboard.charts.theme import DARK, LIGHT
 from dashboard.data import figures
 from tickerlake import exchange
@@ -34,11 +32,14 @@ def hours(**changed):
             "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 10:05"] * 2).tz_localize(EXCHANGE_TIME),
             "slot": ["2026-11-20 09", "2026-11-20 10"] * 2,
             "change": [0.01, 0.1, 0.0, -0.1],
-            "has_open": True,
+            "basis": "open",
             "touches": [1, 2, 1, 1],
             "reached": ["09:30 EST", "10:05 EST"] * 2,
             "span": ["09:30-10:00", "10:00-11:00"] * 2,
             "provisional": [False, False, False, True],
+            "percentile": [100.0, 50.0, 10.0, float("nan")],
+            "unusual": [True, False, False, False],
+            "is_top": [False, True, True, False],
         }
     )
     return frame.assign(**changed)
@@ -144,7 +145,7 @@ class TestHourlyLines:
         assert layers(lines.hourly_lines(frame, "percent", LIGHT, tickers=tickers), "text") == []
 
     def test_from_the_first_price_where_there_is_no_open(self):
-        (points,) = layers(self.drawn(frame=hours(has_open=[True, True, False, False])), "point")
+        (points,) = layers(self.drawn(frame=hours(basis=["open", "open", "first price", "first price"])), "point")
         assert points["encoding"]["y"]["title"] == "change from first price"
         assert "change from first price" in {tip["title"] for tip in points["encoding"]["tooltip"]}
 
@@ -188,9 +189,9 @@ class TestHourlyLines:
 
 class TestSmallMultiple:
     def test_one_tickers_changes_on_the_shared_scale(self):
-        bounds = lines.shared_bounds(hours())
+        bounds = lines.shared_bounds(hours(), "usd")
         assert bounds == pytest.approx((-0.112, 0.112))
-        chart = lines.small_multiple(hours(), LIGHT, ticker="B", colour="#123456", bounds=bounds, simulated=True)
+        chart = lines.small_multiple(hours(), "usd", LIGHT, ticker="B", colour="#123456", bounds=bounds, simulated=True)
         (points,) = layers(chart, "point")
         assert (fields(points)["x"], fields(points)["y"]) == ("slot", "change")
         assert values(chart, points, "ticker", "change") == [("B", 0.0), ("B", -0.1)]
@@ -203,25 +204,52 @@ class TestSmallMultiple:
 
 
 class TestHeatMap:
-    def test_each_cell_shows_its_high_and_is_coloured_by_its_change(self):
-        chart = heat_map.heat_map(hours(), LIGHT, order=["A", "B"])
-        (cells,), (text,) = layers(chart, "rect"), layers(chart, "text")
+    def test_each_cell_shows_its_high_its_minute_and_its_ties_and_is_coloured_by_its_change(self):
+        chart = heat_map.heat_map(hours(), "usd", LIGHT, order=["A", "B"])
+        (cells, frames), (text, below) = layers(chart, "rect"), layers(chart, "text")
         assert {"x": "slot", "y": "ticker", "color": "change"}.items() <= fields(cells).items()
-        assert {"x": "slot", "y": "ticker", "text": "label"}.items() <= fields(text).items()
-        assert values(chart, cells, "ticker", "slot", "change", "label", "strong") == [
-            ("A", "2026-11-20 09", 0.01, "101.00", False),
-            ("A", "2026-11-20 10", 0.1, "110.00 \N{MULTIPLICATION SIGN}2", True),
-            ("B", "2026-11-20 09", 0.0, "50.00", False),
-            ("B", "2026-11-20 10", -0.1, "45.00 …", True),
+        assert (fields(text)["text"], fields(below)["text"]) == ("label", "below")
+        assert values(chart, cells, "ticker", "slot", "change", "label", "below", "strong") == [
+            ("A", "2026-11-20 09", 0.01, "101.00", ":30 \N{BLACK UP-POINTING TRIANGLE}", False),
+            ("A", "2026-11-20 10", 0.1, "110.00", ":05 \N{MULTIPLICATION SIGN}2", True),
+            ("B", "2026-11-20 09", 0.0, "50.00", ":30", False),
+            ("B", "2026-11-20 10", -0.1, "45.00", ":05 …", True),
         ]
+        assert frames["transform"] == [{"filter": "datum.is_top"}]
         colours = cells["encoding"]["color"]
         assert colours["scale"]["domain"] == [-0.1, 0, 0.1]
         assert colours["scale"]["range"] == [LIGHT.down, LIGHT.level, LIGHT.up]
         assert colours["title"] == "change from open"
         assert text["encoding"]["color"]["condition"] == {"test": "datum.strong", "value": LIGHT.on_strong}
 
+    def test_text_and_colour_show_the_same_measure(self):
+        changes = heat_map.heat_map(hours(), "percent", LIGHT, order=["A", "B"])
+        assert values(changes, layers(changes, "text")[0], "label") == [
+            ("+1.00",),
+            ("+10.00",),
+            ("+0.00",),
+            ("\N{MINUS SIGN}10.00",),
+        ]
+        chart = heat_map.heat_map(hours(), "percentile", LIGHT, order=["A", "B"])
+        (cells, _), (text, _) = layers(chart, "rect"), layers(chart, "text")
+        assert values(chart, text, "label", "strong") == [
+            ("100", True),
+            ("50", False),
+            ("10", True),
+            ("\N{EN DASH}", False),
+        ]
+        assert (fields(cells)["color"], cells["encoding"]["color"]["scale"]["domain"]) == ("percentile", [0, 50, 100])
+
+    def test_sessions_have_no_second_line_and_many_of_them_no_text(self):
+        by_session = hours(slot=["2026-11-19", "2026-11-20"] * 2).drop(columns=["hour", "reached", "unusual"])
+        chart = heat_map.heat_map(by_session, "usd", LIGHT, order=["A", "B"])
+        assert values(chart, layers(chart, "text")[1], "below") == [("",)] * 4
+        crowd = pd.concat([by_session.assign(slot=f"2026-10-{day:02}") for day in range(1, 14)])
+        assert layers(heat_map.heat_map(crowd, "usd", LIGHT, order=["A", "B"]), "text") == []
+
     def test_rows_keep_their_order_and_their_height(self):
-        chart = heat_map.heat_map(hours(high=[1101.0, 110.0, 50.0, 45.0]), LIGHT, order=["B", "A"], simulated=True)
+        frame = hours(high=[1101.0, 110.0, 50.0, 45.0])
+        chart = heat_map.heat_map(frame, "usd", LIGHT, order=["B", "A"], simulated=True)
         assert values(chart, layers(chart, "text")[0], "label")[0] == ("1101.00",)
         assert layers(chart, "rect")[0]["encoding"]["y"]["sort"] == ["B", "A"]
         assert chart.to_dict()["height"] == 2 * heat_map.ROW_HEIGHT + axes.AROUND_ROWS
@@ -362,21 +390,6 @@ def test_records_per_session_are_columns_oldest_first():
     assert fields(bars) == {"x": "session", "y": "records"}
     assert values(chart, bars, "session", "records") == [("2026-11-19", 780), ("2026-11-20", 858)]
     assert chart.to_dict()["title"]["text"] == "SIMULATED · Records per session"
-
-
-def test_a_sparkline_runs_from_the_lowest_value_to_the_highest():
-    line = ET.fromstring(sparkline([1.0, 3.0, 2.0], "#0072B2"))
-    assert line[0].attrib["points"] == "4.0,48.0 120.0,4.0 236.0,26.0"
-    assert line[0].attrib["stroke"] == "#0072B2"
-
-
-def test_bars_of_a_sparkline_stand_on_zero():
-    bars = ET.fromstring(sparkline([2, 0, -2], "#0072B2", bars=True))
-    assert [(bar.attrib["y"], bar.attrib["height"]) for bar in bars] == [
-        ("4.0", "22.0"),
-        ("26.0", "0.8"),
-        ("26.0", "22.0"),
-    ]
 
 
 def test_after_eight_tickers_colours_repeat_with_another_shape():

@@ -82,7 +82,7 @@ def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
     wait()
     at.run()
     assert "Collected 858 new bars of 11 tickers, Fri 20 Nov 2026." in text(at)
-    assert "of 11 tickers closed above their open." in text(at)
+    assert " leads: " in text(at)
     press(at, "Close")
     assert "Collected" not in text(at)
 

@@ -8,9 +8,7 @@ import pandas as pd
 import pytest
 
 from dashboard import labels
-from dashboard.chrome import cards
-from dashboard.data import figures
-from dashboard.data.figures import Mover
+from dashboard.data import figures, measures
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE_TIME
 
@@ -81,7 +79,7 @@ class TestHourlyHighs:
         assert hours["reached"].tolist() == ["15:05 EST", "09:35 EST"]
         assert hours["span"].tolist() == ["15:00\N{EN DASH}16:00", "09:30\N{EN DASH}10:00"]
         assert hours["provisional"].tolist() == [False, False]
-        assert hours["has_open"].tolist() == [True, True]
+        assert set(hours["basis"]) == {"first open"}
 
     @pytest.mark.parametrize(
         ("last_bar", "now", "provisional"),
@@ -101,64 +99,92 @@ class TestHourlyHighs:
         assert figures.hourly(highs, frame, moment)["provisional"].tolist() == provisional
 
 
-class TestMovers:
-    def test_they_are_ranked_by_their_change(self):
-        frame = figures.with_change(
-            daily(
-                ("DOWN", "2026-11-20", 100.0, 101.0, 89.0, 90.0),
-                ("UP", "2026-11-20", 100.0, 125.0, 99.0, 120.0),
-                ("NEW", "2026-11-20", NOTHING, 125.0, 99.0, NOTHING),
-            )
+class TestMeasures:
+    def compared(self, now, *past):
+        """Hours 9 and 10 of A, against as many sessions as there are pairs of highs in `past`; opens at 100."""
+        sessions = [f"2026-10-{day:02}" for day in range(1, len(past) + 1)]
+        highs = [
+            {"ticker": "A", "session": session, "hour": hour, "high": high, "touch": touch}
+            for session, pair in zip([*sessions, "2026-11-20"], [*past, now], strict=True)
+            for hour, high in zip((9, 10), pair, strict=True)
+            for touch in (1, 2)
+        ]
+        opens = pd.DataFrame({"ticker": "A", "session": [*sessions, "2026-11-20"], "first_price": 100.0})
+        over = measures.over_open(pd.DataFrame(highs), opens)
+        is_now = over["session"] == "2026-11-20"
+        return over[is_now], over[~is_now]
+
+    def test_an_hour_is_compared_with_the_same_hour_of_earlier_sessions(self):
+        past = [(101.0, 103.0), (102.0, 103.0), (103.0, 103.0), (104.0, 103.0), (105.0, 103.0)]
+        found = measures.against(*self.compared((103.0, 104.0), *past))
+        assert found["value"].tolist() == pytest.approx([0.03, 0.04])
+        assert found["percentile"].tolist() == [50.0, 100.0]
+        assert found["usual"].tolist() == pytest.approx([0.03, 0.03])
+        assert found["past"].tolist() == [5, 5]
+        assert found["unusual"].tolist() == [False, True]
+
+    def test_nothing_is_unusual_without_enough_earlier_sessions(self):
+        few = measures.against(*self.compared((103.0, 104.0), *[(101.0, 101.0)] * 4))
+        assert few["unusual"].tolist() == [False, False]
+        none = measures.against(*self.compared((103.0, 104.0)))
+        assert (none["past"].tolist(), none["percentile"].isna().all()) == ([0, 0], True)
+        assert measures.unusual(few) == "Too few earlier sessions to say what is unusual: it takes 5."
+
+    def test_the_days_high_is_compared_with_those_of_earlier_days(self):
+        now, past = self.compared((103.0, 102.0), *[(101.0, 102.9)] * 5)
+        assert measures.unusual(measures.against(measures.days(now), measures.days(past))) == (
+            "Unusual: A, highest over the open in 6 sessions."
         )
-        highs = pd.DataFrame(
-            {"ticker": ["DOWN", "DOWN", "UP", "UP"], "hour": [9, 10, 9, 10], "high": [101.0, 95.0, 125.0, 125.0]}
+        now, past = self.compared((103.0, 102.0), *[(101.0, 103.0)] * 5)
+        assert measures.unusual(measures.against(measures.days(now), measures.days(past))) == (
+            "No high is unusual: each is within those of 5 earlier sessions, over the open."
         )
-        assert figures.movers(frame, highs) == [
-            Mover("UP", 125.0, 99.0, 120.0, pytest.approx(0.2), True, 9, [125.0, 125.0]),
-            Mover("DOWN", 101.0, 89.0, 90.0, pytest.approx(-0.1), True, 9, [101.0, 95.0]),
+
+    def test_a_range_runs_from_the_lowest_to_the_highest_of_the_finest_bars(self):
+        columns = ["ticker", "session", "ts", "bar_minutes", "high", "low"]
+        rows = [("A", at("10:00"), 5, 103, 101), ("A", at("10:55"), 5, 102, 99), ("A", at("10:00"), 60, 200, 1)]
+        bars = pd.DataFrame([(row[0], "2026-11-20", *row[1:]) for row in rows], columns=columns)
+        daily = pd.DataFrame({"ticker": ["A"], "session": "2026-11-20", "bar_minutes": 5, "first_price": 100.0})
+        assert measures.ranges(bars, daily).to_dict("records") == [
+            {"ticker": "A", "session": "2026-11-20", "hour": 10, "value": 0.04}
         ]
 
-    def test_a_range_runs_from_the_first_price_of_its_first_session_to_the_last_of_its_last(self):
-        frame = figures.with_change(
-            daily(
-                ("A", "2026-11-20", 11.5, 13.0, 11.0, 12.0),
-                ("A", "2026-11-19", 10.0, 12.0, 9.0, 11.0),
-            )
+    HOURS = pd.DataFrame(
+        {
+            "ticker": ["A", "A", "B"],
+            "high": [102.0, 104.0, 51.0],
+            "change": [0.02, 0.04, 0.02],
+            "usual": [0.01, 0.04, NOTHING],
+            "percentile": [90.0, 80.0, 20.0],
+            "basis": "open",
+            "reached": ["09:35 EST", "10:05 EST", "09:30 EST"],
+            "span": ["09:30-10:00", "10:00-11:00", "09:30-10:00"],
+        }
+    )
+
+    def test_changes_are_measured_from_the_open_the_previous_close_or_the_usual_day(self):
+        assert measures.measured_from(self.HOURS, "open", pd.Series()) is self.HOURS
+        closes = measures.measured_from(self.HOURS, "close", pd.Series({"A": 80.0}))
+        assert closes["change"].tolist() == pytest.approx([0.275, 0.3])
+        assert set(closes["basis"]) == {"previous close"}
+        usual = measures.measured_from(self.HOURS, "usual", pd.Series())
+        assert usual["change"].tolist() == pytest.approx([102 / 101 - 1, 0.0])
+        assert set(usual["basis"]) == {"usual day"}
+
+    def test_words_and_rows_follow_the_measure(self):
+        frame = measures.with_top(self.HOURS)
+        assert frame["is_top"].tolist() == [False, True, True]
+        assert measures.ranked(frame, "usd") == ["A", "B"]
+        assert measures.words(frame, "usd") == (
+            "A leads: 104.00 at 10:05 EST, +4.00 % from its open; B trails: +2.00 %."
         )
-        assert figures.over_range(frame).to_dict("records") == [
-            {
-                "ticker": "A",
-                "first_price": 10.0,
-                "has_open": True,
-                "high": 13.0,
-                "low": 9.0,
-                "last_price": 12.0,
-                "change": pytest.approx(0.2),
-            }
-        ]
-
-    def mover(self, ticker, change, *, has_open=True):
-        return Mover(ticker, 12.0, 9.0, 11.0, change, has_open, 9, [12.0])
-
-    def test_the_headline_counts_those_that_rose_and_names_the_ends(self):
-        found = [self.mover("A", 0.1), self.mover("B", 0.0), self.mover("C", -0.05)]
-        ends = f"A led with +10.00 %, C trailed with {MINUS}5.00 %."
-        assert figures.headline(found, running=False) == f"1 of 3 tickers closed above their open. {ends}"
-        assert figures.headline(found, running=True).startswith("1 of 3 tickers stand above their open. A leads")
-        assert "their first open since 19 Nov 2026." in figures.headline(
-            found, running=False, since=dt.date(2026, 11, 19)
+        assert measures.words(frame[:2], "percentile") == "A leads: percentile 90, 09:30-10:00."
+        assert measures.words(frame.assign(percentile=[1.0, 2.0, 3.0]), "percentile") == (
+            "B leads: percentile 3, 09:30-10:00; A trails: 2."
         )
-        assert figures.headline(found, running=True).endswith(f"C trails with {MINUS}5.00 %.")
-        assert figures.headline(found[:1], running=True) == "A stands +10.00 % from its open."
-        assert figures.headline(found[:1], running=False) == "A closed +10.00 % from its open."
-
-    def test_the_headline_says_so_where_a_ticker_has_no_open(self):
-        found = [self.mover("A", 0.1), self.mover("C", -0.05, has_open=False)]
-        assert "above their first price." in figures.headline(found, running=False)
-        since = dt.date(2026, 11, 19)
-        assert "their first price since 19 Nov 2026." in figures.headline(found, running=False, since=since)
-        assert figures.headline([], running=False) == "No prices in this session."
-        assert figures.headline([], running=False, since=since) == "No prices in these sessions."
+        assert measures.words(frame[:0], "usd") == "No hourly highs in these sessions."
+        sessions = frame.drop(columns="reached").assign(slot="2026-11-20")
+        assert measures.words(sessions[:2], "percent") == "A leads: 104.00 on 20 Nov, +4.00 % from its open."
 
 
 def test_the_first_choice_is_the_watchlist_and_then_the_largest_movers():
@@ -179,12 +205,6 @@ def test_sessions_behind_are_those_that_have_closed_since():
     assert figures.sessions_behind(dt.date(2026, 11, 20), wednesday) == 2
     assert figures.sessions_behind(dt.date(2026, 11, 24), wednesday) == 0
     assert figures.sessions_behind(dt.date(2026, 11, 25), wednesday) == 0
-
-
-def test_sessions_of_two_years_are_named_with_their_year():
-    dates = [dt.date(2025, 12, 31), dt.date(2026, 1, 2)]
-    assert list(cards.sessions(dates).names.values()) == ["31 Dec 2025", "2 Jan 2026"]
-    assert list(cards.sessions(dates[1:]).names.values()) == ["2 Jan"]
 
 
 @pytest.mark.parametrize(

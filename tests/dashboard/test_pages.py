@@ -96,7 +96,6 @@ class TestOnEveryPage:
     def test_simulated_data_say_so_on_the_page_and_in_every_chart(self, app, simulated, page):
         at = app(simulated, page)
         assert "Simulated prices, for demonstration only." in text(at)
-        assert "Source: simulation" in text(at)
         titled = [spec["title"]["text"] for spec in specs(at) if "title" in spec]
         assert titled or "The lake has no forecasts." in text(at)
         assert all(title.startswith("SIMULATED") for title in titled)
@@ -181,40 +180,68 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     assert "Source: Yahoo Finance" in words
 
 
-def test_another_session_asks_the_lake_two_questions(app, real, monkeypatch):
+def test_another_session_asks_the_lake_about_itself_and_the_sessions_before(app, real, monkeypatch):
     reading._query_folder.clear()
     at = app(real)
     asked = []
     monkeypatch.setattr(reading, "run", lambda *given, **more: (asked.append(given[1]), run(*given, **more))[1])
     next(button for button in at.button if button.label == "Earlier").click().run()
-    assert asked == ["daily", "hourly_high"]
+    assert asked == ["daily", "hourly_high", "daily", "hourly_high"]
 
 
-def test_the_last_session_is_summed_up_in_a_sentence_and_four_cards(app, real):
+def test_the_last_session_is_summed_up_by_the_highs_that_the_map_shows(app, real):
     at = app(real)
-    daily = run(open_engine(Settings(lake=real)), "daily", first=lakes.FRIDAY).frame.set_index("ticker")
-    changes = (daily["close"] / daily["open"] - 1).sort_values(ascending=False)
-    best, worst = (
-        f"{change:+.2%}".replace("-", "\N{MINUS SIGN}").replace("%", " %") for change in changes.iloc[[0, -1]]
-    )
+    lake = open_engine(Settings(lake=real))
+    opens = run(lake, "daily", first=lakes.FRIDAY).frame.set_index("ticker")["open"]
+    highs = run(lake, "hourly_high", first=lakes.FRIDAY).frame
+    change = highs["high"] / highs["ticker"].map(opens) - 1
+    best = highs.loc[change.idxmax()]
     assert "Fri 20 Nov 2026, closed" in text(at)
-    assert (
-        f"{(changes > 0).sum()} of 11 tickers closed above their open. "
-        f"{changes.index[0]} led with {best}, {changes.index[-1]} trailed with {worst}."
+    assert f"{best['ticker']} leads: {best['high']:,.2f} at {best['ts']:%H:%M} EST, +{change.max():.2%}".replace(
+        "%", " %"
     ) in text(at)
-    assert [metric.label for metric in at.metric] == [
-        f"Best: {changes.index[0]}",
-        f"Worst: {changes.index[-1]}",
-        "Above open",
-        "Top hour for highs",
-    ]
+    assert "Too few earlier sessions to say what is unusual: it takes 5." in text(at)
+    (spec,) = specs(at)
+    assert spec["layer"][0]["encoding"]["y"]["sort"][0] == best["ticker"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "heading", "axis"),
+    [
+        ({}, "Hourly highs, USD", "change from open"),
+        ({"from": "close"}, "Hourly highs, USD", "change from previous close"),
+        ({"measure": "change", "from": "usual"}, "Hourly highs, change", "change from usual day"),
+        ({"measure": "unusual"}, "Hourly highs over the open, percentile", "percentile"),
+        ({"measure": "range"}, "Hourly ranges, percentile", "percentile"),
+    ],
+)
+def test_one_measure_is_shown_and_named(app, real, choices, heading, axis):
+    (spec,) = specs(app(real, **choices))
+    assert (spec["title"]["text"], spec["layer"][0]["encoding"]["color"]["title"]) == (heading, axis)
+
+
+def test_a_previous_close_that_is_not_in_the_lake_is_told(app, tmp_path):
+    lake = lakes.fill(tmp_path / "lake", tickers=["META"])
+    lakes.fill(lake, dt.date(2026, 11, 17), dt.date(2026, 11, 17), tickers=["META"])
+    at = app(lake, **{"from": "close"})
+    assert "The session before Fri 20 Nov 2026 is not in the lake." in text(at)
+    assert specs(at)[0]["layer"][0]["encoding"]["color"]["title"] == "change from open"
+
+
+def test_an_hour_is_opened_by_name_and_marked_on_the_page_session(app, real):
+    at = app(real)
+    picker = at.selectbox(key="pick cell")
+    picker.set_value(picker.options and ("META", "2026-11-20 10")).run()
+    assert "META, Fri 20 Nov 2026, closed" in text(at)
+    assert re.search(r"\*\*10:00.11:00\*\*: high \d+\.\d\d at 1\d:\d\d EST", text(at))
+    assert "hour=20 in the address is not an hour of a session" in text(app(real, "session", hour="20"))
 
 
 def test_a_running_session_is_provisional(app, running):
     at = app(running, now=lakes.MIDDAY)
     assert "Fri 20 Nov 2026, running" in text(at)
     assert "Bars are in up to 13:20 EST. The running hour is provisional" in text(at)
-    assert "stand above their open" in text(at)
+    assert " … " not in text(at)
     assert "Partial" not in text(at)
 
 
@@ -336,7 +363,7 @@ class TestSomethingIsMissing:
 class TestChoices:
     def test_they_go_into_the_url_and_come_back_from_it(self, app, real):
         at = app(real)
-        at.selectbox[0].set_value(dt.date(2026, 11, 18)).run()
+        at.selectbox(key="pick session").set_value(dt.date(2026, 11, 18)).run()
         at.multiselect[0].set_value(["META", "AMZN"]).run()
         assert at.query_params["session"] == "2026-11-18"
         assert at.query_params["tickers"] == "META,AMZN"
@@ -347,8 +374,9 @@ class TestChoices:
     @pytest.mark.parametrize(
         ("choice", "said"),
         [
-            ({"view": "Pie"}, "view=Pie in the address is not one of Lines, Heat map, Small multiples, Table"),
-            ({"scale": "eur"}, "scale=eur in the address is not one of percent, usd"),
+            ({"view": "Pie"}, "view=Pie in the address is not one of Heat map, Lines, Small multiples, Table"),
+            ({"measure": "eur"}, "measure=eur in the address is not one of high, change, unusual, range"),
+            ({"from": "noon"}, "from=noon in the address is not one of open, close, usual"),
         ],
     )
     def test_what_the_url_asks_for_and_there_is_not_is_text(self, app, real, choice, said):
@@ -358,7 +386,7 @@ class TestChoices:
         at = app(real, tickers="AMZN,META,NFLX")
         at.multiselect[0].set_value(["META", "NFLX"]).run()
         at.query_params["tickers"] = "AMZN,META,NFLX"
-        at.segmented_control[1].set_value("usd").run()
+        at.selectbox(key="pick measure").set_value("change").run()
         assert at.multiselect[0].value == ["META", "NFLX"]
         assert at.query_params["tickers"] == "META,NFLX"
 
@@ -367,7 +395,7 @@ class TestChoices:
 
     def test_they_go_with_the_visitor_to_the_next_page(self, app, real):
         at = app(real)
-        at.selectbox[0].set_value(dt.date(2026, 11, 18)).run()
+        at.selectbox(key="pick session").set_value(dt.date(2026, 11, 18)).run()
         at.switch_page("app_pages/session.py").run()
         assert "Wed 18 Nov 2026, closed" in text(at)
 
@@ -379,29 +407,21 @@ class TestChoices:
         assert "Fri 20 Nov 2026, closed" in text(at)
 
     def test_a_range_is_drawn_over_its_sessions(self, app, real):
-        at = app(real, session="2026-11-16", to="2026-11-20", tickers="META", scale="usd")
+        at = app(real, session="2026-11-16", to="2026-11-20", tickers="META", view="Lines")
         assert "Mon 16 Nov 2026 to Fri 20 Nov 2026: 5 sessions" in text(at)
         assert "USD" in json.dumps(specs(at)[0])
 
-    def test_a_range_is_told_in_a_sentence_and_four_cards(self, app, real):
-        at = app(real, session="2026-11-16", to="2026-11-20")
+    def test_a_range_is_told_in_a_sentence_and_drawn_by_the_session(self, app, real):
+        at = app(real, session="2026-11-16", to="2026-11-20", tickers="META")
         daily = run(open_engine(Settings(lake=real)), "daily", tickers=["META"]).frame
-        change = daily["close"].iloc[-1] / daily["open"].iloc[0] - 1
-        assert "tickers closed above their first open since 16 Nov 2026." in text(at)
-        assert [metric.label.partition(":")[0] for metric in at.metric] == [
-            "Best",
-            "Worst",
-            "Above open",
-            "Top session for highs",
-        ]
-        alone = app(real, session="2026-11-16", to="2026-11-20", tickers="META")
-        (card,) = alone.metric
-        assert (card.label, card.delta) == ("META", f"{change:+.2%}".replace("%", " %"))
-        assert "Change from open. High " in text(alone)
+        top = daily.loc[daily["high"].idxmax()]
+        change = f"{top['high'] / daily['open'].iloc[0] - 1:+.2%}".replace("%", " %")
+        day = dt.date.fromisoformat(top["session"])
+        assert f"META leads: {top['high']:.2f} on {day.day} Nov, {change} from its first open." in text(at)
+        assert specs(at)[0]["title"]["text"] == "Session highs, USD"
 
     def test_a_range_without_a_ticker_asks_for_one(self, app, real):
         at = app(real, session="2026-11-16", to="2026-11-20", tickers="")
-        assert "5 sessions" in text(at)
         assert "Choose a ticker to see its hourly highs." in text(at)
 
     def test_a_range_the_wrong_way_round_is_refused(self, app, real):
@@ -475,7 +495,8 @@ class TestPipeline:
 
 VIEWS = [
     ("hourly_highs", {"view": "Lines"}),
-    ("hourly_highs", {"scale": "usd"}),
+    ("hourly_highs", {"measure": "unusual"}),
+    ("hourly_highs", {"measure": "range"}),
     ("hourly_highs", {"view": "Heat map"}),
     ("hourly_highs", {"view": "Small multiples"}),
     ("hourly_highs", {"view": "Table"}),
@@ -500,13 +521,13 @@ class TestALakeWithoutOpens:
     ):
         at = app(without_open, tickers="META")
         bars = run(open_engine(Settings(lake=without_open)), "bars", first=lakes.FRIDAY, tickers=["META"]).frame
-        first, last = ((bars["high"] + bars["low"]) / 2).iloc[[0, -1]]
-        assert f"META {last:,.2f} USD {last / first - 1:+.2%}".replace("%", " %") in text(at)
-        assert "Change from first price. Session high " in text(at)
+        top = bars.loc[bars["high"].idxmax()]
+        change = top["high"] / ((bars["high"] + bars["low"]) / 2).iloc[0] - 1
+        assert f"{change:+.2%} from its first price.".replace("%", " %") in text(at)
         assert "No open or close in these bars: changes are from the session's first known price" in text(at)
-        y = specs(at)[0]["layer"][1]["encoding"]["y"]
-        assert y["title"] == "change from first price"
-        assert all(math.isfinite(bound) for bound in y["scale"]["domain"])
+        colour = specs(at)[0]["layer"][0]["encoding"]["color"]
+        assert colour["title"] == "change from first price"
+        assert all(math.isfinite(bound) for bound in colour["scale"]["domain"])
 
     def test_the_session_page_draws_lines_instead_of_candles(self, app, without_open):
         at = app(without_open, "session", ticker="META")
@@ -518,4 +539,4 @@ class TestALakeWithoutOpens:
 def test_a_heat_map_of_many_tickers_shows_the_best_and_the_worst(app, crowded):
     tickers = ",".join(app(crowded).multiselect[0].options)
     at = app(crowded, tickers=tickers, view="Heat map")
-    assert "10 tickers between the best and the worst are not shown." in text(at)
+    assert "10 tickers between the first and the last are not shown." in text(at)
