@@ -10,6 +10,7 @@ from tickerlake import exchange
 from tickerlake.collect import collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable
 from tickerlake.lake.firehose import FirehoseSink
+from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
@@ -201,3 +202,19 @@ def test_a_session_that_is_too_old_is_refused_with_the_oldest_available():
     with pytest.raises(ConfigError, match="2020-12-01; the oldest session that can be collected is 2026-09-24"):
         refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2020, 12, 1))], 5, now)
     refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2026, 9, 24))], 5, now)
+
+
+def test_many_tickers_are_collected_in_groups_and_reported_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tickerlake.collect.BARS_AT_ONCE", 250)  # two tickers of these two sessions
+    tickers = ["META", "AMZN", "SNAP", "TTD", "NVDA"]
+    source = ScriptedSource({"SNAP": NoData("delisted")}, {"NVDA": row("2026-11-20T15:00:04Z")})
+
+    first = collect(source, ParquetSink(tmp_path), [FRIDAY, SHORT], tickers, 5, at(LATER))
+    again = collect(source, ParquetSink(tmp_path), [FRIDAY, SHORT], tickers, 5, at(LATER))
+
+    assert [report.line() for report in first] == [
+        "2026-11-20: 312 bars of 4 tickers, 312 new, 1 rejected (1 off-grid), 1 failed",
+        "2026-11-27: 168 bars of 4 tickers, 168 new, 0 rejected, 1 failed",
+    ]
+    assert [(report.bars, report.stored) for report in again] == [(312, 0), (168, 0)]
+    assert len(list(tmp_path.glob("bars/dt=2026-11-20/*.parquet"))) == 3

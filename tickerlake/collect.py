@@ -25,6 +25,8 @@ from tickerlake.lake import Rejected, Run, Sink
 from tickerlake.record import milliseconds
 from tickerlake.sources import BAR_COLUMNS, Source
 
+BARS_AT_ONCE = 200_000
+"""A window's tickers are requested in groups of so many bars: with the checks, a bar takes about 1 kB."""
 ANSWERED = "answered"
 """Outcome of a run that brought valid bars."""
 FINAL = (ANSWERED, NoData.reason, WrongInstrument.reason)
@@ -59,6 +61,15 @@ class SessionReport:
     """How many records broke each rule, by rule id."""
     failures: list[Failure] = field(default_factory=list)
 
+    def add(self, part: SessionReport) -> None:
+        """Adds what other tickers of the same session brought."""
+        self.bars += part.bars
+        self.stored += part.stored
+        self.tickers += part.tickers
+        self.withdrawn += part.withdrawn
+        self.rejected += part.rejected
+        self.failures += part.failures
+
     def line(self) -> str:
         """One line for a person: `2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed`."""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
@@ -83,9 +94,9 @@ def collect(
 ) -> list[SessionReport]:
     """Collects the bars of `tickers` in `sessions` into `sink`; returns one report per session, oldest first.
 
-    Sessions are requested in windows as long as the source allows, and each window is stored before the next request.
-    `since` leaves out bars that start before it. `on_answer` is called with each ticker of each window. Setting `stop`
-    ends the requests; what has arrived is stored.
+    Sessions are requested in windows as long as the source allows, tickers in groups of at most `BARS_AT_ONCE` bars,
+    and each group's window is stored before the next request. `since` leaves out bars that start before it.
+    `on_answer` is called with each ticker of each window. Setting `stop` ends the requests; what has arrived is stored.
     Raises ConfigError, before any request, if the sink does not take this source's bars, and SinkError if the sink
     fails; what was stored before stays.
     """
@@ -93,17 +104,19 @@ def collect(
     stop = stop or Event()
     requested = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
     length = source.sessions_per_request(bar_minutes)
-    reports = []
+    reports = [SessionReport(session) for session in sessions]
     for start in range(0, len(sessions), length):
         window = sessions[start : start + length]
-        # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
-        now = milliseconds(clock())
-        answers = _request(source, window, requested, bar_minutes, stop, on_answer)
-        stored, runs, good = _store(sink, source.name, window, answers, bar_minutes, now, since)
-        reports += stored
-        # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
-        sink.report_splits(_splits(source, window, answers, now), now, good)
-        sink.log(runs)
+        for group in _groups(requested, window, bar_minutes):
+            # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
+            now = milliseconds(clock())
+            answers = _request(source, window, group, bar_minutes, stop, on_answer)
+            parts, runs, good = _store(sink, source.name, window, answers, bar_minutes, now, since)
+            for report, part in zip(reports[start:], parts, strict=False):
+                report.add(part)
+            # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
+            sink.report_splits(_splits(source, window, answers, now), now, good)
+            sink.log(runs)
     return reports
 
 
@@ -120,6 +133,13 @@ def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int
             f"{source.name} no longer serves {bar_minutes}-minute bars of {sessions[0].date}; "
             f"the oldest session that can be collected is {first.date}"
         )
+
+
+def _groups(requested: Sequence[str], window: Sequence[Session], bar_minutes: int) -> list[Sequence[str]]:
+    """The symbols in groups that bring at most `BARS_AT_ONCE` bars in `window`, or of one symbol."""
+    bars_each = sum((session.close - session.open) // dt.timedelta(minutes=bar_minutes) + 1 for session in window)
+    size = max(1, BARS_AT_ONCE // bars_each)
+    return [requested[first : first + size] for first in range(0, len(requested), size)]
 
 
 def _request(

@@ -212,10 +212,10 @@ def test_a_file_that_is_replaced_while_it_is_read_is_listed_again(tmp_path, monk
     (file,) = files(tmp_path)
     read = parquet._read
 
-    def replaced(path):
+    def replaced(path, tickers):
         if path.exists() and path.name == file.name:
             path.rename(path.with_name("compacted.parquet"))
-        return read(path)
+        return read(path, tickers)
 
     monkeypatch.setattr(parquet, "_read", replaced)
     (report,) = fill(tmp_path)

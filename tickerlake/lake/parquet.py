@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas.util import hash_pandas_object
 
@@ -78,7 +79,7 @@ class ParquetSink:
         frame that does not hold exactly one session or breaks a rule.
         """
         session = self._checked(frame)
-        return self._append(session, _after(_changed(self._stored(session), frame)))
+        return self._append(session, _after(_changed(self._stored(session, frame), frame)))
 
     def merge(self, frame: pd.DataFrame) -> int:
         """Stores one session's records from elsewhere, which keep their `collected_at`; returns how many are new.
@@ -87,7 +88,7 @@ class ParquetSink:
         of something in between still leaves the right record in force. Raises as `write`.
         """
         session = self._checked(frame)
-        return self._append(session, _turning_points(self._stored(session), frame)).total()
+        return self._append(session, _turning_points(self._stored(session, frame), frame)).total()
 
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
         """Stores a record without numbers for each bar in force that `answered` lacks; returns how many of each ticker.
@@ -95,8 +96,8 @@ class ParquetSink:
         A bar counts as withdrawn if it has ended, the source answered other bars of its ticker, and a later one among
         them, or the session closed over an hour ago: the newest bars may just be late.
         """
-        stored = self._stored(session.dt)
-        if stored.empty or answered.empty:
+        stored = bars.empty() if answered.empty else self._stored(session.dt, answered)
+        if stored.empty:
             return Counter()
         last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
         held = _in_force(stored).query("bar_minutes == @bar_minutes").dropna(subset=["high"])
@@ -201,18 +202,21 @@ class ParquetSink:
         name = f"{collected}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}.jsonl"
         self._place(self._layout.rejections / name, lambda path: path.write_text(lines, encoding="utf-8"))
 
-    def _stored(self, session: str) -> pd.DataFrame:
-        """The records of one session. A damaged file is skipped with a warning: its bars are collected once more."""
-        day = dt.date.fromisoformat(session)
+    def _stored(self, session: str, like: pd.DataFrame) -> pd.DataFrame:
+        """The session's records of the tickers in `like`.
+
+        A damaged file is skipped with a warning: its bars are collected once more.
+        """
+        day, tickers = dt.date.fromisoformat(session), like["ticker"].dropna().unique().tolist()
         files, faults = self._layout.scan(day, day)
         if unlisted := next((fault for fault in faults if fault.path == self._layout.partition(session)), None):
             raise SinkError(f"cannot list {unlisted.path}: {unlisted.reason}; allow reading it")
         tables = []
         for file in files:
             try:
-                tables.append(_read(file))
+                tables.append(_read(file, tickers))
             except FileNotFoundError:  # replaced by another process: list again
-                return self._stored(session)
+                return self._stored(session, like)
             except _READ_ERRORS as error:
                 faults.append(Fault(file, reason(error)))
         for fault in faults:
@@ -262,26 +266,36 @@ def _sources(file: Path) -> set[str]:
             return set()
         found: set[str | None] = set()
         for group in range(parquet.metadata.num_row_groups):
-            columns = parquet.metadata.row_group(group)
-            statistics = next(
-                columns.column(index).statistics
-                for index in range(columns.num_columns)
-                if columns.column(index).path_in_schema == "source"
-            )
-            if statistics is None or not statistics.has_min_max or statistics.min != statistics.max:
+            span = _span(parquet, group, "source")
+            if span is None or span[0] != span[1]:
                 found |= set(parquet.read(columns=["source"])["source"].unique().to_pylist())
                 break
-            found.add(statistics.min)
+            found.add(span[0])
     return {source for source in found if source is not None}
 
 
-def _read(file: Path) -> pa.Table:
-    """The record's columns of `file`, by name. One of `_READ_ERRORS` if it is not a file of bars."""
+def _span(parquet: pq.ParquetFile, group: int, name: str) -> tuple[str, str] | None:
+    """The least and the greatest text of a column in a row group, if the file says so."""
+    columns = parquet.metadata.row_group(group)
+    statistics = next(
+        columns.column(index).statistics
+        for index in range(columns.num_columns)
+        if columns.column(index).path_in_schema == name
+    )
+    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
+
+
+def _read(file: Path, tickers: Sequence[str]) -> pa.Table:
+    """The records of `tickers` in `file`, columns by name. One of `_READ_ERRORS` if it is not a file of bars."""
     with pq.ParquetFile(file) as parquet:
         missing = [name for name in SCHEMA.names if name not in parquet.schema_arrow.names]
         if missing:
             raise ValueError(f"it has no column {', '.join(missing)}")
-        return parquet.read(columns=SCHEMA.names).cast(SCHEMA)
+        spans = {group: _span(parquet, group, "ticker") for group in range(parquet.num_row_groups)}
+        first, last = min(tickers), max(tickers)
+        groups = [group for group, span in spans.items() if span is None or (span[0] <= last and first <= span[1])]
+        table = parquet.read_row_groups(groups, columns=SCHEMA.names).cast(SCHEMA)
+        return table.filter(pc.field("ticker").isin(tickers))
 
 
 def _in_force(stored: pd.DataFrame) -> pd.DataFrame:

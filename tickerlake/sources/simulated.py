@@ -60,8 +60,8 @@ class SimulatedSource:
         return []
 
     def sessions_per_request(self, bar_minutes: int) -> int:  # noqa: ARG002
-        """About a month: 500 tickers at 5 minutes are a million bars."""
-        return 21
+        """A week: so many that each call is worth it, so few that a session's tickers fit in few files."""
+        return 5
 
     def oldest(self, bar_minutes: int, now: dt.datetime) -> dt.datetime:  # noqa: ARG002
         """No limit."""
