@@ -27,24 +27,32 @@ WITH
 -- include: splits,
 -- include: hours,
 -- include: given,
--- include: in_force,
+parts AS (
+    SELECT ticker, dt, bar_minutes, open, high, low, close, volume, records, first_ts, last_ts, source, collected_at
+    FROM hours
+    WHERE settled AND source = last_source
+    UNION ALL
+    SELECT ticker, dt, bar_minutes, open, high, low, close, volume, 1, ts, ts, source, collected_at
+    FROM given
+    WHERE choice = 1
+),
 sizes AS (
     SELECT
         ticker,
         dt AS session,
-        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
+        min_by(open, first_ts) FILTER (WHERE open IS NOT NULL) AS open,
         max(high) AS high,
         min(low) AS low,
-        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
+        max_by(close, last_ts) FILTER (WHERE close IS NOT NULL) AS close,
         CAST(sum(volume) AS bigint) AS volume,
-        count(*) AS bars,
+        CAST(sum(records) AS bigint) AS bars,
         bar_minutes,
-        min(ts) AS first_ts,
-        max(ts) AS last_ts,
+        min(first_ts) AS first_ts,
+        max(last_ts) AS last_ts,
         array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
         max(collected_at) AS collected_at,
         min(bar_minutes) OVER (PARTITION BY ticker, dt) AS finest_minutes
-    FROM in_force
+    FROM parts
     GROUP BY ticker, dt, bar_minutes
 )
 SELECT

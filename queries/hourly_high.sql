@@ -44,11 +44,49 @@ unknown AS (
     GROUP BY ticker, dt
 ),
 counted AS (
--- include: counting
+    SELECT
+        ticker,
+        dt,
+        hour,
+        bar_minutes,
+        count(*) AS records,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
+        max(high, 2) AS highs,
+        max_by(ts, high) AS ts
+    FROM bars
+    WHERE dt BETWEEN %(first)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+        AND collected_at <= CAST(%(as_of)s AS timestamp)
         AND dt NOT IN %(settled)s
     GROUP BY ticker, dt, hour, bar_minutes
 ),
--- include: settled,
+mixed AS (
+    SELECT ticker, dt
+    FROM counted
+    GROUP BY ticker, dt
+    HAVING min(bar_minutes) <> max(bar_minutes)
+),
+-- An hour is settled if each bar has one record, one bar alone reached the high, all bars end within the hour, and
+-- neither another bar size nor a later split matters. Most hours are; only the others are worked out bar by bar.
+hours AS (
+    SELECT
+        c.ticker,
+        c.dt,
+        c.hour,
+        c.bar_minutes,
+        element_at(c.highs, 1) AS high,
+        c.ts,
+        c.records = bit_count(c.minutes, 64)
+            AND element_at(c.highs, 1) < 1e300
+            AND (c.records = 1 OR element_at(c.highs, 2) < element_at(c.highs, 1))
+            AND c.minutes < bitwise_left_shift(CAST(1 AS bigint), 61 - least(c.bar_minutes, 61))
+            AND m.ticker IS NULL
+            AND s.ticker IS NULL AS settled
+    FROM counted c
+    LEFT JOIN mixed m ON m.ticker = c.ticker AND m.dt = c.dt
+    LEFT JOIN (SELECT ticker, max(ex_date) AS ex_date FROM splits GROUP BY ticker) s
+        ON s.ticker = c.ticker AND s.ex_date > c.dt
+),
 -- As in the query bars, but without the columns that are not needed here: reading them is most of the work.
 records AS (
     SELECT b.ticker, b.dt, b.hour, b.bar_minutes, b.ts, b.high, b.source, b.collected_at

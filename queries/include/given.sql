@@ -1,4 +1,4 @@
--- Of the hours that are not settled, what each source gives for each bar, on the basis; choice 1 is the bar in force.
+-- Of the other hours, what each source gives for each bar, on the basis; choice 1 is the bar in force.
 versions AS (
     SELECT
         b.*,
@@ -16,7 +16,7 @@ versions AS (
     JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
     WHERE b.dt BETWEEN %(first)s AND %(last)s
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
-        AND NOT h.settled
+        AND NOT (h.settled AND h.source = h.last_source)
 ),
 latest AS (
     SELECT

@@ -1,6 +1,36 @@
--- The records of an hour: how many, in which minutes their bars start (one bit each), and the two greatest highs.
+-- The records of an hour: how many, in which minutes their bars start (one bit each), and their numbers.
 counted AS (
--- include: counting
+    SELECT
+        ticker,
+        dt,
+        hour,
+        bar_minutes,
+        count(*) AS records,
+        count_if(high < 1e300) AS priced,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
+        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
+        max(high) AS high,
+        min(low) AS low,
+        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
+        sum(volume) AS volume,
+        min(ts) AS first_ts,
+        max(ts) AS last_ts,
+        min(source) AS source,
+        max(source) AS last_source,
+        max(collected_at) AS collected_at
+    FROM bars
+    WHERE dt BETWEEN %(first)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+        AND collected_at <= CAST(%(as_of)s AS timestamp)
     GROUP BY ticker, dt, hour, bar_minutes
 ),
--- include: settled
+-- An hour is settled if each bar has one record, with prices, and no later split matters. Most hours are, and are of one
+-- source; only the others are worked out bar by bar.
+hours AS (
+    SELECT
+        c.*,
+        c.records = bit_count(c.minutes, 64) AND c.records = c.priced AND s.ticker IS NULL AS settled
+    FROM counted c
+    LEFT JOIN (SELECT ticker, max(ex_date) AS ex_date FROM splits GROUP BY ticker) s
+        ON s.ticker = c.ticker AND s.ex_date > c.dt
+)

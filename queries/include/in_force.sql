@@ -20,7 +20,7 @@ in_force AS (
     WHERE b.dt BETWEEN %(first)s AND %(last)s
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
         AND h.settled
-        AND b.high < 1e300
+        AND h.source = h.last_source
     UNION ALL
     SELECT
         ticker,

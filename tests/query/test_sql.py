@@ -35,13 +35,13 @@ PARAMETERS = {
 }
 
 READS = {
-    "bars": 6,
+    "bars": 4,
     "coverage": 5,
-    "daily": 6,
-    "disagreements": 6,
-    "forecast_scores": 6,
-    "forecasts": 6,
-    "hourly": 6,
+    "daily": 3,
+    "disagreements": 4,
+    "forecast_scores": 4,
+    "forecasts": 4,
+    "hourly": 4,
     "hourly_high": 6,
     "restatements": 2,
     "runs": 0,
