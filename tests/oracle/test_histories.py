@@ -29,7 +29,7 @@ from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendo
 
 MOMENTS = 3
 """As of how many moments the queries of one history are asked."""
-SEEDS = int(os.environ.get("ORACLE_SEEDS", "2"))
+SEEDS = int(os.environ.get("ORACLE_SEEDS", "1"))
 PRICED = ("bars", "hourly_high", "daily", "restatements")
 """The queries that have a basis."""
 QUERIES = (*PRICED, "sessions", "tickers", "coverage")
