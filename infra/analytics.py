@@ -163,7 +163,7 @@ def console_sql(name: str, today: dt.date) -> str:
         "as_of": f"'{statement.NOW}'",
         "basis": "'latest'",
         "calendar": _calendar(first, today),
-        "settled": "('')",
+        "settled": "''",
         "renames": f"'{';'.join(f'{rename.on} {rename.old}' for rename in RENAMES)}'",
         "since": first.replace(f"'{DAYS}'", f"'{DAYS + LOOK_BACK.days}'"),
         "sources": f"'{statement.preference(watchlist.SOURCES)}'",

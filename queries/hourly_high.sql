@@ -7,7 +7,7 @@
 --   as_of         timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
 --   sources       varchar        sources in order of preference: ',yahoo,recorded,'
 --   basis         varchar        basis of prices and volumes: latest or as-traded; default latest
---   settled       varchar list   sessions that the table settled_hours answers, YYYY-MM-DD
+--   settled       varchar        sessions that the table settled_hours answers: '2026-11-19,2026-11-20'
 -- columns
 --   ticker        varchar        symbol as traded that day
 --   session       varchar        session, YYYY-MM-DD in exchange time
@@ -34,7 +34,7 @@ known AS (
     LEFT JOIN (SELECT ticker, max(ex_date) AS ex_date FROM splits GROUP BY ticker) s
         ON s.ticker = h.ticker AND s.ex_date > h.dt
     WHERE h.dt BETWEEN %(first)s AND %(last)s
-        AND h.dt IN %(settled)s
+        AND strpos(%(settled)s, h.dt) > 0
         AND ('*' IN %(tickers)s OR h.ticker IN %(tickers)s)
 ),
 unknown AS (
@@ -57,7 +57,7 @@ counted AS (
     WHERE dt BETWEEN %(first)s AND %(last)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
         AND collected_at <= CAST(%(as_of)s AS timestamp)
-        AND dt NOT IN %(settled)s
+        AND strpos(%(settled)s, dt) = 0
     GROUP BY ticker, dt, hour, bar_minutes
 ),
 mixed AS (
@@ -93,7 +93,7 @@ records AS (
     FROM bars b
     JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
     WHERE b.dt BETWEEN %(first)s AND %(last)s
-        AND b.dt NOT IN %(settled)s
+        AND strpos(%(settled)s, b.dt) = 0
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
         AND NOT h.settled
     UNION ALL
@@ -101,7 +101,7 @@ records AS (
     FROM bars b
     JOIN unknown u ON u.ticker = b.ticker AND u.dt = b.dt
     WHERE b.dt BETWEEN %(first)s AND %(last)s
-        AND b.dt IN %(settled)s
+        AND strpos(%(settled)s, b.dt) > 0
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
 ),
 versions AS (

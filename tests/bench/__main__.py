@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import collecting, commands, forecasting, pages, queries
+from tests.bench import collecting, commands, compaction, forecasting, pages, queries
 from tests.bench.timing import Row
 
 MEASUREMENTS = {
@@ -28,6 +28,10 @@ MEASUREMENTS = {
         queries.queries_month,
         queries.queries_compacted,
         queries.queries_year,
+        compaction.compacting,
+        compaction.compacting_minutes,
+        compaction.queries_settled,
+        compaction.queries_watched,
         collecting.collecting,
         collecting.simulating,
         forecasting.forecasts,

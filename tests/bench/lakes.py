@@ -7,11 +7,13 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from tickerlake import exchange, watchlist
 from tickerlake.exchange import Session
+from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
 from tickerlake.record import COLUMNS
 
@@ -107,11 +109,54 @@ def month_compacted() -> Path:
     return _built("month-compacted", YEAR[-20:], TICKERS)
 
 
+def year_settled() -> Path:
+    """The year, compacted."""
+    return _compacted(year(), "year-settled")
+
+
+def watched_compacted() -> Path:
+    """250 sessions of the default watchlist, collected every five minutes, then compacted."""
+    return _compacted(_built("watched", YEAR[-250:], watchlist.DEFAULT, bar_by_bar=True), "watched-compacted")
+
+
+def watched_tidy() -> Path:
+    """The same bars, one file a session as collected after the close, with their hours."""
+    return _compacted(_built("watched-tidy", YEAR[-250:], watchlist.DEFAULT), "watched-tidy-compacted")
+
+
+def minutes() -> Path:
+    """One session of 8,000 tickers in bars of one minute, in two files: 3.1 million bars."""
+    lake = BUILT / "minutes"
+    if not lake.exists():
+        folder = Layout(BUILT / ".minutes").partition(FRIDAY.date)
+        shutil.rmtree(BUILT / ".minutes", ignore_errors=True)
+        folder.mkdir(parents=True)
+        text = _recipe(bar_by_bar=False).format(
+            **_numbers(FRIDAY, [f"T{number:04}" for number in range(8000)]) | {"bars": 390}
+        )
+        text = text.replace("INTERVAL '5' MINUTE", "INTERVAL '1' MINUTE").replace("CAST(5 AS", "CAST(1 AS")
+        for place in range(2):
+            half = f"SELECT * FROM ({text}) WHERE hash(ticker) % 2 = {place}"
+            duckdb.execute(f"COPY ({half}) TO '{folder}/{place}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+        (BUILT / ".minutes").rename(lake)
+    return lake
+
+
+def _compacted(lake: Path, name: str) -> Path:
+    """A compacted copy of `lake`."""
+    copy = BUILT / f"{name}-{lake.name.rpartition('-')[2]}"
+    if not copy.exists():
+        unfinished = BUILT / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(lake, unfinished)
+        assert not [done.error for done in compact(unfinished, finished(unfinished, NOW), NOW) if done.error]
+        unfinished.rename(copy)
+    return copy
+
+
 def _built(name: str, sessions: Sequence[Session], tickers: Sequence[str], *, bar_by_bar: bool = False) -> Path:
     """The lake of that name, written now if it is missing or made by another recipe."""
-    collected = _BAR_BY_BAR if bar_by_bar else _AT_ONCE
-    columns = ", ".join(f"{_COLUMNS[column.name]} AS {column.name}" for column in COLUMNS)
-    recipe = _BARS.replace("{columns}", columns).replace("{collected}", collected)
+    recipe = _recipe(bar_by_bar=bar_by_bar)
     digest = hashlib.sha256(repr((recipe, sessions, tickers)).encode()).hexdigest()[:8]
     lake = BUILT / f"{name}-{digest}"
     if not lake.exists():
@@ -123,16 +168,25 @@ def _built(name: str, sessions: Sequence[Session], tickers: Sequence[str], *, ba
     return lake
 
 
+def _recipe(*, bar_by_bar: bool) -> str:
+    columns = ", ".join(f"{_COLUMNS[column.name]} AS {column.name}" for column in COLUMNS)
+    return _BARS.replace("{columns}", columns).replace("{collected}", _BAR_BY_BAR if bar_by_bar else _AT_ONCE)
+
+
+def _numbers(each: Session, tickers: Sequence[str]) -> dict[str, Any]:
+    return {
+        "opened": f"{each.open:%F %T}",
+        "closed": f"{each.close:%F %T}",
+        "tickers": list(tickers),
+        "bars": int((each.close - each.open) / dt.timedelta(minutes=5)),
+        "day": each.date.toordinal(),
+    }
+
+
 def _write(folder: Path, recipe: str, each: Session, tickers: Sequence[str], *, bar_by_bar: bool) -> None:
     folder.mkdir(parents=True)
-    bars = int((each.close - each.open) / dt.timedelta(minutes=5))
-    text = recipe.format(
-        opened=f"{each.open:%F %T}",
-        closed=f"{each.close:%F %T}",
-        tickers=list(tickers),
-        bars=bars,
-        day=each.date.toordinal(),
-    )
+    numbers = _numbers(each, tickers)
+    text, bars = recipe.format(**numbers), numbers["bars"]
     connection = duckdb.connect()
     connection.execute(f"CREATE TABLE made AS {text}")
     for place in range(bars) if bar_by_bar else [None]:

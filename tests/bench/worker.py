@@ -61,7 +61,21 @@ def forecast(lake: str, sessions: str) -> Callable[[], object]:
     return lambda: make(engine, YEAR[-int(sessions) :], NOW)
 
 
-TASKS = {task.__name__: task for task in (query, first_row, bare, simulate, forecast)}
+def compacted(lake: str) -> Callable[[], object]:
+    """Compacts a copy of the lake."""
+    from shutil import copytree
+
+    from tickerlake.lake.compaction import compact, finished
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = copytree(lake, Path(folder) / "lake")
+            assert not [done.error for done in compact(copy, finished(copy, NOW), NOW) if done.error]
+
+    return run
+
+
+TASKS = {task.__name__: task for task in (query, first_row, bare, simulate, forecast, compacted)}
 
 if __name__ == "__main__":
     run = timed(TASKS[sys.argv[1]](*sys.argv[2:]))

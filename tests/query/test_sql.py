@@ -29,7 +29,7 @@ PARAMETERS = {
     "basis": "'latest'",
     "calendar": "'x'",
     "renames": "'x'",
-    "settled": "('2026-11-20')",
+    "settled": "'2026-11-20'",
     "since": "'2026-11-06'",
     "sources": "',yahoo,recorded,'",
 }

@@ -26,7 +26,7 @@ PARAMETERS = {
     "basis": "latest",
     "calendar": "2026-11-20 …",
     "renames": "2022-06-09 FB",
-    "settled": [""],
+    "settled": "",
     "since": "2026-11-06",
     "sources": ",yahoo,",
 }

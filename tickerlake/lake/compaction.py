@@ -37,7 +37,7 @@ COMPACTED = ".compact.parquet"
 """How the name of a compacted file ends."""
 
 _LISTINGS = 5
-_MEMORY = "600MB"
+_MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
 _TYPES = {"string": "varchar", "int": "integer"}
 _COLUMNS = ", ".join(
@@ -192,6 +192,7 @@ def _read(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> dt.d
 
 
 def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
+    layout.incoming.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{_MEMORY}'")

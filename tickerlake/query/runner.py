@@ -13,7 +13,7 @@ from tickerlake.query import types
 from tickerlake.query.answer import Answer
 from tickerlake.query.catalog import Field, Query, load
 from tickerlake.query.engines import Engine
-from tickerlake.query.statement import NO_SESSION, NOW, preference
+from tickerlake.query.statement import NOW, preference
 
 EVERY_TICKER = "*"
 DEFAULTS: dict[str, Any] = {
@@ -72,7 +72,7 @@ def run(
         "sources": lambda: preference(engine.sources),
         "calendar": lambda: _calendar(engine, values, now or dt.datetime.now(dt.UTC)),
         # An engine that knows the files puts the settled sessions here as it lists them.
-        "settled": lambda: NO_SESSION,
+        "settled": lambda: "",
         "renames": lambda: ";".join(f"{rename.on} {rename.old}" for rename in symbols.RENAMES),
         "since": lambda: str(dt.date.fromisoformat(values["first"]) - LOOK_BACK),
     }

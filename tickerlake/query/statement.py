@@ -14,8 +14,6 @@ from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, PARTITION, RUN
 
 NOW = "9999-12-31 00:00:00.000"
 """The value of `as_of` that leaves nothing out."""
-NO_SESSION = [""]
-"""The value of `settled` that names no session."""
 TABLES = {"actions": ACTIONS, "runs": RUNS, "forecasts": FORECASTS}
 """The tables beside `bars`."""
 OPTIONAL = ("actions", "forecasts")

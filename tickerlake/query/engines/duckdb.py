@@ -19,7 +19,7 @@ from tickerlake.lake.faults import array, faults_in, reason, table
 from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import NO_SESSION, TABLES, bars_of, empty, records_of, refuse
+from tickerlake.query.statement import TABLES, bars_of, empty, records_of, refuse
 from tickerlake.record import COLUMNS, HOURS, PARTITION
 from tickerlake.settings import Settings
 
@@ -81,7 +81,7 @@ class DuckDBEngine:
             values = dict(parameters)
             if "settled" in values:
                 files["settled_hours"] = hours = self._settled(files["bars"], values["as_of"])
-                values["settled"] = [session_of(path) for path in hours] or NO_SESSION
+                values["settled"] = ",".join(map(session_of, hours))
             # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
             text = _PLACEHOLDER.sub(lambda match: literal(values[match[1]]), sql) if values else sql
             # Temporary views belong to one cursor, so threads do not see each other's.
