@@ -87,7 +87,8 @@ def forecast_command(
         raise TickerlakeError(f"no forecast was made: {why}; collect more sessions, or name another with --session")
     _show(engine, made.forecasts)
     stored = f"{len(new):,} new" if len(new) else "nothing new"
-    span = sessions[0].dt if len(sessions) == 1 else f"{sessions[0].date} to {sessions[-1].date}"
+    first_made, last_made = made.forecasts["session"].min(), made.forecasts["session"].max()
+    span = first_made if first_made == last_made else f"{first_made} to {last_made}"
     click.echo(f"{span}: {len(made.forecasts):,} forecasts, {stored}")
     return 3 if made.short else 0
 

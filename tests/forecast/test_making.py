@@ -1,0 +1,127 @@
+"""Forecasts from a real lake: what it knew at the moment, whatever it has learned since."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tickerlake import exchange
+from tickerlake.actions import Split
+from tickerlake.collect import collect
+from tickerlake.errors import LakeEmpty
+from tickerlake.forecast.making import just_begun, make, make_live
+from tickerlake.forecast.samples import LEAST_SESSIONS
+from tickerlake.forecast.walk import QUANTILES
+from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.sources.simulated import SimulatedSource
+
+SESSIONS = exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20))[-LEAST_SESSIONS - 4 :]
+FRIDAY = SESSIONS[-1]
+HOUR = dt.timedelta(hours=1)
+ELEVEN = FRIDAY.open + dt.timedelta(hours=1, minutes=30, seconds=20)
+PRICES = ["open", "high", "low", "close"]
+
+
+class Vendor(SimulatedSource):
+    """Simulated bars, multiplied by `factors` of each session."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors = {}
+
+    def bars(self, symbol, sessions, bar_minutes):
+        frame = super().bars(symbol, sessions, bar_minutes)
+        days = frame["ts"].dt.tz_convert(exchange.EXCHANGE_TIME).dt.date
+        return frame.assign(**frame[PRICES].mul(days.map(self.factors).fillna(1.0), axis=0).round(4))
+
+
+def collected(lake, sessions, now, vendor=None):
+    collect(vendor or Vendor(), ParquetSink(lake), sessions, ["META"], 30, lambda: now)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Up to Friday, 11:00."""
+    collected(tmp_path, SESSIONS[:-1], SESSIONS[-2].close + HOUR)
+    collected(tmp_path, [FRIDAY], ELEVEN)
+    return tmp_path
+
+
+def made(lake, now=ELEVEN, **options):
+    return make(DuckDBEngine(lake), [FRIDAY], now, **options).forecasts
+
+
+def test_what_the_lake_learns_after_the_moment_changes_no_forecast_as_of_it(lake):
+    before = made(lake)
+    vendor = Vendor()
+    # Restatements of the past, and the rest of Friday.
+    vendor.factors = {session.date: 1.05 for session in SESSIONS[-6:]}
+    collected(lake, SESSIONS[-6:], FRIDAY.close + HOUR, vendor)
+    ParquetSink(lake).report_splits(
+        [Split("META", FRIDAY.date, 10.0, "manual", FRIDAY.close + HOUR)], FRIDAY.close + HOUR
+    )
+
+    pd.testing.assert_frame_equal(made(lake), before)
+    later = made(lake, FRIDAY.close + HOUR)
+    assert not later[later["hour"] == 11].reset_index(drop=True).equals(before[before["hour"] == 11])
+
+
+def test_a_split_in_the_window_changes_the_reference_and_nothing_else(lake, tmp_path_factory):
+    other = tmp_path_factory.mktemp("split")
+    vendor = Vendor()
+    vendor.factors = {session.date: 10.0 for session in SESSIONS[:-3]}
+    # The old sessions were collected before the split, at the old price.
+    for session in SESSIONS[:-1]:
+        collected(other, [session], session.close + HOUR, vendor)
+    collected(other, [FRIDAY], ELEVEN)
+    ParquetSink(other).report_splits([Split("META", SESSIONS[-3].date, 10.0, "manual", SESSIONS[-3].open)], ELEVEN)
+
+    ours, theirs = made(lake), made(other)
+    same = [*QUANTILES, "probability", "reference", "hour", "target", "model"]
+    pd.testing.assert_frame_equal(ours[same], theirs[same], atol=2e-6)  # of prices with four decimals
+
+
+def test_forecasts_are_stored_in_the_order_that_the_table_declares_and_at_the_clock(lake):
+    found = made(lake)
+
+    assert set(found["made_at"]) == {pd.Timestamp(ELEVEN)}
+    assert set(found["known_until"] - pd.Timestamp(FRIDAY.open)) == {pd.Timedelta("30min"), pd.Timedelta("90min")}
+    hour = found[found["hour"] == 11].set_index("target")["ends_at"]
+    assert set(hour["next-hour-high"]) == {pd.Timestamp(FRIDAY.open) + pd.Timedelta("150min")}
+    assert set(hour["day-high"]) == set(hour["close-above"]) == {pd.Timestamp(FRIDAY.close)}
+    assert found["sessions_used"].eq(len(SESSIONS) - 1).all()
+    assert np.allclose(found[QUANTILES], found[QUANTILES].round(6), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "hour"), [(0, None), (29, None), (30, 10), (34.9, 10), (35, None), (90, 11), (330, 15), (390, None)]
+)
+def test_an_hour_has_just_begun_for_five_minutes(minutes, hour):
+    moment = just_begun(FRIDAY.open + dt.timedelta(minutes=minutes))
+
+    assert (moment and moment.hour) == hour
+
+
+def test_an_hour_is_forecast_live_once(lake):
+    first = make_live(DuckDBEngine(lake), ELEVEN)
+    ParquetSink(lake).store_forecasts(first)
+
+    assert set(first["hour"]) == {11}
+    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=1)).empty
+    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=10)).empty
+
+
+def test_a_ticker_with_too_little_history_is_named_with_its_sessions(tmp_path):
+    collected(tmp_path, SESSIONS[-LEAST_SESSIONS:-1], SESSIONS[-2].close + HOUR)
+    collected(tmp_path, [FRIDAY], ELEVEN)
+
+    found = make(DuckDBEngine(tmp_path), [FRIDAY], ELEVEN)
+    assert found.forecasts.empty
+    assert found.short == {"META": LEAST_SESSIONS - 1}
+
+
+def test_a_lake_without_bars_is_said_to_be_empty(tmp_path):
+    with pytest.raises(LakeEmpty):
+        made(tmp_path)
