@@ -21,7 +21,7 @@
 --
 -- One row per run, session, ticker and source. An answer with bars of which none was stored or withdrawn changed
 -- nothing. The outcome no-data means that the source has no bars. No row means that nobody asked.
-SELECT
+SELECT DISTINCT
     ticker,
     session,
     source,

@@ -302,3 +302,13 @@ def test_each_hour_is_forecast_when_it_begins(machine):
     stored = run(DuckDBEngine(machine.lake), "forecasts").frame
     assert set(stored["kind"]) == {"live"}
     assert stored.groupby("hour").size().to_dict() == {11: 2 * 3 * 2, 12: 2 * 3 * 2}
+
+
+def test_a_session_is_compacted_after_its_sweep(swept):
+    said = swept.run("2026-11-20T09:00", "2026-11-20T18:00")
+
+    files = [path.name for path in Layout(swept.lake).partition("2026-11-20").iterdir()]
+    assert len(files) == 1
+    assert files[0].endswith(".compact.parquet")
+    assert not [line for line in said if "cannot" in line]
+    assert swept.bars()["2026-11-20"] == 26

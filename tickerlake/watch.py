@@ -15,10 +15,12 @@ from typing import NoReturn
 
 from tickerlake import exchange, symbols, watchlist
 from tickerlake.collect import FINAL, SessionReport, collect
-from tickerlake.errors import LakeEmpty, RateLimited, TickerlakeError
+from tickerlake.errors import LakeEmpty, RateLimited, SinkError, TickerlakeError
 from tickerlake.forecast.making import just_begun, make_live
+from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
+from tickerlake.lake.retention import tidy
 from tickerlake.lake.runs import read_runs
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.repair import deadline, open_gaps, repair, total
@@ -104,6 +106,7 @@ class Watch:
         failure, _ = _failure(reports)
         if not failure and any(each.sweep for each in due):
             failure, _ = self._repair()
+            self._compact()
         if failure:
             self._say(failure)
         if not any(report.bars for report in reports):
@@ -111,9 +114,13 @@ class Watch:
         return 3 if any(report.failures for report in reports) else 0
 
     def _attempt(self, due: Sequence[Due]) -> tuple[str, bool]:
-        """One run, with a repair after a sweep. Returns as `_failure`."""
+        """One run, with repair and compaction after a sweep. Returns as `_failure`."""
         failure = _failure(self._collect(due))
-        return failure if failure[0] or not any(each.sweep for each in due) else self._repair()
+        if failure[0] or not any(each.sweep for each in due):
+            return failure
+        failure = self._repair()
+        self._compact()
+        return failure
 
     def _repair(self) -> tuple[str, bool]:
         now, source = self._clock(), self._source
@@ -130,6 +137,19 @@ class Watch:
             return "", False
         gaps = open_gaps(self._layout.folder, source.name, self._tickers(), reach, now)
         return deadline(gaps, source.name, reach), limited
+
+    def _compact(self) -> None:
+        """Compacts the sessions that have finished. Those that are compact already cost a listing each."""
+        lake, now = self._layout.folder, self._clock()
+        for done in compact(lake, finished(lake, now), now):
+            if done.error:
+                self._say(f"{_clock_time(now)} {done.error}")
+        try:
+            lines = tidy(lake, now)
+        except SinkError as error:
+            lines = [str(error)]
+        for line in lines:
+            self._say(f"{_clock_time(now)} {line}")
 
     def _collect(self, due: Sequence[Due]) -> list[SessionReport]:
         """Collects the sessions of `due` that the source still has, and says one line for each."""

@@ -32,6 +32,7 @@ def compact_command(session: dt.date | None, every: bool, lake: Path | None) -> 
     stop it at any moment: nothing is removed before the new file is on disk.
     """
     from tickerlake.lake.compaction import compact, finished  # noqa: PLC0415  # loads DuckDB
+    from tickerlake.lake.retention import tidy  # noqa: PLC0415
 
     if every and session:
         raise ConfigError("--session and --all exclude each other; give one of them")
@@ -63,6 +64,8 @@ def compact_command(session: dt.date | None, every: bool, lake: Path | None) -> 
             click.echo(f"{done.session}: {_amounts(done.files, done.size, done.files_after, done.size_after)}")
     sessions = f"{len(wanted)} session{'s' * (len(wanted) != 1)}"
     click.echo(f"{sessions}: {_amounts(files, size, files_after, size_after)}")
+    for line in tidy(folder, now):
+        click.echo(line)
     return 0 if not failed else 1 if failed == len(wanted) else 3
 
 
