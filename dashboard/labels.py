@@ -12,6 +12,9 @@ MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 HOURS = range(9, 16)
 """Exchange hours in which a session's bars may start."""
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>$~|#&:]")
+_LINK = re.compile(r"(?=://|@)|(?<=www)(?=\.)", re.IGNORECASE)
+_JOINER = "\N{WORD JOINER}"
+"""Invisible. Streamlit makes a link of anything like an address, even if it is escaped, unless this is in it."""
 
 
 def day(date: dt.date, *, weekday: bool = True) -> str:
@@ -95,7 +98,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 def escape(text: str) -> str:
     """`text` for Streamlit's Markdown, to be shown as it is: no markup, links, icons or formulas."""
-    return _MARKDOWN.sub(r"\\\g<0>", text)
+    return _MARKDOWN.sub(r"\\\g<0>", _LINK.sub(_JOINER, " ".join(text.splitlines())))
 
 
 def listing(words: list[str], shown: int = 8) -> str:

@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import streamlit as st
 
-from dashboard import clock, labels
+from dashboard import access, clock, labels
 from dashboard.charts.records import records_per_session
 from dashboard.chrome import as_of, cards, header
 from dashboard.chrome.theme import palette
@@ -34,7 +34,8 @@ def page() -> None:
         key="records",
         alt="Records per session",
     )
-    _settings(lake)
+    if not access.is_read_only():
+        _settings(lake)
     st.caption(f"Read {labels.instant(clock.now())}.")
 
 

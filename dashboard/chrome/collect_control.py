@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard import clock, labels
+from dashboard import access, clock, labels
 from dashboard.data import collection
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
@@ -34,13 +34,13 @@ class Request(NamedTuple):
 
 
 def offered() -> bool:
-    """Whether this dashboard can collect: into a local lake only."""
-    return current().is_local
+    """Whether visitors may collect: into a local lake, unless they may only look."""
+    return current().is_local and not access.is_read_only()
 
 
 def control(lake: Lake) -> None:
     """The button and its popover: which sessions, which tickers, into which lake."""
-    if not lake.is_local:
+    if not offered():
         return
     opened = st.popover("Collect", icon=":material/download:", width="content", key="collect", on_change="rerun")
     if not opened.open:
@@ -58,7 +58,7 @@ def control(lake: Lake) -> None:
 def progress(lake: Lake) -> None:
     """The progress of a running collection, or the result of the last one."""
     job = collection.desk().job
-    if job is None or not lake.is_local:
+    if job is None or not offered():
         return
     if job.is_running:
         st.fragment(_running, run_every=_PROGRESS)(job)

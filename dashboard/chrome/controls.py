@@ -9,7 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
-from dashboard import labels
+from dashboard import access, labels
 from dashboard.chrome import url
 from dashboard.data.measures import MEASURES, ORIGINS, Measure, Origin
 from tickerlake.errors import ConfigError
@@ -77,6 +77,7 @@ def tickers(held: Sequence[str], default: Sequence[str]) -> Tickers:
     text = url.recall().get("tickers")
     wanted = list(default) if text is None else _parse(text, held)
     chosen = [ticker for ticker in wanted if ticker in set(held)]
+    access.check(tickers=len(chosen))
     _set("pick tickers", chosen)
     st.multiselect(
         "Tickers",
@@ -180,6 +181,7 @@ def _range(held: Sequence[dt.date]) -> Span:
     if first > last:
         raise ConfigError(f"first session {first} is after last session {last}; swap them")
     days = sorted({*held, first, last})
+    access.check(sessions=sum(first <= day <= last for day in held))
     _set("pick first", first)
     _set("pick last", last)
     left, right = st.columns(2, gap="small", wrap=False)

@@ -13,7 +13,6 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.error import URLError
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -104,7 +103,7 @@ def waited(page: Page, condition: str, argument: object = None) -> Page:
 def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with contextlib.suppress(URLError, ConnectionError), _DIRECT.open(address, timeout=2) as answer:
+        with contextlib.suppress(OSError), _DIRECT.open(address, timeout=2) as answer:
             if answer.status == 200:
                 return
         if server.poll() is not None:

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import clock
+from dashboard import access, clock
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tickerlake.watchlist import DEFAULT as WATCHLIST
@@ -58,6 +58,7 @@ def app(monkeypatch, tmp_path):
 
     def opened(lake, page=PAGES[0].name, *, now=lakes.EVENING, environment=None, **parameters):
         monkeypatch.setenv("LAKE_DIR", str(lake))
+        monkeypatch.setenv(access.VARIABLE, "0")
         for variable, value in (environment or {}).items():
             monkeypatch.setenv(variable, value)
         monkeypatch.setattr(clock, "now", lambda: now)
@@ -81,4 +82,4 @@ def text(at):
     words = [element.value for kind in kinds for element in kind]
     words += [f"{m.label} {m.value} {m.delta}" for m in at.metric]
     words += [element.proto.body for element in at.get("badge")] if at.get("badge") else []
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join(words))
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join(words)).replace("\N{WORD JOINER}", "")

@@ -135,6 +135,17 @@ def test_every_page_and_view_works_on_a_lake_without_opens(visit, without_open, 
             assert page.locator("h1, h2").get_by_text("Cannot show this").count() == 0, path
             assert page.locator("svg [d*=NaN], svg [transform*=NaN]").count() == 0, path
         expect(page.get_by_text(lakes.HOSTILE).first).to_be_visible()
+        for lure in (
+            "[log in](http://evil.example)",
+            "![x](https://evil.example/x.png)",
+            "www.evil.example me@evil.example",
+        ):
+            for path in ("?session=", "?tickers=", "session?ticker="):
+                settled(page.goto(f"{address}/{path}{quote(lure)}") and page)
+                expect(page.get_by_text("evil.example").first).to_be_visible()
+                assert (
+                    page.locator("a[href^='http'][href*='//evil'], a[href*='www.evil'], a[href^=mailto]").count() == 0
+                )
         page.close()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import tomllib
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import streamlit as st
 
+from dashboard import access
 from dashboard.chrome.collect_control import LAST, RANGE, TODAY
 from dashboard.data import collection
 from dashboard.pages import PAGES
@@ -19,6 +23,8 @@ from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import sources_held
 
 FRIDAY = [exchange.session_on(lakes.FRIDAY)]
+
+ROOT = Path(__file__).parents[2]
 
 
 class Held(lakes.Invented):
@@ -200,3 +206,34 @@ def test_a_lake_that_cannot_be_written_is_told(app, tmp_path, monkeypatch, sourc
     wait()
     at.run()
     assert "no space left on device" in text(at)
+
+
+class TestReadOnly:
+    ONLY = MappingProxyType({access.VARIABLE: "1"})
+
+    def test_visitors_neither_collect_nor_see_settings(self, app, real, tmp_path):
+        at = app(real, "pipeline", environment=self.ONLY)
+        assert "LAKE_DIR" not in "".join(frame.value.to_csv() for frame in at.dataframe)
+        assert "collect" not in at.session_state
+        assert "collect" in app(real).session_state
+        assert "**Collect**" not in text(app(tmp_path / "nothing", environment=self.ONLY))
+
+    def test_one_visitor_asks_for_a_page_at_a_time(self, app, crowded, monkeypatch):
+        monkeypatch.setattr(access, "MOST_TICKERS", 69)
+        everything = ",".join(app(crowded).multiselect[0].options)
+        said = "70 tickers are too many at once here; choose at most 69"
+        assert said in text(app(crowded, environment=self.ONLY, tickers=everything))
+        assert said not in text(app(crowded, tickers=everything))
+
+    @pytest.mark.parametrize(
+        ("address", "read_only"),
+        [("localhost", False), ("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), (None, True), ("host", True)],
+    )
+    def test_it_is_the_default_where_others_can_reach_the_server(self, monkeypatch, address, read_only):
+        monkeypatch.delenv(access.VARIABLE, raising=False)
+        monkeypatch.setattr(access.st, "get_option", lambda _: address)
+        assert access.is_read_only() == read_only
+
+    def test_the_apps_own_configuration_listens_on_this_machine_alone(self):
+        config = tomllib.loads((ROOT / "dashboard" / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+        assert config["server"]["address"] == "localhost"

@@ -35,13 +35,16 @@ port_option = click.option(
 @lake_option
 @port_option
 @address_option
-def dashboard_command(lake: Path | None, port: int, address: str) -> None:
+@click.option("--read-only", is_flag=True, help="Visitors only look: no collecting, no settings, limited questions.")
+def dashboard_command(lake: Path | None, port: int, address: str, *, read_only: bool) -> None:
     """Serve the dashboard on this machine.
 
-    Open the address it prints in a browser; Ctrl-C stops it. It needs the extra `dashboard`:
-    pip install 'tickerlake[dashboard]'
+    Open the address it prints in a browser; Ctrl-C stops it. On an address that others can reach it is read-only. It
+    needs the extra `dashboard`: pip install 'tickerlake[dashboard]'
     """
     require_streamlit()
+    if read_only:
+        os.environ["TICKERLAKE_READ_ONLY"] = "1"
     serve(lake, port, address)
 
 

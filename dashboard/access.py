@@ -1,0 +1,37 @@
+"""What visitors may do: everything on the owner's machine, only look on a server for others."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+import streamlit as st
+
+from tickerlake.errors import ConfigError
+
+VARIABLE = "TICKERLAKE_READ_ONLY"
+"""Environment variable: `1` for a dashboard that only shows, `0` for one that also collects."""
+MOST_TICKERS = 100
+MOST_SESSIONS = 260
+
+
+def is_read_only() -> bool:
+    """Whether visitors may only look. By default so unless the server listens on this machine alone."""
+    given = os.environ.get(VARIABLE)
+    return given != "0" if given else not _is_loopback(st.get_option("server.address"))
+
+
+def check(*, tickers: int = 0, sessions: int = 0) -> None:
+    """ConfigError if a visitor of a read-only dashboard asks for more than one page should take."""
+    if not is_read_only():
+        return
+    for asked, most, what in ((tickers, MOST_TICKERS, "tickers"), (sessions, MOST_SESSIONS, "sessions")):
+        if asked > most:
+            raise ConfigError(f"{asked} {what} are too many at once here; choose at most {most}")
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return address == "localhost" or ipaddress.ip_address(address or "0.0.0.0").is_loopback  # noqa: S104
+    except ValueError:
+        return False
