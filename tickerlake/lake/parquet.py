@@ -235,8 +235,8 @@ class ParquetSink:
 
     def _histories(self, sessions: Collection[str], tickers: Collection[str], answered: pd.DataFrame) -> pd.DataFrame:
         """All records of `tickers` in `sessions`, and the bars of `answered` that repeat the numbers in force."""
-        held = pd.concat([bars.empty(), *map(self._stored, sessions)], ignore_index=True)
-        held = held[held["ticker"].isin(tickers)]
+        like = pd.DataFrame({"ticker": list(tickers)}, dtype="str")
+        held = pd.concat([bars.empty(), *(self._stored(each, like) for each in sessions)], ignore_index=True)
         latest = held.groupby(list(KEY))["collected_at"].max().rename("latest").reset_index()
         repeats = answered[answered["ticker"].isin(tickers)].merge(latest, on=list(KEY))
         repeats = repeats[repeats["latest"] < repeats["collected_at"]]
