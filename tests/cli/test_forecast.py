@@ -103,3 +103,14 @@ def test_free_sql_reads_the_forecasts(call):
     with time_machine.travel(at(8), tick=False):
         call("forecast")
     assert queried(call, "SELECT count(*) AS n FROM forecasts WHERE model = 'har'") == ["36"]
+
+
+def test_the_challenger_is_asked_for_and_keeps_what_it_learned(call):
+    with time_machine.travel(at(8), tick=False):
+        assert call("forecast", "--boosted")[1].splitlines()[-1] == "2026-11-19: 108 forecasts, 108 new"
+        file = Path("lake/models/boosted.json")
+        file.write_text(file.read_text().replace('"version": 1', '"version": 9'))
+        code, out, err = call("forecast", "--boosted")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("error: lake/models/boosted.json holds version 9 of boosted, this is version 1")
