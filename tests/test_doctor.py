@@ -282,3 +282,15 @@ def command(*arguments):
     from tickerlake.cli import main
 
     return main(["doctor", *arguments])
+
+
+def test_a_jump_that_looks_like_a_split_comes_with_the_command_that_adds_it():
+    row = {"ticker": "NVDA", "session": "2026-06-10", "ratio": "10:1", "previous_close": 1208.9, "open": 121.79}
+    rows = [row | {"known_ratio": float("nan")}, row | {"known_ratio": 10.0}]
+
+    unknown, known = doctor.check_splits(rows, " --lake data")
+
+    assert unknown.what == "NVDA went from 1208.9 to 121.79 on 2026-06-10, near 10:1, and no split is known"
+    assert unknown.next_step == "if it was one: tickerlake actions add NVDA 2026-06-10 10:1 --lake data"
+    assert known.next_step.endswith("tickerlake actions add NVDA 2026-06-10 10:1 --adjusted-from never --lake data")
+    assert next(reversed(list(doctor.check_splits(rows * 4)))).what == "3 more jumps may be splits"

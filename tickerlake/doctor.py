@@ -8,6 +8,7 @@ import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import metadata
@@ -166,6 +167,26 @@ def check_coverage(
         )
 
 
+def check_splits(rows: Sequence[Mapping[str, Any]], flag: str = "") -> Iterator[Finding]:
+    """Jumps of the price that look like a split. `rows` is the answer of the query `suspected_splits`."""
+    for row in rows[:_NAMED]:
+        ticker, session, ratio = row["ticker"], row["session"], row["ratio"]
+        jump = f"{ticker} went from {row['previous_close']:g} to {row['open']:g} on {session}, near {ratio}"
+        add = f"tickerlake actions add {ticker} {session} {ratio}"
+        if row["known_ratio"] == row["known_ratio"]:  # a number
+            yield Finding(
+                "note",
+                f"{jump}, although this split is known",
+                f"if its earlier bars are not adjusted: {add} --adjusted-from never{flag}",
+            )
+        else:
+            yield Finding("note", f"{jump}, and no split is known", f"if it was one: {add}{flag}")
+    if len(rows) > _NAMED:
+        yield Finding(
+            "note", f"{len(rows) - _NAMED} more jumps may be splits", f"tickerlake query suspected_splits{flag}"
+        )
+
+
 def check_vendor(source: Source, ticker: str, now: dt.datetime) -> Finding:
     """Whether `source` answers: one request, for the hourly bars of `ticker` in the last finished session."""
     from tickerlake import exchange  # noqa: PLC0415
@@ -265,6 +286,8 @@ def _lake(
         if local:
             coverage = run(engine, "coverage", now=now).frame.to_dict("records")
             yield from check_coverage(coverage, tickers, collect, flag)
+            with suppress(ConfigError):  # of a tickerlake.toml that cannot be read, which is reported already
+                yield from check_splits(run(engine, "suspected_splits").frame.to_dict("records"), flag)
     except TickerlakeError as error:
         yield Finding("problem", str(error), "fix this, then run this again")
 

@@ -38,6 +38,7 @@ def page() -> None:
     )
     first, last = _window(dates, window)
     live.live(_coverage, live.interval(lake, [last]))(lake, first, last, simulated=header.is_simulated(held))
+    _suspected_splits(lake, first, last)
     left, right = st.columns(2, gap="large")
     with left:
         _restatements(lake, first, last)
@@ -130,6 +131,35 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
             },
             alt="Incomplete ticker sessions and their gaps",
         )
+
+
+def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:
+    found = lake.query("suspected_splits", first, last)
+    if found.empty:
+        return
+    st.header("Suspected splits", anchor=False)
+    row = found.iloc[0]
+    st.warning(
+        "Prices jump as after a split. If it was one, add it: "
+        f"`tickerlake actions add {row['ticker']} {row['session']} {row['ratio']}`. "
+        "If the lake knows the split, earlier bars may not be adjusted; then add `--adjusted-from never`.",
+        icon=":material/call_split:",
+    )
+    st.dataframe(
+        found,
+        hide_index=True,
+        column_config={
+            "ticker": "Ticker",
+            "session": "Session",
+            "ratio": "Ratio",
+            "jump": st.column_config.NumberColumn("Jump", format="%.4f"),
+            "previous_session": "Session before",
+            "previous_close": st.column_config.NumberColumn("Close before", format="%.4f"),
+            "open": st.column_config.NumberColumn("Open", format="%.4f"),
+            "known_ratio": "Known ratio",
+        },
+        alt="Jumps of the price that look like splits",
+    )
 
 
 def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:

@@ -1,6 +1,12 @@
 """`tickerlake actions` as a user types it."""
 
+import datetime as dt
+from pathlib import Path
+
 import pytest
+
+from tickerlake.actions import NEVER
+from tickerlake.lake.parquet import ParquetSink
 
 
 def test_a_split_is_added_shown_and_taken_back(tickerlake):
@@ -22,11 +28,23 @@ def test_a_split_holds_under_every_symbol_of_the_company(tickerlake):
 
 
 @pytest.mark.parametrize(
+    ("given", "stored"),
+    [("never", NEVER), ("2026-06-11T20:00-04:00", dt.datetime(2026, 6, 12, tzinfo=dt.UTC)), (None, None)],
+)
+def test_a_person_may_say_from_when_on_prices_are_adjusted(tickerlake, given, stored):
+    told = ["--adjusted-from", given] if given else []
+    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1", *told)[0] == 0
+
+    assert [report.adjusted_from for report in ParquetSink(Path("lake")).reports()] == [stored]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["NVDA", "10 June", "10:1"], "'10 June' is not a date; write YYYY-MM-DD"),
         (["NVDA", "2026-06-10", "10"], "'10' is not a ratio; write new shares to old ones"),
         (["N V", "2026-06-10", "10:1"], "is not a symbol"),
+        (["NVDA", "2026-06-10", "10:1", "--adjusted-from", "soon"], "--adjusted-from: 'soon' is not a"),
         (["NVDA", "2026-06-10"], "Missing argument 'RATIO'"),
     ],
 )

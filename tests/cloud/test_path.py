@@ -201,7 +201,7 @@ class TestSplits:
         shown = CliRunner().invoke(actions_command)
         assert shown.output == f"NVDA    {session.dt}    10:1  (yahoo)\n"
         for name in names():
-            assert not run(engine, name).frame.empty or name in ("restatements", "disagreements")
+            assert not run(engine, name).frame.empty or name in ("restatements", "disagreements", "suspected_splits")
 
 
 class TestTheDashboard:

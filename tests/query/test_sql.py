@@ -46,6 +46,7 @@ READS = {
     "restatements": 2,
     "runs": 0,
     "sessions": 1,
+    "suspected_splits": 3,
     "tickers": 1,
 }
 """How often each query reads the table on an engine that runs a CTE again wherever it is named, as Trino does."""

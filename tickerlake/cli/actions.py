@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from tickerlake import symbols
-from tickerlake.actions import MANUAL, Split, in_force, parse_ratio
+from tickerlake.actions import MANUAL, NEVER, Split, in_force, parse_ratio
 from tickerlake.cli.console import Date, lake_option
 from tickerlake.errors import ConfigError
-from tickerlake.query import open_engine
+from tickerlake.query import open_engine, types
 from tickerlake.settings import Settings
 
 
@@ -35,8 +35,11 @@ def actions_command(ctx: click.Context, lake: Path | None) -> None:
 @click.argument("ticker")
 @click.argument("ex_date", type=Date(), metavar="DATE")
 @click.argument("ratio")
+@click.option(
+    "--adjusted-from", metavar="TIME", help="From when on sources give adjusted prices, or never; default: from DATE."
+)
 @lake_option
-def add_command(ticker: str, ex_date: dt.date, ratio: str, lake: Path | None) -> None:
+def add_command(ticker: str, ex_date: dt.date, ratio: str, adjusted_from: str | None, lake: Path | None) -> None:
     """Add a split of TICKER: the first session at the new price, and new shares to old ones.
 
     Queries then bring older prices to the new basis. A ratio of 1:1 takes an entry back.
@@ -44,7 +47,7 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, lake: Path | None) ->
     \b
     Examples:
       tickerlake actions add NVDA 2026-06-10 10:1
-      tickerlake actions add XYZ 2026-03-02 1:8
+      tickerlake actions add XYZ 2026-03-02 1:8 --adjusted-from never
     """  # noqa: D301
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
 
@@ -56,10 +59,17 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, lake: Path | None) ->
         )
     (symbol,) = symbols.parse_tickers(ticker)
     now = dt.datetime.now(dt.UTC)
-    splits = [Split(name, ex_date, parse_ratio(ratio), MANUAL, now) for name in symbols.names(symbol)]
+    moment = _moment(adjusted_from)
+    splits = [Split(name, ex_date, parse_ratio(ratio), MANUAL, now, moment) for name in symbols.names(symbol)]
     if not ParquetSink(settings.lake).report_splits(splits, now):
         click.echo("nothing new: the lake knows this split")
     _show(settings)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    if text is None or text == "never":
+        return NEVER if text else None
+    return dt.datetime.fromisoformat(types.parse("--adjusted-from", "timestamp", text)).replace(tzinfo=dt.UTC)
 
 
 def _settings(lake: Path | None) -> Settings:
