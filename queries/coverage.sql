@@ -15,10 +15,13 @@
 --   expected     bigint         bars of a complete session, which is shorter on an early close
 --   present      bigint         how many of them the lake holds
 --   missing      bigint         how many of them it lacks
+--   absent       bigint         how many of these the source does not have either, by its own answer
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
 -- The calendar is a parameter because SQL knows no holidays. A ticker is expected from its first session on, and until
--- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing.
+-- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing. A source that was asked
+-- an hour or more after the bar's end, and gave no more bars than the lake holds, does not have it: nothing was traded, or
+-- the source lost it. Nobody can tell a halt from that. All other missing bars may still be had.
 WITH
 calendar AS (
     SELECT
@@ -124,6 +127,7 @@ wanted AS (
     SELECT
         t.ticker,
         c.dt,
+        c.opens,
         c.closes,
         c.exchange_opens,
         coalesce(s.bar_minutes, t.bar_minutes) AS bar_minutes,
@@ -145,6 +149,7 @@ places AS (
     SELECT
         w.*,
         p.place,
+        w.opens + p.place * w.bar_minutes * INTERVAL '1' MINUTE AS ts,
         w.exchange_opens + p.place * w.bar_minutes * INTERVAL '1' MINUTE AS starts
     FROM wanted w
     CROSS JOIN UNNEST(sequence(-2, if(w.bars = w.expected AND w.last_ts < w.closes, -2, w.expected - 1))) AS p (place)
@@ -154,9 +159,10 @@ lacking AS (
         ticker,
         dt,
         bar_minutes,
+        coalesce(bars, 0) AS present,
         expected,
         place,
-        place - row_number() OVER (PARTITION BY ticker, dt, bar_minutes ORDER BY place) AS gap,
+        ts,
         substr(CAST(starts AS varchar), 12, 5) AS starts
     FROM places
     WHERE place = -2
@@ -168,6 +174,35 @@ lacking AS (
                 CAST(extract(MINUTE FROM starts) AS integer))
         ), 0) = 0
 ),
+answers AS (
+    SELECT ticker, session AS dt, bar_minutes, since, bars, max(collected_at) AS collected_at
+    FROM runs
+    WHERE session BETWEEN %(first)s AND %(last)s
+        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+        AND collected_at <= CAST(%(as_of)s AS timestamp)
+        AND outcome IN ('answered', 'no-data', 'wrong-instrument')
+    GROUP BY ticker, session, bar_minutes, since, bars
+),
+known AS (
+    SELECT
+        l.ticker,
+        l.dt,
+        l.bar_minutes,
+        l.expected,
+        l.place,
+        l.place - row_number() OVER (PARTITION BY l.ticker, l.dt, l.bar_minutes ORDER BY l.place) AS gap,
+        l.starts,
+        if(count(a.ticker) > 0, 1, 0) AS absent
+    FROM lacking l
+    LEFT JOIN answers a
+        ON a.ticker = l.ticker
+            AND a.dt = l.dt
+            AND a.bar_minutes = l.bar_minutes
+            AND a.since <= l.ts
+            AND a.collected_at >= l.ts + (l.bar_minutes + 60) * INTERVAL '1' MINUTE
+            AND a.bars <= l.present
+    GROUP BY l.ticker, l.dt, l.bar_minutes, l.expected, l.place, l.starts
+),
 gaps AS (
     SELECT
         ticker,
@@ -176,8 +211,9 @@ gaps AS (
         expected,
         min(place) AS place,
         count(*) AS bars,
+        sum(absent) AS absent,
         if(count(*) = 1, min(starts), min(starts) || '-' || max(starts)) AS span
-    FROM lacking
+    FROM known
     GROUP BY ticker, dt, bar_minutes, expected, gap
 )
 SELECT
@@ -187,6 +223,7 @@ SELECT
     expected,
     expected - CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS present,
     CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS missing,
+    CAST(sum(absent) AS bigint) AS absent,
     coalesce(array_join(array_agg(span ORDER BY place) FILTER (WHERE place >= 0), ', '), '') AS gaps
 FROM gaps
 GROUP BY ticker, dt, bar_minutes, expected

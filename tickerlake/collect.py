@@ -214,7 +214,8 @@ def _store(
             report.failures = _failures(session, answers, set(in_session["symbol"].unique()))
             refused = rejected.loc[rejected["dt"] == session.dt, "ticker"]
             counts = {
-                "bars": Counter(in_session["ticker"]),
+                # A source may repeat a row.
+                "bars": Counter(in_session.drop_duplicates(["ticker", "ts"])["ticker"]),
                 "stored": stored,
                 "withdrawn": withdrawn,
                 "rejected": Counter(refused),

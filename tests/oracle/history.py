@@ -35,6 +35,8 @@ class Answer:
     """Splits delivered with it: ex-date, and new shares for one old share."""
     adjusted: tuple[tuple[dt.date, float], ...] = ()
     """Splits that its prices were adjusted for, where their session is before the ex-date."""
+    error: str = ""
+    """The reason of an error."""
 
 
 class History:
@@ -75,6 +77,7 @@ class History:
                 since=self.since,
                 actions=() if error else tuple(self._source.actions(symbol, sessions)),
                 adjusted=tuple(self._adjusted(symbol)),
+                error=error.reason if error else "",
             )
         )
         if error:

@@ -67,6 +67,8 @@ class Oracle:
         self._preference = list(preference)
         self._history: dict[Key, list[Said]] = {}
         self._reports: list[Report] = []
+        self._whole: dict[tuple[str, str, int], list[tuple[dt.datetime, dt.datetime | None, int]]] = defaultdict(list)
+        """By session, ticker and size: when a source said all that it has, from when on, and how many bars."""
         for answer in self._answers:
             for session in answer.sessions:
                 self._hear(answer, session)
@@ -241,10 +243,24 @@ class Oracle:
                             "expected": expected,
                             "present": len(places),
                             "missing": len(missing),
+                            "absent": self._absent(session, ticker, size, missing, len(places), as_of),
                             "gaps": _gaps(session.open, length, missing),
                         }
                     )
         return rows
+
+    def _absent(
+        self, session: Session, ticker: str, size: int, missing: Sequence[int], present: int, as_of: dt.datetime
+    ) -> int:
+        """How many of the bars `missing` a source does not have: asked late enough, it gave no more than are held."""
+        length = dt.timedelta(minutes=size)
+        answers = [
+            (at, since) for at, since, bars in self._whole[session.dt, ticker, size] if at <= as_of and bars <= present
+        ]
+        ends = [(session.open + place * length, session.open + (place + 1) * length + LATE) for place in missing]
+        return sum(
+            any(late <= at and (since is None or since <= start) for at, since in answers) for start, late in ends
+        )
 
     def said(self, as_of: dt.datetime) -> dict[Key, list[Said]]:
         """What each source said about each bar, in order, without repeating itself."""
@@ -323,6 +339,9 @@ class Oracle:
         ticker = as_traded(answer.symbol, session.date)
         adjusted = tuple(split for split in answer.adjusted if split[0] > session.date)
         mine = [row for row in answer.rows if row["ts"].astimezone(NEW_YORK).date() == session.date]
+        if answer.error in ("", "no-data", "wrong-instrument"):
+            starts = {row["ts"] for row in mine if _counts(row, answer, session)}
+            self._whole[session.dt, ticker, answer.bar_minutes].append((answer.asked_at, answer.since, len(starts)))
         for row in mine:
             if _counts(row, answer, session):
                 key = Key(session.dt, ticker, row["ts"], answer.bar_minutes, answer.source, answer.symbol)

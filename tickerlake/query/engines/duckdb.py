@@ -190,14 +190,16 @@ class DuckDBEngine:
         if not bars:
             elsewhere, more = self._good(self._layout.files())
             bars, damaged = elsewhere[-1:], damaged or more
-        others = {name: self._good(getattr(self._layout, name)()) for name in TABLES}
+        # Nobody asks for a session before its day.
+        tables = {name: getattr(self._layout, name)() for name in TABLES} | {"runs": self._layout.runs(span[0])}
+        others = {name: self._good(paths) for name, paths in tables.items()}
         faults = [*faults, *damaged, *(fault for _, lost in others.values() for fault in lost)]
         if not bars and faults:
             raise QueryFailed(
                 f"the lake {self.lake!r} has no file of bars that can be read: {faults[0].path}: {faults[0].reason}; "
                 "move what is damaged to quarantine: tickerlake repair"
             )
-        if not bars and not others["runs"][0]:
+        if not bars and not self._layout.runs():
             raise LakeEmpty(
                 f"the lake {self.lake!r} holds no bars; collect some: tickerlake collect --lake {self.lake}"
             )
