@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-forecast test-kills cloud-demo check lint types format bench mutants fuzz screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz screenshots package up dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ format: $(VENV)/.dev ## Format the code and fix what the linter can fix
 
 bench: $(VENV)/.dev ## Measure speed, as ratios to a baseline in the same run
 	@$(PY) -m tests.bench
+
+soak: $(VENV)/.dev ## Kill watcher, collector, repair and compaction 200 times and compare with an undisturbed lake
+	@$(PY) -m tests.soak
 
 mutants: $(VENV)/.dev ## Change the pure code in small ways and count which changes the tests notice (15 minutes)
 	@$(PY) -m mutmut run
