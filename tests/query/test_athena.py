@@ -443,3 +443,19 @@ def test_the_command_prints_a_failure_in_one_line(athena, monkeypatch, capsys):
     monkeypatch.setenv("LAKE_ENGINE", "athena")
     assert run_command(cli, ["query", "hourly_high"]) == 2
     assert re.fullmatch(r"error: workgroup not found: the region .* has no 'tickerlake'; .*\n", capsys.readouterr().err)
+
+
+def test_tables_that_an_earlier_stack_did_not_declare_are_empty(athena, monkeypatch):
+    ours, asked = opened(), []
+
+    def run(sql, *_):
+        asked.append(sql)
+        lacking = [table for table in ("actions", "forecasts") if f"{table} AS (" not in sql]
+        if lacking:
+            raise ours._failed(f"TABLE_NOT_FOUND: line 1:1: Table 'x.lake.{lacking[0]}' does not exist", None)
+        return "rows"
+
+    monkeypatch.setattr(ours, "_run", run)
+
+    assert (ours.run("SELECT 1", {}), len(asked)) == ("rows", 3)
+    assert (ours.run("SELECT 1", {}), len(asked)) == ("rows", 4)
