@@ -228,3 +228,11 @@ def test_a_run_of_a_session_that_has_no_bar_yet_is_not_remembered(tmp_path):
     collected(tmp_path, Vendor(FRIDAY), FRIDAY.open + dt.timedelta(minutes=4))
 
     assert Layout(tmp_path).runs() == []
+
+
+def test_an_import_that_holds_its_last_record_twice_keeps_the_time_of_that_record(tmp_path):
+    first, last = (Vendor(FRIDAY).records(EVENING + dt.timedelta(hours=hours)).head(1) for hours in (0, 1))
+
+    assert ParquetSink(tmp_path).merge(pd.concat([first, last, last], ignore_index=True)) == 2
+
+    assert stored(tmp_path)["collected_at"].tolist() == [EVENING, EVENING + dt.timedelta(hours=1)]

@@ -330,10 +330,11 @@ def _turning_points(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     values = both[[*KEY, *PRICES, "volume"]].astype(object)
     values = values.where(values.notna(), "null")  # two nulls are the same number
     begins = ~(values == values.shift()).all(axis=1)
+    once = begins | (both["collected_at"] != both["collected_at"].shift())
+    both, begins = both[once], begins[once]
     run = begins.cumsum()
     ends = run != run.shift(-1)
-    repeats = ~begins & (both["collected_at"] == both["collected_at"].shift())
-    return both[both["fresh"] & (begins | ends) & ~repeats].drop(columns="fresh")
+    return both[both["fresh"] & (begins | ends)].drop(columns="fresh")
 
 
 def _naive(frame: pd.DataFrame) -> pd.DataFrame:
