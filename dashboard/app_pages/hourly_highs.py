@@ -33,7 +33,7 @@ def page() -> None:
     sessions = lake.sessions()
     held = [dt.date.fromisoformat(session) for session in sessions["session"]]
     # The controls are on the right, so that they come after the map on a phone.
-    left, right = st.columns([3.6, 1], gap="medium")
+    left, right = st.columns([3.2, 1], gap="medium")
     with right:
         span = controls.span(held)
         inside = [date for date in held if span.first <= date <= span.last]

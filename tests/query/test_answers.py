@@ -8,10 +8,13 @@ import pytest
 
 from tests.query.lakes import ANSWERS, CASES, write_case, write_lake
 from tickerlake import exchange
+from tickerlake.collect import collect
+from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import names, run
 from tickerlake.query.catalog import expanded
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.query.formats import to_csv
+from tickerlake.sources.simulated import SimulatedSource
 
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
@@ -69,6 +72,30 @@ def test_hours_of_bars_that_came_once_are_settled_up_to_their_last_minute(bar_mi
     text = expanded("WITH\n-- include: splits,\n-- include: hours\nSELECT hour FROM hours WHERE settled ORDER BY hour")
     asked = {"first": FRIDAY.dt, "last": FRIDAY.dt, "tickers": ["*"], "as_of": "2026-12-01 00:00:00"}
     assert engine.run(text, asked).column("hour") == [*range(9, 16)]
+
+
+def test_the_hour_of_the_high_shows_nothing_in_a_random_walk_and_finds_a_planted_hour(tmp_path):
+    class Planted(SimulatedSource):
+        def bars(self, symbol, sessions, bar_minutes):
+            bars = super().bars(symbol, sessions, bar_minutes)
+            noon = bars["ts"].dt.tz_convert(exchange.EXCHANGE_TIME).dt.hour == 12
+            return bars.assign(high=bars["high"].where(~noon, bars["high"] * 1.2))
+
+    sessions = exchange.sessions_between(dt.date(2026, 9, 1), FRIDAY.date)
+    for source in (SimulatedSource(), Planted()):
+        lake = ParquetSink(tmp_path / type(source).__name__)
+        collect(source, lake, sessions, ["META", "AMZN"], 30, lambda: NOW)
+    walk, planted = (
+        run(DuckDBEngine(tmp_path / name), "high_hour").frame.groupby("hour").sum(numeric_only=True)
+        for name in ("SimulatedSource", "Planted")
+    )
+    assert set(walk["sessions"]) == {2 * len(sessions)}
+    assert walk["highs"].sum() == walk["lows"].sum() == 2 * len(sessions)
+    assert walk["chance"].sum() == pytest.approx(2)
+    assert (walk["high_share"] - walk["chance"]).abs().max() < 0.3
+    assert planted["high_share"].idxmax() == 12
+    assert (planted["high_share"] > planted["chance_to"])[12]
+    assert (planted["low_share"] < planted["chance_to"] + 0.1)[12]
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])

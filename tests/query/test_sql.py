@@ -41,6 +41,7 @@ READS = {
     "disagreements": 4,
     "forecast_scores": 4,
     "forecasts": 4,
+    "high_hour": 8,
     "hourly": 4,
     "hourly_high": 6,
     "restatements": 2,
@@ -178,7 +179,7 @@ def test_the_validator_would_catch_what_it_is_there_for():
 
 
 def test_an_unknown_query_is_refused_with_the_names_there_are():
-    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, forecast_scores, forecasts, hourly"):
+    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, forecast_scores, forecasts, high_hour"):
         load("hourly_low")
 
 
