@@ -179,7 +179,7 @@ def test_the_validator_would_catch_what_it_is_there_for():
 
 
 def test_an_unknown_query_is_refused_with_the_names_there_are():
-    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, forecast_scores, forecasts, high_hour"):
+    with pytest.raises(ConfigError, match="bars, coverage, daily, disagreements, forecast_scores, forecasts, high"):
         load("hourly_low")
 
 
