@@ -22,7 +22,7 @@ EVENING = FRIDAY.close + dt.timedelta(hours=2)
 
 def stored(lake):
     """Every record of the lake, in the order of knowledge."""
-    frame = ParquetSink(lake)._stored(FRIDAY.dt, pd.DataFrame({"ticker": ["META", "AMZN"]}))
+    frame = ParquetSink(lake)._stored(FRIDAY.dt, ["META", "AMZN"])
     return frame.sort_values(["ts", "collected_at"], kind="stable", ignore_index=True)
 
 

@@ -79,7 +79,7 @@ class ParquetSink:
         frame that does not hold exactly one session or breaks a rule.
         """
         session = self._checked(frame)
-        return self._append(session, _after(_changed(self._stored(session, frame), frame)))
+        return self._append(session, _after(_changed(self._stored(session, set(frame["ticker"])), frame)))
 
     def merge(self, frame: pd.DataFrame) -> int:
         """Stores one session's records from elsewhere, which keep their `collected_at`; returns how many are new.
@@ -88,7 +88,7 @@ class ParquetSink:
         of something in between still leaves the right record in force. Raises as `write`.
         """
         session = self._checked(frame)
-        return self._append(session, _turning_points(self._stored(session, frame), frame)).total()
+        return self._append(session, _turning_points(self._stored(session, set(frame["ticker"])), frame)).total()
 
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
         """Stores a record without numbers for each bar in force that `answered` lacks; returns how many of each ticker.
@@ -96,7 +96,7 @@ class ParquetSink:
         A bar counts as withdrawn if it has ended, the source answered other bars of its ticker, and a later one among
         them, or the session closed over an hour ago: the newest bars may just be late.
         """
-        stored = bars.empty() if answered.empty else self._stored(session.dt, answered)
+        stored = bars.empty() if answered.empty else self._stored(session.dt, set(answered["ticker"]))
         if stored.empty:
             return Counter()
         last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
@@ -202,12 +202,12 @@ class ParquetSink:
         name = f"{collected}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}.jsonl"
         self._place(self._layout.rejections / name, lambda path: path.write_text(lines, encoding="utf-8"))
 
-    def _stored(self, session: str, like: pd.DataFrame) -> pd.DataFrame:
-        """The session's records of the tickers in `like`.
+    def _stored(self, session: str, tickers: Collection[str]) -> pd.DataFrame:
+        """The records of `tickers` in one session.
 
         A damaged file is skipped with a warning: its bars are collected once more.
         """
-        day, tickers = dt.date.fromisoformat(session), like["ticker"].dropna().unique().tolist()
+        day = dt.date.fromisoformat(session)
         files, faults = self._layout.scan(day, day)
         if unlisted := next((fault for fault in faults if fault.path == self._layout.partition(session)), None):
             raise SinkError(f"cannot list {unlisted.path}: {unlisted.reason}; allow reading it")
@@ -216,7 +216,7 @@ class ParquetSink:
             try:
                 tables.append(_read(file, tickers))
             except FileNotFoundError:  # replaced by another process: list again
-                return self._stored(session, like)
+                return self._stored(session, tickers)
             except _READ_ERRORS as error:
                 faults.append(Fault(file, reason(error)))
         for fault in faults:
@@ -235,8 +235,7 @@ class ParquetSink:
 
     def _histories(self, sessions: Collection[str], tickers: Collection[str], answered: pd.DataFrame) -> pd.DataFrame:
         """All records of `tickers` in `sessions`, and the bars of `answered` that repeat the numbers in force."""
-        like = pd.DataFrame({"ticker": list(tickers)}, dtype="str")
-        held = pd.concat([bars.empty(), *(self._stored(each, like) for each in sessions)], ignore_index=True)
+        held = pd.concat([bars.empty(), *(self._stored(session, tickers) for session in sessions)], ignore_index=True)
         latest = held.groupby(list(KEY))["collected_at"].max().rename("latest").reset_index()
         repeats = answered[answered["ticker"].isin(tickers)].merge(latest, on=list(KEY))
         repeats = repeats[repeats["latest"] < repeats["collected_at"]]
@@ -285,7 +284,7 @@ def _span(parquet: pq.ParquetFile, group: int, name: str) -> tuple[str, str] | N
     return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
 
 
-def _read(file: Path, tickers: Sequence[str]) -> pa.Table:
+def _read(file: Path, tickers: Collection[str]) -> pa.Table:
     """The records of `tickers` in `file`, columns by name. One of `_READ_ERRORS` if it is not a file of bars."""
     with pq.ParquetFile(file) as parquet:
         missing = [name for name in SCHEMA.names if name not in parquet.schema_arrow.names]
@@ -295,7 +294,7 @@ def _read(file: Path, tickers: Sequence[str]) -> pa.Table:
         first, last = min(tickers), max(tickers)
         groups = [group for group, span in spans.items() if span is None or (span[0] <= last and first <= span[1])]
         table = parquet.read_row_groups(groups, columns=SCHEMA.names).cast(SCHEMA)
-        return table.filter(pc.field("ticker").isin(tickers))
+        return table.filter(pc.field("ticker").isin(list(tickers)))
 
 
 def _in_force(stored: pd.DataFrame) -> pd.DataFrame:
