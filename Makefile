@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,7 +53,7 @@ test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no sk
 test-kills: $(VENV)/.dev ## Kill 200 compactors at random moments and compare every answer (10 minutes)
 	@$(PY) -m tests.lake.kills 200
 
-check: lint types package test ## Run everything that CI runs
+check: lint types audit package test ## Run everything that CI runs
 
 lint: $(VENV)/.dev ## Check style, format and who imports whom
 	@$(PY) -m ruff check .
@@ -79,6 +79,14 @@ mutants: $(VENV)/.dev ## Change the pure code in small ways and count which chan
 
 fuzz: $(VENV)/.dev ## Try random input of every kind for FUZZ_SECONDS each, 20 by default, and count the cases
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-20} $(PY) -m pytest -n 0 tests/fuzz
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned packages; skipped without a network
+	@if $(PY) -c 'import urllib.request as u; u.urlopen("https://pypi.org/pypi/pip/json", timeout=10)' 2>/dev/null; then \
+		"$(UV)" tool run --quiet pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements-dev.txt; \
+	else echo "audit skipped: pypi.org cannot be reached"; fi
+
+licences: $(VENV)/.dev ## List the licence of every installed package
+	@$(PY) -m tests.licences
 
 screenshots: $(VENV)/.dev ## Take the README's screenshots of a simulated lake
 	@$(PY) -m tests.dashboard.screenshots

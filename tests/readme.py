@@ -1,7 +1,11 @@
-"""The parts of the README that are rendered from the code. `python -m tests.readme` rewrites them."""
+"""The parts of README.md, SECURITY.md and docs/scale.md that are rendered from the code.
+
+`python -m tests.readme` rewrites them.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import click
 
 from dashboard.pages import PAGES
+from tests.scale import SCALES, rows
 from tickerlake.bars import RULES
 from tickerlake.cli import cli
 from tickerlake.cli.console import EXIT_CODES
@@ -16,7 +21,7 @@ from tickerlake.query import SETTINGS, load, names
 from tickerlake.record import COLUMNS, PARTITION
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+README, SECURITY, SCALE = ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "docs" / "scale.md"
 
 
 def blocks() -> dict[str, str]:
@@ -41,6 +46,8 @@ def blocks() -> dict[str, str]:
             [[f"`{s.variable}`", f"`{_shown(s.default)}`" if _shown(s.default) else "", s.comment] for s in SETTINGS],
         ),
         "make": _table(["target", "what it does"], [[f"`make {name}`", does] for name, does in make_targets().items()]),
+        "roles": _table(["role or policy", "may", "on"], _roles()),
+        "scale": _table(["", *(f"{each.tickers:,} tickers, {each.minutes} min" for each in SCALES)], rows()),
         "pages": _table(["page", "what it shows"], [[name, shows] for name, shows in pages().items()]),
     }
 
@@ -82,6 +89,32 @@ def _commands() -> list[list[str]]:
     return rows
 
 
+def _roles() -> list[list[str]]:
+    policies = json.loads((ROOT / "tests" / "infra" / "policies.json").read_text(encoding="utf-8"))
+    return [
+        [
+            f"`{name.removesuffix('-policy')}`",
+            " ".join(f"`{action}`" for action in _list(statement["Action"])),
+            " ".join(f"`{_shortened(resource)}`" for resource in _list(statement["Resource"])),
+        ]
+        for name, policy in policies.items()
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow" and "Principal" not in statement
+    ]
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _shortened(arn: str) -> str:
+    """A resource without region and account, and without the suffix of a generated name."""
+    if ":" not in arn:
+        return arn
+    _, _, service, _, _, name = arn.split(":", 5)
+    return re.sub(r"-[0-9a-f]{7}(?=/|$)", "", f"{service}:{name}")
+
+
 def _usage(command: click.Command) -> str:
     words = []
     for parameter in command.params:
@@ -108,4 +141,5 @@ def _escape(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in (README, SECURITY, SCALE):
+        path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")
