@@ -81,7 +81,7 @@ fuzz: $(VENV)/.dev ## Try random input of every kind for FUZZ_SECONDS each, 20 b
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-20} $(PY) -m pytest -n 0 tests/fuzz
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned packages; skipped without a network
-	@if $(PY) -c 'import urllib.request as u; u.urlopen("https://pypi.org/pypi/pip/json", timeout=10)' 2>/dev/null; then \
+	@if $(PY) -c 'import urllib.request as u; u.urlopen("https://pypi.org/pypi/pip/24.0/json", timeout=10)' 2>/dev/null; then \
 		"$(UV)" tool run --quiet pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements-dev.txt; \
 	else echo "audit skipped: pypi.org cannot be reached"; fi
 
