@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tickerlake.errors import NoAccess
+from tickerlake.lake import layout as layout_module
 from tickerlake.lake.layout import Layout
 
 
@@ -75,3 +76,18 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_an_empty_lake(lake, 
 def test_the_layout_loads_without_pandas_and_pyarrow():
     program = "import sys, tickerlake.lake.layout; print({'pandas', 'pyarrow', 'numpy'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "set()\n"
+
+
+def test_a_long_list_that_was_torn_by_a_compaction_is_taken_again(tmp_path, monkeypatch):
+    layout = Layout(tmp_path)
+    folder = layout.partition("2026-11-20")
+    folder.mkdir(parents=True)
+    for number in range(150):
+        (folder / f"{number:03}.parquet").touch()
+    lists = iter([slice(0, 120), slice(0, None), slice(0, None)])
+    listed = layout_module._listed
+    monkeypatch.setattr(
+        layout_module, "_listed", lambda path: listed(path)[next(lists)] if path == folder else listed(path)
+    )
+
+    assert len(layout.files()) == 150

@@ -25,6 +25,9 @@ from tickerlake.errors import NoAccess
 ABANDONED_AFTER = dt.timedelta(minutes=10)
 """A file in `.incoming` that nothing has written to for so long is left over from a killed run."""
 
+_AT_ONCE = 100
+"""The system lists a folder in pieces of at least so many names. If compaction replaces files between two pieces, the
+list may have neither the old nor the new ones; so a longer list must be the same twice."""
 _PARTITION = re.compile(r"dt=(\d{4}-\d\d-\d\d)", re.ASCII)
 
 
@@ -156,6 +159,15 @@ class Layout:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    entries = _listed(folder)
+    while len(entries) > _AT_ONCE:
+        before, entries = entries, _listed(folder)
+        if [entry.name for entry in before] == [entry.name for entry in entries]:
+            break
+    return entries
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
