@@ -26,6 +26,7 @@ MEASUREMENTS = {
         queries.frame,
         queries.queries_running,
         queries.queries_month,
+        queries.queries_market,
         queries.queries_compacted,
         queries.queries_year,
         compaction.compacting,

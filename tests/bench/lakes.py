@@ -126,19 +126,29 @@ def watched_tidy() -> Path:
 
 def minutes() -> Path:
     """One session of 8,000 tickers in bars of one minute, in two files: 3.1 million bars."""
-    lake = BUILT / "minutes"
+    return _minutes("minutes", [FRIDAY])
+
+
+def market() -> Path:
+    """Five such sessions: 15.6 million bars."""
+    return _minutes("market", YEAR[-5:])
+
+
+def _minutes(name: str, sessions: Sequence[Session]) -> Path:
+    lake, unfinished = BUILT / name, BUILT / f".{name}"
     if not lake.exists():
-        folder = Layout(BUILT / ".minutes").partition(FRIDAY.date)
-        shutil.rmtree(BUILT / ".minutes", ignore_errors=True)
-        folder.mkdir(parents=True)
-        text = _recipe(bar_by_bar=False).format(
-            **_numbers(FRIDAY, [f"T{number:04}" for number in range(8000)]) | {"bars": 390}
-        )
-        text = text.replace("INTERVAL '5' MINUTE", "INTERVAL '1' MINUTE").replace("CAST(5 AS", "CAST(1 AS")
-        for place in range(2):
-            half = f"SELECT * FROM ({text}) WHERE hash(ticker) % 2 = {place}"
-            duckdb.execute(f"COPY ({half}) TO '{folder}/{place}.parquet' (FORMAT parquet, COMPRESSION zstd)")
-        (BUILT / ".minutes").rename(lake)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for each in sessions:
+            folder = Layout(unfinished).partition(each.date)
+            folder.mkdir(parents=True)
+            text = _recipe(bar_by_bar=False).format(
+                **_numbers(each, [f"T{number:04}" for number in range(8000)]) | {"bars": 390}
+            )
+            text = text.replace("INTERVAL '5' MINUTE", "INTERVAL '1' MINUTE").replace("CAST(5 AS", "CAST(1 AS")
+            for place in range(2):
+                half = f"SELECT * FROM ({text}) WHERE hash(ticker) % 2 = {place}"
+                duckdb.execute(f"COPY ({half}) TO '{folder}/{place}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+        unfinished.rename(lake)
     return lake
 
 

@@ -33,7 +33,8 @@ BARE = {
     ),
     "coverage": (
         "its columns by ticker, session",
-        "SELECT ticker, dt, max(bar_minutes), max(ts) FROM {bars} GROUP BY ALL",
+        "SELECT ticker, dt, max(hour), max(bar_minutes), max(ts), max(high), max(collected_at) "
+        "FROM {bars} GROUP BY ALL",
     ),
     "sessions": (
         "its columns by session",
@@ -51,6 +52,15 @@ def queries_year() -> Iterator[Row]:
 def queries_running() -> Iterator[Row]:
     """The queries on a running session of 500 tickers in 78 files."""
     yield from _measured(lakes.running(), "running session", {"hourly_high": "3.0"}, runs=9)
+
+
+def queries_market() -> Iterator[Row]:
+    """The memory of the queries on five sessions of 8,000 tickers in 1-minute bars, up to their first row."""
+    lake = str(lakes.market())
+    for name in BARE:
+        with worker("first_row", lake, name) as query:
+            seconds, memory = query(), query.peak()
+        yield Row(f"{name}, 15.6 million bars", f"{_seconds(seconds)}, {memory}", aim="1 GB")
 
 
 def queries_month() -> Iterator[Row]:
