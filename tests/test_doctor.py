@@ -294,3 +294,19 @@ def test_a_jump_that_looks_like_a_split_comes_with_the_command_that_adds_it():
     assert unknown.next_step == "if it was one: tickerlake actions add NVDA 2026-06-10 10:1 --lake data"
     assert known.next_step.endswith("tickerlake actions add NVDA 2026-06-10 10:1 --adjusted-from never --lake data")
     assert next(reversed(list(doctor.check_splits(rows * 4)))).what == "3 more jumps may be splits"
+
+
+def test_it_says_when_yahoo_forgets_what_is_missing(lake):
+    sessions = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 17))
+    source = SimulatedSource()
+    source.name = "yahoo"
+    shutil.rmtree(lake / "bars")
+    collect(source, ParquetSink(lake), sessions, ["META", "AMZN", "SNAP"], 30, lambda: NOW)
+
+    said = [finding for finding in findings(lake, "note") if "forgets" in finding.what]
+
+    # Wednesday to Friday, of three tickers.
+    assert [finding.what for finding in said] == [
+        "117 bars of 3 sessions are missing; yahoo forgets 2026-11-18 in 55 days"
+    ]
+    assert said[0].next_step == f"ask for them: tickerlake repair --lake {lake}"

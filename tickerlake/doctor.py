@@ -167,6 +167,20 @@ def check_coverage(
         )
 
 
+def check_deadline(
+    lake: Path, source: str, tickers: Sequence[str], now: dt.datetime, flag: str = ""
+) -> Iterator[Finding]:
+    """When `source` forgets what is missing, if it was not asked for that twice already."""
+    from tickerlake.repair import deadline, open_gaps  # noqa: PLC0415  # loads pandas
+    from tickerlake.sources import limits  # noqa: PLC0415
+
+    def reach(bar_minutes: int) -> dt.datetime:
+        return limits.oldest(source, bar_minutes, now)
+
+    if said := deadline(open_gaps(lake, source, tickers, reach, now), source, reach):
+        yield Finding("note", said, f"ask for them: tickerlake repair{flag}")
+
+
 def check_splits(rows: Sequence[Mapping[str, Any]], flag: str = "") -> Iterator[Finding]:
     """Jumps of the price that look like a split. `rows` is the answer of the query `suspected_splits`."""
     for row in rows[:_NAMED]:
@@ -286,6 +300,8 @@ def _lake(
         if local:
             coverage = run(engine, "coverage", now=now).frame.to_dict("records")
             yield from check_coverage(coverage, tickers, collect, flag)
+            if _sources(sessions) != {"simulated"}:  # those can always be made again
+                yield from check_deadline(settings.lake, "yahoo", tickers, now, flag)
             with suppress(ConfigError):  # of a tickerlake.toml that cannot be read, which is reported already
                 yield from check_splits(run(engine, "suspected_splits").frame.to_dict("records"), flag)
     except TickerlakeError as error:
