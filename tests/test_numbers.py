@@ -17,6 +17,7 @@ from tickerlake.settings import SETTINGS
 PAGE = (Path(__file__).parents[1] / "docs" / "numbers.md").read_text(encoding="utf-8")
 THURSDAY, FRIDAY = session_on(dt.date(2026, 11, 19)), session_on(dt.date(2026, 11, 20))
 EVENING, MORNING = dt.timedelta(minutes=45), dt.timedelta(hours=14)
+NEXT_NOON, DAY_AFTER = dt.timedelta(hours=19), dt.timedelta(hours=38)
 TEN_O_CLOCK = 6
 """The place of the 10:00 bar in the session."""
 RUNS = re.findall(
@@ -62,6 +63,17 @@ def lakes(tmp_path_factory):
     source.splits = [(FRIDAY.date, 10.0)]
     collected(folder / "split", source, FRIDAY, EVENING)
 
+    source = Vendor(THURSDAY)
+    collected(folder / "late", source, THURSDAY, EVENING)
+    source.splits = [(FRIDAY.date, 10.0)]
+    collected(folder / "late", source, THURSDAY, NEXT_NOON)
+    for place in range(78):
+        source.restate(place, open=10.0, high=10.05, low=9.95, close=10.0)
+    collected(folder / "late", source, THURSDAY, DAY_AFTER)
+
+    collected(folder / "jump", Vendor(THURSDAY), THURSDAY, EVENING)
+    collected(folder / "jump", vendor(FRIDAY, price=10.0), FRIDAY, EVENING)
+
     other = vendor(FRIDAY, Other)
     other.restate(TEN_O_CLOCK, high=103.0)
     collected(folder / "two-sources", vendor(FRIDAY), FRIDAY, EVENING)
@@ -84,4 +96,4 @@ def test_each_command_prints_the_lines_that_the_page_shows(lakes, monkeypatch, c
 
 
 def test_every_case_of_the_page_is_run():
-    assert len(RUNS) == PAGE.count("$ tickerlake") == 11
+    assert len(RUNS) == PAGE.count("$ tickerlake") == 14
