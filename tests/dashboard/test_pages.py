@@ -21,6 +21,7 @@ from dashboard.data import rejected
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
+from tests.query.lakes import write_case
 from tickerlake.collect import collect
 from tickerlake.errors import NoAccess, QueryFailed
 from tickerlake.exchange import session_on
@@ -286,6 +287,15 @@ class TestAsOf:
         words = text(app(real, as_of=moment))
         assert said in words
         assert words.count("as_of") == 1
+
+
+def test_a_jump_that_looks_like_a_split_comes_with_the_command_that_adds_it(app, tmp_path):
+    lake = write_case(tmp_path / "jump", "suspected_splits")
+
+    at = app(lake, "data_quality", now=dt.datetime(2026, 12, 1, 15, tzinfo=dt.UTC))
+
+    assert "Suspected splits" in text(at)
+    assert "`tickerlake actions add AMZN 2026-11-27 20:1`" in text(at)
 
 
 def test_long_bars_and_withdrawn_bars_are_explained(app, tmp_path):
