@@ -1,4 +1,5 @@
 import datetime as dt
+import errno
 import json
 import os
 import re
@@ -164,6 +165,33 @@ def test_leftovers_of_killed_runs_are_removed_and_files_of_running_ones_are_not(
     fill(tmp_path)
 
     assert (old.exists(), fresh.exists()) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (
+            errno.ENOSPC,
+            "No space left on device; nothing of this file was stored; free some space, then run this again",
+        ),
+        (errno.EROFS, "Read-only file system; nothing of this file was stored; name a folder that can be written to"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_one_line_and_what_is_stored_stays_whole(number, says, tmp_path, monkeypatch):
+    fill(tmp_path)
+    (file,) = files(tmp_path)
+    content = file.read_bytes()
+
+    def write(table, path, **options):
+        Path(path).write_bytes(content[:100])
+        raise OSError(number, "Error writing bytes to file")
+
+    monkeypatch.setattr(pq, "write_table", write)
+    with pytest.raises(SinkError, match=f"cannot write .*: {says}$"):
+        fill(tmp_path, seed=8)
+
+    assert [path for path in tmp_path.rglob("*.parquet") if path.parent.name != "runs"] == [file]
+    assert file.read_bytes() == content
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):

@@ -7,9 +7,11 @@ that a query would read.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -43,6 +45,12 @@ SIMULATED = "simulated"
 _LATE = dt.timedelta(hours=1)
 # pyarrow raises a plain ValueError for nulls in a column that allows none.
 _READ_ERRORS = (pa.ArrowException, ValueError, OSError)
+_NEXT_STEPS = {
+    errno.ENOSPC: "free some space, then run this again",
+    errno.EDQUOT: "free some space, then run this again",
+    errno.EROFS: "name a folder that can be written to",
+    errno.EACCES: "allow writing there, or name another folder",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -245,7 +253,12 @@ class ParquetSink:
         try:
             place(self._layout, target, write)
         except (OSError, pa.ArrowException) as error:
-            raise SinkError(f"cannot write {target}: {error}; nothing of this file was stored") from error
+            number = getattr(error, "errno", None)
+            why, next_step = (
+                os.strerror(number) if number else str(error),
+                _NEXT_STEPS.get(number or 0, "run this again"),
+            )
+            raise SinkError(f"cannot write {target}: {why}; nothing of this file was stored; {next_step}") from error
 
 
 def sources_held(lake: Path) -> set[str]:
