@@ -17,7 +17,7 @@
 --   open              double     first price of the session, USD
 --   known_ratio       double     new shares for one old share of a split that the lake knows here; null if it knows none
 --
--- Ratios are 3:2, 2:1, 3:1, 4:1, 5:1, 10:1, 20:1 and their reverses; a jump is near to one within 5 %. The two sessions
+-- Ratios are 3:2, 2:1, 3:1, 4:1, 5:1, 10:1, 20:1 and their reverses; a jump is near to one within a twentieth. The two sessions
 -- are at most a week apart, both from the first session asked for on. If the lake knows the split, a jump is left
 -- because bars before it are taken for adjusted and are not, or the other way round. On the basis as-traded only unknown
 -- splits are listed.
