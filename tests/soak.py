@@ -90,7 +90,7 @@ def soak(lake: Path, kills: int, seed: int, together: int = 2) -> Counter[str]:
         begun = [(each, start(lake, *each)) for each in rng.sample(programs(rng), together)]
         for each, process in begun:
             process.stdout.readline()  # everything is imported
-            time.sleep(rng.uniform(0.0, 0.8))
+            time.sleep(rng.uniform(0.0, 0.4))
             process.kill()
             process.communicate()
             counts[each[1] if process.returncode == -signal.SIGKILL else "ended before"] += 1
@@ -108,11 +108,15 @@ def finish(lake: Path) -> None:
 
 
 def answers(lake: Path) -> dict[str, list[tuple]]:
-    """What the queries answer, without the moments of collection."""
+    """What the queries answer, without the moments of collection.
+
+    Of the five sessions only: a watcher that starts on Monday morning collects the Friday before it.
+    """
     engine, now = DuckDBEngine(lake), dt.datetime.fromisoformat(NOW)
+    span = {"first": SESSIONS[0].date, "last": SESSIONS[-1].date}
     found = {}
     for name in ("bars", "hourly_high", "daily", "restatements", "tickers", "coverage"):
-        answer = run(engine, name, now=now)
+        answer = run(engine, name, now=now, **span)
         kept = [place for place, field in enumerate(answer.columns) if field.name not in ("collected_at", "absent")]
         found[name] = [tuple(row[place] for place in kept) for row in answer.rows]
     return found
