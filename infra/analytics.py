@@ -171,7 +171,7 @@ def console_sql(name: str, today: dt.date) -> str:
     given = {parameter.name: values[parameter.name] for parameter in query.parameters}
     return (
         f"-- The last {DAYS} days, every ticker. Edit the values of {', '.join(given)}.\n"
-        f"{statement.without_hours(query.sql) % given}"
+        f"{statement.without_local_tables(query.sql) % given}"
     )
 
 

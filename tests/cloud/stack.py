@@ -30,6 +30,8 @@ from tickerlake.query import Settings
 NAME = "dev"
 """The stack to create: that of Pulumi.dev.yaml."""
 LAYER = Path(__file__).parent / "layer"
+EMPTY = ("restatements", "disagreements", "suspected_splits", "forecasts", "forecast_scores")
+"""The queries without a row: nothing was corrected, and the stack makes no forecasts."""
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _PATIENCE = Config(read_timeout=280, retries={"total_max_attempts": 1}, proxies={})
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from dashboard import clock
 from dashboard.data import cloud
-from tests.cloud.stack import RunFailed
+from tests.cloud.stack import EMPTY, RunFailed
 from tests.fakes.yahoo import Bars
 from tickerlake import exchange
 from tickerlake.query import names, open_engine, run
@@ -133,7 +133,7 @@ class TestTheReader:
     def test_it_may_run_every_query(self, guarded):
         engine = open_engine(guarded.settings)
         for name in names():
-            assert run(engine, name).frame.empty == (name in ("restatements", "disagreements", "suspected_splits"))
+            assert run(engine, name).frame.empty == (name in EMPTY)
 
     def test_it_may_read_splits(self, guarded, reader):
         s3 = guarded.client_of("s3", reader)

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import clock
 from infra.settings import environment
 from tests.cloud.emulator import until
-from tests.cloud.stack import cells, metric, recorded
+from tests.cloud.stack import EMPTY, cells, metric, recorded
 from tests.fakes.yahoo import Bars
 from tests.infra.recorder import ROOT
 from tickerlake import bars, exchange, record
@@ -201,7 +201,7 @@ class TestSplits:
         shown = CliRunner().invoke(actions_command)
         assert shown.output == f"NVDA    {session.dt}    10:1  (yahoo)\n"
         for name in names():
-            assert not run(engine, name).frame.empty or name in ("restatements", "disagreements", "suspected_splits")
+            assert not run(engine, name).frame.empty or name in EMPTY
 
 
 class TestTheDashboard:

@@ -79,6 +79,12 @@ def without_hours(text: str) -> str:
     return _defining(text, f"settled_hours AS ({empty((*HOURS, PARTITION))})")
 
 
+def without_local_tables(text: str) -> str:
+    """`text` for a stack, which has no table of settled hours and none of forecasts."""
+    text = without_hours(text)
+    return without(["forecasts"], text) if "FROM forecasts" in text else text
+
+
 def refuse(found: str) -> ConfigError:
     """The error for a statement that does not only read."""
     example = "SELECT ticker, max(high) FROM bars GROUP BY ticker"

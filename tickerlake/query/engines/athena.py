@@ -77,7 +77,7 @@ _NOT_AUTHORIZED = re.compile(
 _DENIED = re.compile(
     r"access ?denied|not authorized|insufficient (lake formation )?permission|PERMISSION_DENIED", re.IGNORECASE
 )
-_NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database) \S+ (does not exist|not found)")
+_NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database)( with name)? \S+ (does not exist|not found)")
 _NO_WORKGROUP = re.compile(r"work ?group\b.* not found", re.IGNORECASE)
 
 # PyAthena logs each failure with its traceback before it raises it. Without logging set up, that would reach the
