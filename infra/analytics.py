@@ -19,6 +19,7 @@ from tickerlake.symbols import RENAMES
 
 _MEGABYTE = 1_000_000
 _READ = (BARS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX)
+_NOT_IN_STACKS = (statement.SETTLED_HOURS, "forecasts")
 DAYS = 7
 """How many days back the saved queries look."""
 
@@ -171,7 +172,7 @@ def console_sql(name: str, today: dt.date) -> str:
     given = {parameter.name: values[parameter.name] for parameter in query.parameters}
     return (
         f"-- The last {DAYS} days, every ticker. Edit the values of {', '.join(given)}.\n"
-        f"{statement.without_local_tables(query.sql) % given}"
+        f"{statement.without(_NOT_IN_STACKS, query.sql) % given}"
     )
 
 

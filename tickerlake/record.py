@@ -22,6 +22,11 @@ class Column:
     comment: str
     nullable: bool = False
 
+    @property
+    def sql_type(self) -> str:
+        """The type as DuckDB, Trino and Athena call it in SQL."""
+        return {"string": "varchar", "int": "integer"}.get(self.type, self.type)
+
 
 COLUMNS = (
     Column("ticker", "string", "Symbol the company traded under that day"),

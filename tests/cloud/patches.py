@@ -6,7 +6,8 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
     Firehose    buffers records and writes one object per partition, not one per record
     crawler     registers the partitions it finds under a catalog table, and fails without a table
     Athena      reads the partitions of the projection or the catalog; has Trino's functions, integer division and
-                UTC; writes results where and how Athena does; enforces the workgroup
+                UTC; writes results where and how Athena does; names a missing table as Athena does; enforces the
+                workgroup
     callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms
     Lambda      assigns the whole log of a run to that run, even on a slow machine
     Scheduler   checks for due schedules every fifth of a second, not every ten seconds
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import duckdb
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
@@ -238,7 +240,13 @@ def _start_query_execution(request: dict[str, Any]) -> Any:
 
 
 async def _run_duckdb(query: str, database: str, catalog: str | None = None) -> dict[str, Any]:
-    results = await _ORIGINAL[athena, "_run_duckdb"](_TRINO + query, database, catalog)
+    try:
+        results = await _ORIGINAL[athena, "_run_duckdb"](_TRINO + query, database, catalog)
+    except duckdb.CatalogException as error:
+        if not (missing := re.search(r"Table with name (\w+) does not exist", str(error))):
+            raise
+        message = f"TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.{database}.{missing[1]}' does not exist"
+        raise duckdb.CatalogException(message) from error
     return {**results, "rows": [[_as_athena_writes(value) for value in row] for row in results["rows"]]}
 
 

@@ -182,7 +182,7 @@ class TestSplits:
         answer = engine.run(self.ALL, {})
         assert [field.name for field in answer.columns] == [column.name for column in record.ACTIONS]
         assert answer.rows == []
-        assert not engine._missing  # without the table, the engine would make up an empty one
+        assert not engine._tables.missing  # without the table, the engine would make up an empty one
 
     def test_a_split_that_yahoo_reports_is_a_row_of_the_table(self, stack, session, engine, monkeypatch):
         stack.yahoo.answers("NVDA", Bars(splits=[(session.open, 10, 1)]))

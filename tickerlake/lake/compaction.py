@@ -26,9 +26,10 @@ import duckdb
 from tickerlake import exchange
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import hours
-from tickerlake.lake.faults import faults_in, reason
+from tickerlake.lake.faults import faults_in
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place
+from tickerlake.lake.sql import quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 GRACE = dt.timedelta(hours=1)
@@ -39,17 +40,13 @@ COMPACTED = ".compact.parquet"
 _LISTINGS = 5
 _MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
-_TYPES = {"string": "varchar", "int": "integer"}
-_COLUMNS = ", ".join(
-    f"CAST({column.name} AS {_TYPES.get(column.type, column.type)}) AS {column.name}" for column in COLUMNS
-)
 _KEY = ", ".join(KEY)
 _ORDER = ", ".join(f"{name} NULLS FIRST" for name in KNOWLEDGE)
 _SAME = ", ".join(column.name for column in COLUMNS if column.name != "collected_at")
 
 _STORED = f"""
 CREATE OR REPLACE TEMPORARY TABLE stored AS
-SELECT {_COLUMNS}
+SELECT {typed(COLUMNS)}
 FROM read_parquet($files, hive_partitioning = false)
 ORDER BY {_KEY}, collected_at
 """  # noqa: S608  # our own names
@@ -196,13 +193,13 @@ def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
-    connection.execute(f"SET temp_directory = {_text(layout.incoming / f'spill-{os.getpid()}')}")
+    connection.execute(f"SET temp_directory = {quoted(layout.incoming / f'spill-{os.getpid()}')}")
     return connection
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, what: str, path: Path) -> None:
     # Into the file that is there: `place` holds it open, to force it to disk.
-    connection.execute(f"COPY {what} TO {_text(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
+    connection.execute(f"COPY {what} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
 
 
 def _remove(paths: Iterable[Path], kept: Path) -> None:
@@ -238,10 +235,6 @@ def _sizes(layout: Layout, session: str) -> list[int]:
         except FileNotFoundError:
             continue
     return sizes
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _reason(listed: Sequence[Path], error: Exception) -> str:

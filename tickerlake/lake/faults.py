@@ -12,9 +12,8 @@ from pathlib import Path
 import duckdb
 
 from tickerlake.lake.layout import Fault, Layout
-from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, RUNS, Column
-
-_TYPES = {"string": "varchar", "int": "integer"}
+from tickerlake.lake.sql import quoted, reason, table
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, RUNS, Column
 
 
 def faults_in(files: Sequence[Path], columns: Sequence[Column] = COLUMNS) -> list[Fault]:
@@ -43,27 +42,6 @@ def quarantine(layout: Layout) -> list[tuple[Fault, Path | None]]:
     Returns each with its new place; None for what could not be moved, such as a folder that cannot be listed.
     """
     return [(fault, _move(layout, fault.path)) for fault in all_faults(layout)]
-
-
-def table(columns: Sequence[Column], files: Sequence[Path | str]) -> str:
-    """The SQL of a table with `columns`, read by name from Parquet `files` and converted to their types; `bars` and
-    `settled_hours` have their partition `dt` too. It costs nothing for files that have these types already.
-    """
-    names = [f"CAST({column.name} AS {_TYPES.get(column.type, column.type)}) AS {column.name}" for column in columns]
-    partition = ["dt"] if columns in (COLUMNS, HOURS) else []
-    # Partition values stay text, as Glue declares them; DuckDB would make them dates.
-    options = "hive_partitioning = true, hive_types_autocast = false" if partition else "hive_partitioning = false"
-    return f"SELECT {', '.join([*names, *partition])} FROM read_parquet({array(files)}, {options})"  # noqa: S608
-
-
-def array(texts: Sequence[Path | str]) -> str:
-    """A list of text in DuckDB's SQL."""
-    return "[" + ", ".join("'" + str(text).replace("'", "''") + "'" for text in texts) + "]"
-
-
-def reason(error: Exception) -> str:
-    """The message of DuckDB or pyarrow in one line, without its suggestions."""
-    return " ".join(str(error).partition("\nLINE ")[0].split()).rstrip(".")
 
 
 def _search(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]) -> Iterator[Fault]:
@@ -95,7 +73,7 @@ def _read_whole(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], co
 
 def _lacking(connection: duckdb.DuckDBPyConnection, file: Path, columns: Sequence[Column]) -> str | None:
     try:
-        rows = connection.execute(f"SELECT name FROM parquet_schema({array([file])}[1])").fetchall()  # noqa: S608
+        rows = connection.execute(f"SELECT name FROM parquet_schema({quoted(file)})").fetchall()  # noqa: S608
     except duckdb.Error:
         return None
     lacking = {column.name for column in columns} - {name for (name,) in rows}

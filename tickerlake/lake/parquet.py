@@ -30,12 +30,12 @@ from tickerlake.actions import Split, unknown
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
-from tickerlake.lake.faults import reason
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.lake.placing import place
 from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
+from tickerlake.lake.sql import reason
 from tickerlake.record import COLUMNS, FORECASTS, KEY, KNOWLEDGE, PRICES
 
 SCHEMA = parquet_schema(COLUMNS)

@@ -15,9 +15,9 @@ from pathlib import Path
 import duckdb
 
 from tickerlake.errors import SinkError
-from tickerlake.lake.faults import reason, table
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place
+from tickerlake.lake.sql import quoted, reason, table
 from tickerlake.record import RUNS
 
 REJECTED_DAYS = 90
@@ -68,9 +68,7 @@ def _merge(layout: Layout, listed: Sequence[Path]) -> None:
     target = layout.log / f"{listed[-1].name.partition('-')[0]}-{digest}.parquet"
     rows = f"SELECT DISTINCT * FROM ({table(RUNS, listed)}) ORDER BY collected_at, ticker, session"  # noqa: S608
     with duckdb.connect() as connection:
-        place(
-            layout, target, lambda path: connection.execute(f"COPY ({rows}) TO '{_quoted(path)}' (USE_TMP_FILE false)")
-        )
+        place(layout, target, lambda path: connection.execute(f"COPY ({rows}) TO {quoted(path)} (USE_TMP_FILE false)"))
     for path in listed:
         path.unlink(missing_ok=True)
 
@@ -79,7 +77,3 @@ def _day(file: Path) -> str:
     """The day in the name of `file`, `YYYYMMDD`; empty if there is none."""
     match = _TIME.match(file.name)
     return match[1] if match else ""
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

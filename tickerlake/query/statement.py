@@ -6,11 +6,15 @@ Its tables are `bars` (each bar in force, once), `records` (all, as stored), `ac
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from tickerlake.errors import ConfigError
 from tickerlake.query.catalog import expanded
 from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, PARTITION, RUNS, Column
+
+if TYPE_CHECKING:
+    from tickerlake.query.answer import Answer
 
 NOW = "9999-12-31 00:00:00.000"
 """The value of `as_of` that leaves nothing out."""
@@ -18,6 +22,8 @@ TABLES = {"actions": ACTIONS, "runs": RUNS, "forecasts": FORECASTS}
 """The tables beside `bars`."""
 OPTIONAL = ("actions", "forecasts")
 """Those that a stack deployed earlier may lack; queries then find them empty."""
+SETTLED_HOURS = "settled_hours"
+"""The cache of compaction, which only a local lake has."""
 QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
 LISTINGS = ("SHOW", "DESCRIBE")
 _WITH = re.compile(r"\s*WITH\b(\s+RECURSIVE\b)?", re.IGNORECASE)
@@ -25,7 +31,7 @@ _COMMENT_OR_QUOTED = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"(?:[^\"]|\
 
 _NAMES = [column.name for column in (*COLUMNS, PARTITION)]
 _IN_FORCE = "-- include: splits,\n-- include: hours,\n-- include: given,\n-- include: in_force\n"
-_SQL_TYPES = {"string": "varchar", "int": "integer"}
+_COLUMNS = TABLES | {SETTLED_HOURS: (*HOURS, PARTITION)}
 
 
 def records_of(table: str) -> str:
@@ -54,13 +60,14 @@ def preference(sources: Sequence[str]) -> str:
 
 def empty(columns: Sequence[Column]) -> str:
     """The SQL of an empty table with these columns."""
-    nulls = (f"CAST(NULL AS {_SQL_TYPES.get(each.type, each.type)}) AS {each.name}" for each in columns)
+    nulls = (f"CAST(NULL AS {each.sql_type}) AS {each.name}" for each in columns)
     return f"SELECT {', '.join(nulls)} WHERE false"
 
 
 def without(tables: Collection[str], text: str) -> str:
-    """`text` for a lake that lacks these `OPTIONAL` tables, with empty ones in its WITH clause."""
-    definitions = ", ".join(f"{table} AS ({empty(TABLES[table])})" for table in sorted(tables))
+    """`text` for a database that lacks these tables: its WITH clause defines those it names as empty ones."""
+    named = (table for table in sorted(tables) if re.search(rf"\b{table}\b", text))
+    definitions = ", ".join(f"{table} AS ({empty(_COLUMNS[table])})" for table in named)
     return _defining(text, definitions) if definitions else text
 
 
@@ -72,17 +79,26 @@ class TableMissing(Exception):
         self.table = table
 
 
-def without_hours(text: str) -> str:
-    """`text` for a lake that has no table `settled_hours`, with an empty one in its WITH clause if it reads it."""
-    if "FROM settled_hours" not in text:
-        return text
-    return _defining(text, f"settled_hours AS ({empty((*HOURS, PARTITION))})")
+class OptionalTables:
+    """The `OPTIONAL` tables that a database turned out to lack."""
 
+    def __init__(self) -> None:
+        self.missing: frozenset[str] = frozenset()
 
-def without_local_tables(text: str) -> str:
-    """`text` for a stack, which has no table of settled hours and none of forecasts."""
-    text = without_hours(text)
-    return without(["forecasts"], text) if "FROM forecasts" in text else text
+    def run(self, text: str, ask: Callable[[str], Answer]) -> Answer:
+        """The answer of `ask` to `text`, in which the tables that the database lacks are empty."""
+        while True:
+            try:
+                return ask(without(self.missing | {SETTLED_HOURS}, text))
+            except TableMissing as error:
+                # The tables were declared before the lake had this one.
+                self.missing |= {error.table}
+
+    def check(self, message: str) -> None:
+        """Raises TableMissing if `message`, by which the database refused a query, names one of these tables."""
+        for table in OPTIONAL:
+            if table not in self.missing and re.search(rf"\b{table}\b", message):
+                raise TableMissing(table)
 
 
 def refuse(found: str) -> ConfigError:

@@ -44,7 +44,7 @@ from pyathena.util import RetryConfig, parse_output_location
 from tickerlake import aws, watchlist
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without, without_hours
+from tickerlake.query.statement import OptionalTables, with_tables
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
@@ -77,7 +77,7 @@ _NOT_AUTHORIZED = re.compile(
 _DENIED = re.compile(
     r"access ?denied|not authorized|insufficient (lake formation )?permission|PERMISSION_DENIED", re.IGNORECASE
 )
-_NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database)( with name)? \S+ (does not exist|not found)")
+_NO_TABLE = re.compile(r"(TABLE|SCHEMA)_NOT_FOUND|(Table|Schema|Database) \S+ (does not exist|not found)")
 _NO_WORKGROUP = re.compile(r"work ?group\b.* not found", re.IGNORECASE)
 
 # PyAthena logs each failure with its traceback before it raises it. Without logging set up, that would reach the
@@ -113,7 +113,7 @@ class AthenaEngine:
         self._retry = retry
         self._clock = clock
         self._lock = threading.Lock()
-        self._missing: frozenset[str] = frozenset()
+        self._tables = OptionalTables()
         self._connection: Connection[Cursor] | None = self._connect()
 
     def run(
@@ -129,13 +129,7 @@ class AthenaEngine:
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
         Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
-        sql = without_hours(sql)
-        while True:
-            try:
-                return self._run(without(self._missing, sql), parameters, limit)
-            except TableMissing as error:
-                # A stack that was deployed before the lake had this table.
-                self._missing |= {error.table}
+        return self._tables.run(sql, lambda text: self._run(text, parameters, limit))
 
     def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
@@ -256,8 +250,7 @@ class AthenaEngine:
             )
         if match := _NO_TABLE.search(reason):
             said = reason[match.start() :]
-            if lacking := [table for table in OPTIONAL if table in said and table not in self._missing]:
-                raise TableMissing(lacking[0])
+            self._tables.check(said)
             table = "runs" if "runs" in said else "bars"
             return NoAccess(
                 f"there is no table {table} in the database {self._settings.database!r} of {self._region}; "

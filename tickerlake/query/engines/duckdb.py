@@ -15,9 +15,10 @@ import duckdb
 
 from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, QueryFailed
-from tickerlake.lake.faults import array, faults_in, reason, table
+from tickerlake.lake.faults import faults_in
 from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
+from tickerlake.lake.sql import array, quoted, reason, table
 from tickerlake.query.answer import Answer, Result, answer
 from tickerlake.query.statement import TABLES, bars_of, empty, records_of, refuse
 from tickerlake.record import COLUMNS, HOURS, PARTITION
@@ -116,7 +117,7 @@ class DuckDBEngine:
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
         """Reads the statistics of one file."""
         for file in reversed(self._layout.files(first, last)):
-            text = f"SELECT stats_min_value FROM parquet_metadata({literal(str(file))})"  # noqa: S608  # `literal` quotes
+            text = f"SELECT stats_min_value FROM parquet_metadata({quoted(file)})"  # noqa: S608
             with contextlib.suppress(duckdb.Error):  # damaged, or just removed: the next one tells as well
                 return ("simulated",) in self._connection.cursor().execute(text).fetchall()
         return False
@@ -222,7 +223,7 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         if "\0" in value:
             raise QueryFailed(f"DuckDB takes no zero byte in text: {value!r}")
-        return "'" + value.replace("'", "''") + "'"
+        return quoted(value)
     if isinstance(value, list):
         return f"({', '.join(map(literal, value)) or 'NULL'})"
     if isinstance(value, float):

@@ -20,7 +20,7 @@ import trino
 from tickerlake import watchlist
 from tickerlake.errors import LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import OPTIONAL, TableMissing, with_tables, without, without_hours
+from tickerlake.query.statement import OptionalTables, with_tables
 from tickerlake.settings import Settings
 
 CONNECT_SECONDS = 10
@@ -45,7 +45,7 @@ class TrinoEngine:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._missing: frozenset[str] = frozenset()
+        self._tables = OptionalTables()
         # Never send a password over a connection that others can read.
         self._scheme = "https" if settings.tls or settings.password else "http"
         self._address = f"{self._scheme}://{settings.host}:{settings.port}"
@@ -60,13 +60,7 @@ class TrinoEngine:
         columns: bool = False,  # noqa: ARG002  # it has rows only
     ) -> Answer:
         """Runs `sql` and waits for its rows, at most as long as the settings allow."""
-        sql = without_hours(sql)
-        while True:
-            try:
-                return self._run(without(self._missing, sql), parameters, limit)
-            except TableMissing as error:
-                # A schema that was declared before the lake had this table.
-                self._missing |= {error.table}
+        return self._tables.run(sql, lambda text: self._run(text, parameters, limit))
 
     def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
@@ -176,9 +170,8 @@ class TrinoEngine:
                     f"the catalog {settings.catalog!r} of Trino at {self._address} has no schema "
                     f"{settings.database!r}; set LAKE_DATABASE, or create the schema as docs/trino.md says"
                 )
-            case "TABLE_NOT_FOUND" if lacking := [table for table in OPTIONAL if self._lacks(table, message)]:
-                raise TableMissing(lacking[0])
             case "TABLE_NOT_FOUND":
+                self._tables.check(message)
                 table = "runs" if re.search(r"\bruns\b", message) else "bars"
                 return LakeEmpty(f"the lake {self.lake!r} has no table {table}; declare it as docs/trino.md says")
             case "PERMISSION_DENIED":
@@ -199,9 +192,6 @@ class TrinoEngine:
         return QueryFailed(
             f"Trino could not run the query on {self.lake!r}: {error.error_name}: {message}; {step}", query_id
         )
-
-    def _lacks(self, table: str, message: str) -> bool:
-        return table not in self._missing and re.search(rf"\b{table}\b", message) is not None
 
 
 def bind(sql: str, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
