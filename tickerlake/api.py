@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -106,8 +105,7 @@ class Lake:
 
 def open_lake(folder: str | Path | None) -> Lake:
     """The lake in `folder`; without one, the lake of the settings (`LAKE_ENGINE`, `LAKE_DIR` …)."""
-    settings = Settings.from_environment()
-    return Lake(settings if folder is None else replace(settings, engine="duckdb", lake=Path(folder)))
+    return Lake(Settings.from_environment().on(None if folder is None else Path(folder)))
 
 
 def _frame(answer: Answer) -> pd.DataFrame:

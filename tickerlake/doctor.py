@@ -9,8 +9,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -174,9 +175,7 @@ def check_deadline(
     from tickerlake.repair import deadline, open_gaps  # noqa: PLC0415  # loads pandas
     from tickerlake.sources import limits  # noqa: PLC0415
 
-    def reach(bar_minutes: int) -> dt.datetime:
-        return limits.oldest(source, bar_minutes, now)
-
+    reach = partial(limits.oldest, source, now=now)
     if said := deadline(open_gaps(lake, source, tickers, reach, now), source, reach):
         yield Finding("note", said, f"ask for them: tickerlake repair{flag}")
 
@@ -256,8 +255,7 @@ def examine(now: dt.datetime, source: Source | None, lake: Path | None = None) -
         settings = Settings.from_environment()
     except ConfigError:
         settings = Settings()
-    if lake:
-        settings = replace(settings, lake=lake, engine="duckdb")
+    settings = settings.on(lake)
     layout = Layout(settings.lake)
     tickers = watchlist.DEFAULT
     try:

@@ -11,6 +11,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -106,10 +107,7 @@ def repair(
         _log.warning("%s: %s; %s", fault.path, fault.reason, f"moved to {place}" if place else "cannot be moved")
     now, sink, stop = clock(), ParquetSink(lake), Event()
     sink.check_sources({source.name})
-
-    def reach(bar_minutes: int) -> dt.datetime:
-        return source.oldest(bar_minutes, now)
-
+    reach = partial(source.oldest, now=now)
     wanted = open_gaps(lake, source.name, tickers, reach, now, first, last)
     unanswered: dict[tuple[str, str, int], str] = {}
     for bar_minutes, sessions, names in _requests(wanted):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -159,6 +159,10 @@ class Settings(EnvironmentSettings):
     tls: bool = setting(
         "LAKE_TLS", switch, "trino: 1 for TLS, with the authorities of certifi or REQUESTS_CA_BUNDLE", False
     )
+
+    def on(self, lake: Path | None) -> Self:
+        """The settings for the local lake in the folder `lake`; these settings if it is None."""
+        return self if lake is None else replace(self, engine="duckdb", lake=lake)
 
 
 SETTINGS = Settings.describe()

@@ -10,6 +10,7 @@ import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -82,7 +83,7 @@ class Watch:
                 self._rest(now, retry_at if due else self._next(now).at)
                 continue
             try:
-                failure, rate_limited = self._attempt(due)
+                _, failure, rate_limited = self._attempt(due)
             except TickerlakeError as error:
                 failure, rate_limited = str(error), False
             if failure:
@@ -102,32 +103,24 @@ class Watch:
         if not due:
             self._say(f"nothing is due; {self._coming(now)}")
             return 0
-        reports = self._collect(due)
-        failure, _ = _failure(reports)
-        if not failure and any(each.sweep for each in due):
-            failure, _ = self._repair()
-            self._compact()
+        reports, failure, _ = self._attempt(due)
         if failure:
             self._say(failure)
         if not any(report.bars for report in reports):
             return 1
         return 3 if any(report.failures for report in reports) else 0
 
-    def _attempt(self, due: Sequence[Due]) -> tuple[str, bool]:
-        """One run, with repair and compaction after a sweep. Returns as `_failure`."""
-        failure = _failure(self._collect(due))
-        if failure[0] or not any(each.sweep for each in due):
-            return failure
-        failure = self._repair()
-        self._compact()
-        return failure
+    def _attempt(self, due: Sequence[Due]) -> tuple[list[SessionReport], str, bool]:
+        """One run, with repair and compaction after a sweep: what was collected, and what `_failure` says."""
+        reports = self._collect(due)
+        failure, rate_limited = _failure(reports)
+        if not failure and any(each.sweep for each in due):
+            failure, rate_limited = self._repair()
+            self._compact()
+        return reports, failure, rate_limited
 
     def _repair(self) -> tuple[str, bool]:
         now, source = self._clock(), self._source
-
-        def reach(bar_minutes: int) -> dt.datetime:
-            return source.oldest(bar_minutes, now)
-
         whole = total(repair(self._layout.folder, source, self._tickers(), self._clock))
         if not whole.missing:
             return "", False
@@ -135,6 +128,7 @@ class Watch:
         limited = RateLimited.reason in whole.unanswered
         if not limited and whole.unanswered.total() < whole.missing:
             return "", False
+        reach = partial(source.oldest, now=now)
         gaps = open_gaps(self._layout.folder, source.name, self._tickers(), reach, now)
         return deadline(gaps, source.name, reach), limited
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -28,7 +27,7 @@ def actions_command(ctx: click.Context, lake: Path | None) -> None:
       tickerlake actions add NVDA 2026-06-10 10:1
     """  # noqa: D301
     if ctx.invoked_subcommand is None:
-        _show(_settings(lake))
+        _show(Settings.from_environment().on(lake))
 
 
 @actions_command.command("add")
@@ -51,7 +50,7 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, adjusted_from: str | 
     """  # noqa: D301
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  loads pandas
 
-    settings = _settings(lake)
+    settings = Settings.from_environment().on(lake)
     if settings.engine != "duckdb":
         raise ConfigError(
             f"LAKE_ENGINE is {settings.engine}, and this command adds splits to a lake in a folder only; "
@@ -70,12 +69,6 @@ def _moment(text: str | None) -> dt.datetime | None:
     if text is None or text == "never":
         return NEVER if text else None
     return dt.datetime.fromisoformat(types.parse("--adjusted-from", "timestamp", text)).replace(tzinfo=dt.UTC)
-
-
-def _settings(lake: Path | None) -> Settings:
-    """The settings of the environment, or those for the lake in the folder `lake`."""
-    settings = Settings.from_environment()
-    return settings if lake is None else replace(settings, engine="duckdb", lake=lake)
 
 
 def _show(settings: Settings) -> None:

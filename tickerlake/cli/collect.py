@@ -13,19 +13,17 @@ import click
 
 from tickerlake import exchange, symbols, watchlist
 from tickerlake.cli.console import Date, Tickers, needs_aws, progress
+from tickerlake.cli.vendor import bar_minutes_option, default_lake, new_lake_option, source_option
 from tickerlake.errors import ConfigError
 from tickerlake.lake import Sink
 from tickerlake.lake.layout import Layout
 from tickerlake.plan import plan
-from tickerlake.record import BAR_MINUTES
-from tickerlake.settings import Settings
-from tickerlake.sources import SOURCES, open_source
+from tickerlake.sources import open_source
 
 if TYPE_CHECKING:
     from tickerlake.collect import SessionReport
 
 SINKS = ("parquet", "firehose")
-SIMULATED_LAKE = Path("lake-simulated")
 
 
 class SessionName(click.ParamType[dt.date | Literal["today", "last"]]):
@@ -54,19 +52,9 @@ Examples:
 @click.option("--first", type=Date(), help="First session of a range, YYYY-MM-DD.")
 @click.option("--last", type=Date(), help="Last session of the range. Default: the last finished session.")
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
-@click.option(
-    "--bar-minutes",
-    type=click.Choice([str(size) for size in BAR_MINUTES]),
-    default="5",
-    show_default=True,
-    help="Length of a bar in minutes.",
-)
-@click.option("--source", type=click.Choice(list(SOURCES)), default="yahoo", show_default=True, help="Vendor to ask.")
-@click.option(
-    "--lake",
-    type=click.Path(path_type=Path),
-    help="Folder of the lake. Default: $LAKE_DIR, else lake (lake-simulated for simulated bars).",
-)
+@bar_minutes_option
+@source_option
+@new_lake_option
 @click.option(
     "--sink",
     type=click.Choice(SINKS),
@@ -114,12 +102,6 @@ def collect_command(
     with progress(f"{source} → {target}", total=windows * len(companies)) as on_answer:
         reports = collect(vendor, store, sessions, tickers, minutes, _now, on_answer=on_answer)
     return _print_reports(reports, source)
-
-
-def default_lake(source: str) -> Path:
-    """The folder that bars of `source` go to unless one is named: simulated bars have one of their own."""
-    lake = next(setting for setting in Settings.explain() if setting.name == "lake")
-    return SIMULATED_LAKE if source == "simulated" and lake.origin == "default" else lake.value
 
 
 def _print_reports(reports: Sequence[SessionReport], source: str) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from tickerlake import watchlist
-from tickerlake.cli.collect import default_lake
 from tickerlake.cli.console import Date, Tickers
+from tickerlake.cli.vendor import LAKE_HELP, default_lake, source_option
 from tickerlake.lake.layout import Layout
-from tickerlake.sources import SOURCES, open_source
+from tickerlake.sources import open_source
 
 
 @click.command(
@@ -25,12 +25,8 @@ Examples:
 @click.option("--first", type=Date(), help="First session, YYYY-MM-DD. Default: the oldest that the vendor serves.")
 @click.option("--last", type=Date(), help="Last session. Default: the last finished session.")
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
-@click.option("--source", type=click.Choice(list(SOURCES)), default="yahoo", show_default=True, help="Vendor to ask.")
-@click.option(
-    "--lake",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the lake. Default: $LAKE_DIR, else lake (lake-simulated for simulated bars).",
-)
+@source_option
+@click.option("--lake", type=click.Path(path_type=Path, file_okay=False), help=LAKE_HELP)
 def repair_command(
     first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...] | None, source: str, lake: Path | None
 ) -> int:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import click
 
-from tickerlake.cli.collect import default_lake
 from tickerlake.cli.console import Tickers
 from tickerlake.cli.service import Service, service
-from tickerlake.record import BAR_MINUTES
+from tickerlake.cli.vendor import bar_minutes_option, default_lake, new_lake_option, source_option
 from tickerlake.schedule import DELAY
-from tickerlake.sources import SOURCES, open_source
+from tickerlake.sources import open_source
 
 
 @click.command(
@@ -27,19 +26,9 @@ Examples:
 """,
 )
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
-@click.option(
-    "--bar-minutes",
-    type=click.Choice([str(size) for size in BAR_MINUTES]),
-    default="5",
-    show_default=True,
-    help="Length of a bar in minutes.",
-)
-@click.option("--source", type=click.Choice(list(SOURCES)), default="yahoo", show_default=True, help="Vendor to ask.")
-@click.option(
-    "--lake",
-    type=click.Path(path_type=Path),
-    help="Folder of the lake. Default: $LAKE_DIR, else lake (lake-simulated for simulated bars).",
-)
+@bar_minutes_option
+@source_option
+@new_lake_option
 @click.option(
     "--delay",
     type=click.IntRange(0, 3600),

@@ -133,7 +133,7 @@ class Layout:
         """The Parquet files of splits."""
         return [Path(entry.path) for entry in _entries(self.splits) if _is_data(entry, ".parquet")]
 
-    def runs(self, since: dt.date | None = None) -> list[Path]:
+    def runs(self, since: dt.datetime | dt.date | None = None) -> list[Path]:
         """The Parquet files of the table `runs`, oldest first; with `since`, only those with a run from then on.
 
         The name of a file begins with the time of its latest run.
