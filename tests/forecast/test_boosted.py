@@ -22,9 +22,9 @@ def market():
 @pytest.fixture(scope="module")
 def file(market, tmp_path_factory):
     file = tmp_path_factory.mktemp("models") / "boosted.json"
-    model = Boosted(file)
+    model = Boosted()
     walk(samples(market, DAYS), [58], [model])
-    model.save()
+    file.write_text(model.as_text())
     return file
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,7 +58,7 @@ def forecast_command(
     from tickerlake.forecast.making import MODELS, make, without_stored  # noqa: PLC0415  loads pandas
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
 
-    settings = _settings(lake)
+    settings = Settings.from_environment().on(lake)
     if settings.engine != "duckdb":
         raise ConfigError(
             f"LAKE_ENGINE is {settings.engine}, and this command stores forecasts in a folder only; "
@@ -69,15 +68,15 @@ def forecast_command(
     if not (session or first or last) and exchange.running(now):
         session = "today"
     sessions = plan(now, session=session, first=first, last=last)
-    engine = open_engine(settings)
+    engine, sink = open_engine(settings), ParquetSink(settings.lake)
     challenger = _challenger(settings.lake) if boosted else None
     models = [*MODELS, *([challenger] if challenger else [])]
     with progress("forecasting", total=len(sessions)) as on_session:
         made = make(engine, sessions, now, tickers=tickers, models=models, on_session=on_session)
     if challenger:
-        challenger.save()
+        sink.store_model(challenger.as_text())
     new = without_stored(engine, made.forecasts)
-    ParquetSink(settings.lake).store_forecasts(new)
+    sink.store_forecasts(new)
     for ticker, count in made.short.items():
         click.echo(f"failed: {ticker}: not enough history: {count} earlier sessions, and 20 are needed", err=True)
     if made.forecasts.empty:
@@ -106,7 +105,7 @@ def score_command(
     from tickerlake.forecast.scores import BASELINE  # noqa: PLC0415
     from tickerlake.forecast.verdict import verdict  # noqa: PLC0415
 
-    engine = open_engine(_settings(lake))
+    engine = open_engine(Settings.from_environment().on(lake))
     span: dict[str, Any] = {"first": first, "last": last, "tickers": tickers}
     scores = run(engine, "forecast_scores", **span)
     if not len(scores):
@@ -153,11 +152,6 @@ def _challenger(lake: Path) -> Boosted:
     from tickerlake.forecast.boosted import Boosted  # noqa: PLC0415  loads pandas
 
     return Boosted(Layout(lake).model)
-
-
-def _settings(lake: Path | None) -> Settings:
-    settings = Settings.from_environment()
-    return settings if lake is None else replace(settings, engine="duckdb", lake=lake)
 
 
 def _now() -> dt.datetime:

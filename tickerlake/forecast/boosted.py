@@ -3,7 +3,7 @@
 LightGBM learns each quantile of the highs, divided by the range that `har` expects, and the probability of the
 direction. Quantiles are then moved by how far they lay off in sessions that the trees did not learn from, as split
 conformal prediction does (Romano and others 2019, https://arxiv.org/abs/1905.03222). It is in the extra [forecast],
-and trained anew every month.
+and trained again every month.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Fit:
 
 
 class Boosted:
-    """Trees that are trained once a month, and kept between runs if a file is named."""
+    """Trees that are trained once a month. A file may hold what an earlier run learned."""
 
     name: ClassVar[str] = "boosted"
     version: ClassVar[int] = 1
@@ -60,7 +60,6 @@ class Boosted:
     def __init__(self, file: Path | None = None) -> None:
         """Reads `file` if it exists. ConfigError for a file of another version, or without LightGBM."""
         _lightgbm()
-        self._file = file
         self._fits: dict[Target, Fit] = load(file) if file is not None and file.exists() else {}
         self._trees: dict[str, Any] = {}
 
@@ -77,18 +76,13 @@ class Boosted:
         _, ranges = expected_ranges(past, now)
         return ranges[:, None] * np.sort(said + np.array(fit.shifts), axis=1)
 
-    def save(self) -> None:
-        """Writes what was learned to the file, for the next run."""
-        if self._file is None:
-            return
+    def as_text(self) -> str:
+        """What was learned, as `load` reads it."""
         targets = {
             target: {"until": dt.date.fromordinal(fit.until).isoformat(), "trees": fit.trees, "shifts": fit.shifts}
             for target, fit in self._fits.items()
         }
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._file.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps({"model": self.name, "version": self.version, "targets": targets}))
-        unfinished.replace(self._file)
+        return json.dumps({"model": self.name, "version": self.version, "targets": targets})
 
     def _booster(self, text: str) -> Any:
         if text not in self._trees:

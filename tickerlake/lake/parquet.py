@@ -152,8 +152,8 @@ class ParquetSink:
             sessions = [session for session in self._layout.sessions() if session < last]
             learned = basis.learned(self._histories(sessions, tickers, again), reports, now)
         # What was learned of a report that is new says all that the report does.
-        told = {replace(split, adjusted_from=None) for split in learned}
-        rows = [split for split in new if replace(split, adjusted_from=None) not in told] + learned
+        covered = {replace(split, adjusted_from=None) for split in learned}
+        rows = [split for split in new if replace(split, adjusted_from=None) not in covered] + learned
         if rows:
             digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
             target = self._layout.splits / f"{_compact(max(split.collected_at for split in rows))}-{digest}.parquet"
@@ -200,6 +200,10 @@ class ParquetSink:
         table = pa.Table.from_pandas(naive, schema=parquet_schema(FORECASTS), preserve_index=False)
         target = self._layout.forecast_folder / f"{_compact(forecasts['made_at'].max())}-{_digest(naive)}.parquet"
         self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+
+    def store_model(self, text: str) -> None:
+        """Keeps what the machine-learned model has learned, for the next run. SinkError."""
+        self._place(self._layout.model, lambda path: path.write_text(text, encoding="utf-8"))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps `rejected` as JSON lines in one file. Rejecting the same records again changes nothing."""
