@@ -101,6 +101,12 @@ def escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", _LINK.sub(_JOINER, " ".join(text.splitlines())))
 
 
+def code(text: str) -> str:
+    """`text` as inline code for Streamlit's Markdown. Backticks, which would end it, become apostrophes."""
+    inside = " ".join(text.replace("`", "'").split())
+    return f"`{inside}`"
+
+
 def listing(words: list[str], shown: int = 8) -> str:
     """`A, B and C`; `A, B and 3 more` if there are more than `shown`."""
     if len(words) > shown:

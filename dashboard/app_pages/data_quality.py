@@ -139,9 +139,9 @@ def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:
         return
     st.header("Suspected splits", anchor=False)
     row = found.iloc[0]
+    command = labels.code(f"tickerlake actions add {row['ticker']} {row['session']} {row['ratio']}")
     st.warning(
-        "Prices jump as after a split. If it was one, add it: "
-        f"`tickerlake actions add {row['ticker']} {row['session']} {row['ratio']}`. "
+        f"Prices jump as after a split. If it was one, add it: {command}. "
         "If the lake knows the split, earlier bars may not be adjusted; then add `--adjusted-from never`.",
         icon=":material/call_split:",
     )

@@ -293,8 +293,7 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
 
 def _in_words(hours: pd.DataFrame, measure: Measure) -> str:
     """The chart in words, for people who cannot see it."""
-    column = "percentile" if measure.scale == "percentile" else "change"
-    order = measures.ranked(hours, measure.scale)
+    column, order = measures.ranking_column(measure.scale), measures.ranked(hours, measure.scale)
     greatest = hours.groupby("ticker")[column].max()
     values = [
         f"{ticker} {greatest[ticker]:.0f}" if column == "percentile" else f"{ticker} {labels.change(greatest[ticker])}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pandas as pd
 import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.outlook import against_chart, calibration_chart, fan_chart, skill_chart
-from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome import as_of, header, live, one_ticker
 from dashboard.chrome.theme import palette
-from dashboard.data import figures, outlook, prices
+from dashboard.data import figures, outlook
 from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.forecast.samples import DIRECTION
@@ -25,23 +23,15 @@ def page() -> None:
     """Draw the page."""
     lake = as_of.current_lake()
     held = lake.sessions()
-    dates = [dt.date.fromisoformat(session) for session in held["session"]]
     left, right = st.columns([1, 3.2], gap="medium")
-    with left:
-        date = controls.session(dates)
-        if date not in dates:
-            url.write()
-            with right:
-                errors.no_session(date, dates, lake.now())
-            return
-        daily = prices.daily(lake, date, date)
-        ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
-    url.write()
+    chosen = one_ticker.choose(lake, held, left, right)
+    if chosen is None:
+        return
+    # More tickers would make the page slow; the command and the query score all of them.
+    scored = tuple(dict.fromkeys([chosen.ticker, *chosen.tickers]))[: figures.SHOWN_AT_FIRST]
     with right:
-        session, simulated = exchange.session_on(date), header.is_simulated(held)
-        # More tickers would make the page slow; the command and the query score all of them.
-        scored = tuple(dict.fromkeys([ticker, *daily["ticker"]]))[: figures.SHOWN_AT_FIRST]
-        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, scored, simulated=simulated)
+        every = live.interval(lake, [chosen.session.date])
+        live.live(_board, every)(lake, chosen.session, chosen.ticker, scored, simulated=header.is_simulated(held))
 
 
 def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str, ...], *, simulated: bool) -> None:

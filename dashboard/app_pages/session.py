@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.candles import candles, volumes
-from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome import as_of, controls, header, live, one_ticker
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, prices
 from dashboard.data.lake import Lake, coverage_until
@@ -22,22 +22,14 @@ def page() -> None:
     """Draw the page."""
     lake = as_of.current_lake()
     held = lake.sessions()
-    dates = [dt.date.fromisoformat(session) for session in held["session"]]
     left, right = st.columns([1, 3.2], gap="medium")
-    with left:
-        date = controls.session(dates)
-        if date not in dates:
-            url.write()
-            with right:
-                errors.no_session(date, dates, lake.now())
-            return
-        daily = prices.daily(lake, date, date)
-        ticker = controls.ticker(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist())[0])
-        hour = controls.hour()
-    url.write()
+    chosen = one_ticker.choose(lake, held, left, right)
+    if chosen is None:
+        return
+    hour = controls.hour()
     with right:
-        session, simulated = exchange.session_on(date), header.is_simulated(held)
-        live.live(_board, live.interval(lake, [date]))(lake, session, ticker, hour, simulated=simulated)
+        every = live.interval(lake, [chosen.session.date])
+        live.live(_board, every)(lake, chosen.session, chosen.ticker, hour, simulated=header.is_simulated(held))
 
 
 def _board(lake: Lake, session: exchange.Session, ticker: str, hour: int | None, *, simulated: bool) -> None:

@@ -33,6 +33,18 @@ _DELIVERY = dt.timedelta(minutes=10)
 """How long a bar may take from the vendor into the lake; until then it does not count as missing."""
 
 
+class _Question(NamedTuple):
+    """A query and its arguments, by which answers are kept."""
+
+    settings: Settings
+    name: str
+    first: dt.date | None
+    last: dt.date | None
+    tickers: tuple[str, ...]
+    now: dt.datetime | None
+    as_of: dt.datetime | None
+
+
 class _Reply(NamedTuple):
     """An answer, and its notes."""
 
@@ -92,8 +104,8 @@ class Lake:
         tickers: tuple[str, ...],
         now: dt.datetime | None,
     ) -> _Reply:
-        question = (self.settings, name, first, last, tickers, now, self.as_of)
-        return _query_folder(*question, self._fingerprint(first, last)) if self.is_local else _query_cloud(*question)
+        question = _Question(self.settings, name, first, last, tickers, now, self.as_of)
+        return _query_folder(question, self._fingerprint(first, last)) if self.is_local else _query_cloud(question)
 
     def faults(self) -> list[Fault]:
         """Files of a local lake that the answers skip."""
@@ -109,12 +121,13 @@ class Lake:
         return watchlist.read(self.layout.config) if self.is_local else watchlist.DEFAULT
 
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
-        """Changes whenever a file of these sessions does, a split, a forecast, or the order of sources."""
+        """Changes whenever a file of these sessions does, a split, a run, a forecast, or the order of sources."""
         found = hashlib.blake2b(digest_size=16)
         for path in (
             *self.layout.files(first, last),
             *self.layout.actions(),
             *self.layout.forecasts(),
+            self.layout.log,  # its time changes with each new file
             self.layout.config,
         ):
             # A file may go between listing and here, as compaction replaces it.
@@ -150,42 +163,19 @@ def _engine(settings: Settings) -> Engine:
 
 
 @st.cache_data(max_entries=ANSWERS_KEPT, show_spinner=False)
-def _query_folder(
-    settings: Settings,
-    name: str,
-    first: dt.date | None,
-    last: dt.date | None,
-    tickers: tuple[str, ...],
-    now: dt.datetime | None,
-    as_of: dt.datetime | None,
-    fingerprint: str,  # noqa: ARG001  # part of the cache key
-) -> _Reply:
-    return _run(settings, name, first, last, tickers, now, as_of)
+def _query_folder(question: _Question, fingerprint: str) -> _Reply:  # noqa: ARG001  # part of the cache key
+    return _run(question)
 
 
 @st.cache_data(
     ttl=_CLOUD_REFRESH, refresh_mode="background", max_entries=ANSWERS_KEPT, show_spinner="Querying the lake …"
 )
-def _query_cloud(
-    settings: Settings,
-    name: str,
-    first: dt.date | None,
-    last: dt.date | None,
-    tickers: tuple[str, ...],
-    now: dt.datetime | None,
-    as_of: dt.datetime | None,
-) -> _Reply:
-    return _run(settings, name, first, last, tickers, now, as_of)
+def _query_cloud(question: _Question) -> _Reply:
+    return _run(question)
 
 
-def _run(
-    settings: Settings,
-    name: str,
-    first: dt.date | None,
-    last: dt.date | None,
-    tickers: tuple[str, ...],
-    now: dt.datetime | None,
-    as_of: dt.datetime | None,
-) -> _Reply:
-    found = run(_engine(settings), name, first=first, last=last, tickers=tickers, now=now, as_of=as_of, columns=True)
+def _run(question: _Question) -> _Reply:
+    arguments = question._asdict()
+    engine, name = _engine(arguments.pop("settings")), arguments.pop("name")
+    found = run(engine, name, columns=True, **arguments)
     return _Reply(found.frame, found.notes)

@@ -111,10 +111,16 @@ def with_top(hours: pd.DataFrame) -> pd.DataFrame:
     return hours.assign(is_top=hours.index.isin(tops))
 
 
+def ranking_column(scale: Scale) -> str:
+    """The column by which tickers are ranked: prices of different tickers cannot be compared, changes can."""
+    return "percentile" if scale == "percentile" else "change"
+
+
 def ranked(hours: pd.DataFrame, scale: Scale) -> list[str]:
     """The tickers in the order that the views and the words share: by their greatest value, then by name."""
-    value = "percentile" if scale == "percentile" else "change"
-    greatest = hours.groupby("ticker")[value].max().sort_index().sort_values(ascending=False, kind="stable")
+    greatest = (
+        hours.groupby("ticker")[ranking_column(scale)].max().sort_index().sort_values(ascending=False, kind="stable")
+    )
     return greatest.index.tolist()
 
 
@@ -122,8 +128,7 @@ def words(hours: pd.DataFrame, scale: Scale) -> str:
     """What the picture shows in one sentence: who reached the most and who the least, and when."""
     if hours.empty:
         return "No hourly highs in these sessions."
-    column = "percentile" if scale == "percentile" else "change"
-    order = ranked(hours, scale)
+    column, order = ranking_column(scale), ranked(hours, scale)
     rows = [hours.loc[hours.loc[hours["ticker"] == ticker, column].idxmax()] for ticker in (order[0], order[-1])]
     best, worst = rows
     if column == "percentile":
