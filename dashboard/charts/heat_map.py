@@ -26,9 +26,9 @@ CELL = "cell"
 ROW_HEIGHT = 34
 UNUSUAL = "\N{BLACK UP-POINTING TRIANGLE}"
 _TEXTS_FIT = 12
-"""With more columns there is no room for text."""
+"""Cells are too narrow for text with more columns than this."""
 _NARROW = "width < 460"
-"""A phone."""
+"""True on a phone."""
 
 
 def heat_map(

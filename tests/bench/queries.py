@@ -1,4 +1,4 @@
-"""How long the named queries take, and how much memory, on lakes as they really come to be."""
+"""How long the named queries take, and how much memory, on lakes as collecting leaves them."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def test_a_split_holds_under_every_symbol_of_the_company(tickerlake):
     [("never", NEVER), ("2026-06-11T20:00-04:00", dt.datetime(2026, 6, 12, tzinfo=dt.UTC)), (None, None)],
 )
 def test_a_person_may_say_from_when_on_prices_are_adjusted(tickerlake, given, stored):
-    told = ["--adjusted-from", given] if given else []
-    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1", *told)[0] == 0
+    options = ["--adjusted-from", given] if given else []
+    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1", *options)[0] == 0
 
     assert [report.adjusted_from for report in ParquetSink(Path("lake")).reports()] == [stored]
 

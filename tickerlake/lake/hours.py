@@ -1,4 +1,4 @@
-"""The table `settled_hours`: what the bars of a finished session come to, hour by hour.
+"""The table `settled_hours`: the bars of each finished session, summed up hour by hour.
 
 It is a cache. Each of its files is made from one compacted file of bars, and its name says from which one and when the
 newest record in it was collected. A session is settled while its bars are in exactly that file: as soon as anything
