@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 import pytest
@@ -31,3 +32,11 @@ def _no_internet(monkeypatch):
 def yahoo():
     with running_yahoo() as server:
         yield server
+
+
+@pytest.fixture
+def interruptible():
+    """What a shell starts in the background ignores interrupts, and so would the commands that tests start there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

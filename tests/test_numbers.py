@@ -1,18 +1,15 @@
 """The page "How numbers stay true" is true: its lakes are built here, and its commands print what it shows."""
 
 import datetime as dt
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.console import assert_prints, commands
 from tests.sources.answers import Vendor
-from tickerlake.cli import main
 from tickerlake.collect import collect
 from tickerlake.exchange import session_on
 from tickerlake.lake.parquet import ParquetSink
-from tickerlake.settings import SETTINGS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "numbers.md").read_text(encoding="utf-8")
 THURSDAY, FRIDAY = session_on(dt.date(2026, 11, 19)), session_on(dt.date(2026, 11, 20))
@@ -20,9 +17,7 @@ EVENING, MORNING = dt.timedelta(minutes=45), dt.timedelta(hours=14)
 NEXT_NOON, DAY_AFTER = dt.timedelta(hours=19), dt.timedelta(hours=38)
 TEN_O_CLOCK = 6
 """The place of the 10:00 bar in the session."""
-RUNS = re.findall(
-    r"^\$ (.+)\n((?:.+\n)+)", "\n".join(re.findall(r"```console\n(.+?)```", PAGE, re.DOTALL)), re.MULTILINE
-)
+RUNS = commands(PAGE)
 
 
 class Other(Vendor):
@@ -83,16 +78,7 @@ def lakes(tmp_path_factory):
 
 @pytest.mark.parametrize(("line", "shown"), RUNS)
 def test_each_command_prints_the_lines_that_the_page_shows(lakes, monkeypatch, capsys, line, shown):
-    monkeypatch.chdir(lakes)
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.variable, raising=False)
-
-    code = main(shlex.split(line)[1:])
-    printed = capsys.readouterr().out.splitlines()
-
-    assert code == 0
-    for row in shown.splitlines():
-        assert any(each.startswith(row) for each in printed), (row, printed)
+    assert_prints(line, shown, lakes, monkeypatch, capsys)
 
 
 def test_every_case_of_the_page_is_run():

@@ -261,14 +261,6 @@ def test_real_and_simulated_bars_are_not_mixed(swept):
         swept.watch().run()
 
 
-@pytest.fixture
-def interruptible():
-    """What a shell starts in the background ignores interrupts, and so would the command that the test starts there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
     with running_yahoo() as server:

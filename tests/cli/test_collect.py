@@ -348,14 +348,6 @@ def test_with_the_network_closed_collect_fails_and_never_falls_back(tmp_path):
     assert [path.name for path in (tmp_path / "lake").iterdir() if path.name[0] != "."] == ["runs"]
 
 
-@pytest.fixture
-def interruptible():
-    """What a shell starts in the background ignores interrupts, and so would the commands that tests start there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
     with running_yahoo() as server:

@@ -51,6 +51,11 @@ RESET = Reply(then="reset")
 TAKEN_THEN_RESET = Reply(then="taken")
 
 
+def s3_refusal(status: int, code: str) -> Reply:
+    """A refusal as S3 writes it."""
+    return Reply(f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status)
+
+
 def refusal(status: int, code: str, message: str = "") -> Reply:
     """An error in the form of AWS's JSON protocol."""
     return Reply({"__type": code, "message": message}, status)

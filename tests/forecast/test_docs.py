@@ -1,18 +1,16 @@
 """The page "Forecasts, and their scores" is true: its lake is built here, and its commands print what it shows."""
 
 import datetime as dt
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 import time_machine
 
+from tests.console import assert_prints, commands
 from tickerlake import exchange
 from tickerlake.cli import main
 from tickerlake.collect import collect
 from tickerlake.lake.parquet import ParquetSink
-from tickerlake.settings import SETTINGS
 from tickerlake.sources.simulated import SimulatedSource
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forecast.md").read_text(encoding="utf-8")
@@ -20,9 +18,7 @@ SESSIONS = exchange.sessions_between(dt.date(2026, 7, 1), dt.date(2026, 11, 20))
 FRIDAY = SESSIONS[-1]
 ELEVEN = FRIDAY.open + dt.timedelta(hours=1, minutes=30, seconds=20)
 EVENING = FRIDAY.close + dt.timedelta(hours=1)
-RUNS = re.findall(
-    r"^\$ (.+)\n((?:.+\n)+)", "\n".join(re.findall(r"```console\n(.+?)```", PAGE, re.DOTALL)), re.MULTILINE
-)
+RUNS = commands(PAGE)
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +37,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("line", "shown"), RUNS)
 def test_each_command_prints_the_lines_that_the_page_shows(folder, monkeypatch, capsys, line, shown):
-    monkeypatch.chdir(folder)
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.variable, raising=False)
-
     with time_machine.travel(EVENING, tick=False):
-        code = main(shlex.split(line)[1:])
-    printed = capsys.readouterr().out.splitlines()
-
-    assert code == 0
-    for row in shown.splitlines():
-        assert any(each.startswith(row) for each in printed), (row, printed)
+        assert_prints(line, shown, folder, monkeypatch, capsys)
 
 
 def test_every_command_of_the_page_is_run():

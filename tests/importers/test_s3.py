@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from tests.fakes.aws import CREDENTIALS, RESET, Reply, serving
+from tests.fakes.aws import CREDENTIALS, RESET, Reply, s3_refusal, serving
 from tests.fakes.sinks import MemorySink
 from tickerlake.errors import ConfigError
 from tickerlake.importers.importing import import_objects
@@ -53,10 +53,6 @@ def s3(monkeypatch):
         for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": address}).items():
             monkeypatch.setenv(name, value)
         yield fake
-
-
-def refused(status, code):
-    return Reply(f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status)
 
 
 def names(*urls):
@@ -116,9 +112,9 @@ def test_a_url_without_objects_is_an_error():
 @pytest.mark.parametrize(
     ("request_", "answer", "message"),
     [
-        ("LIST", refused(404, "NoSuchBucket"), r"cannot read s3://old/bars: .*NoSuchBucket.*; check its name"),
-        ("LIST", refused(403, "AccessDenied"), r"cannot read s3://old/bars: .*; allow s3:ListBucket on the bucket"),
-        ("GET", refused(403, "InvalidObjectState"), r"cannot read s3://old/bars/1: .*: restore it first"),
+        ("LIST", s3_refusal(404, "NoSuchBucket"), r"cannot read s3://old/bars: .*NoSuchBucket.*; check its name"),
+        ("LIST", s3_refusal(403, "AccessDenied"), r"cannot read s3://old/bars: .*; allow s3:ListBucket on the bucket"),
+        ("GET", s3_refusal(403, "InvalidObjectState"), r"cannot read s3://old/bars/1: .*: restore it first"),
         ("GET", RESET, r"cannot read s3://old/bars/1: .*; check the network"),
     ],
     ids=["bucket", "denied", "archived", "reset"],

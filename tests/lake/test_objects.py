@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.aws import CREDENTIALS, Reply, serving
+from tests.fakes.aws import CREDENTIALS, Reply, s3_refusal, serving
 from tests.sources.answers import Vendor
 from tickerlake import record
 from tickerlake.actions import NEVER, Split
@@ -61,10 +61,6 @@ def splits(bucket):  # the bucket's environment
     return LakeObjects("lake")
 
 
-def refused(status, code):
-    return Reply(f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode(), status)
-
-
 def test_a_split_is_one_line_of_json_without_nulls_under_actions(splits, bucket):
     assert splits.put_splits([SPLIT]) == 1
     ((path, content),) = bucket.objects.items()
@@ -105,9 +101,9 @@ def test_the_same_report_has_the_same_name_in_every_process(bucket):
 @pytest.mark.parametrize(
     ("refusal", "message"),
     [
-        (refused(403, "AccessDenied"), "AccessDenied.*; allow s3:PutObject on actions/"),
-        (refused(404, "NoSuchBucket"), "NoSuchBucket.*; check the bucket's name"),
-        (refused(503, "SlowDown"), "SlowDown.*; collect this session again"),
+        (s3_refusal(403, "AccessDenied"), "AccessDenied.*; allow s3:PutObject on actions/"),
+        (s3_refusal(404, "NoSuchBucket"), "NoSuchBucket.*; check the bucket's name"),
+        (s3_refusal(503, "SlowDown"), "SlowDown.*; collect this session again"),
         (Reply(then="reset"), "; collect this session again"),
     ],
 )
@@ -120,7 +116,7 @@ def test_a_fault_names_the_splits_and_the_next_step_and_the_next_run_tries_again
 
 
 def test_bars_are_delivered_before_a_split_that_cannot_be_stored_fails_the_run(splits, bucket):
-    bucket.refusal = refused(403, "AccessDenied")
+    bucket.refusal = s3_refusal(403, "AccessDenied")
     vendor, stream = Vendor(FRIDAY), Stream()
     vendor.splits = [(FRIDAY.date, 10.0)]
     with pytest.raises(SinkError, match="cannot store the splits META 2026-11-20 10, FB 2026-11-20 10 in s3"):
