@@ -133,18 +133,22 @@ class Catalog(pulumi.ComponentResource):
             [
                 allow("ListLake", ["s3:GetBucketLocation", "s3:ListBucket"], [args.bucket.arn]),
                 allow("ReadBars", ["s3:GetObject"], [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")]),
-                # It may add partitions but not change the table: the columns above are the only declaration.
+                # What AWS's own samples grant, on this one table. UpdateTable lets the crawler store its statistics;
+                # LOG in its policy below keeps it from changing the columns.
                 allow(
                     "RegisterPartitions",
                     [
                         "glue:BatchCreatePartition",
                         "glue:BatchGetPartition",
+                        "glue:BatchUpdatePartition",
                         "glue:CreatePartition",
                         "glue:GetDatabase",
                         "glue:GetPartition",
                         "glue:GetPartitions",
                         "glue:GetTable",
                         "glue:GetTables",
+                        "glue:UpdatePartition",
+                        "glue:UpdateTable",
                     ],
                     self.bars_arns,
                 ),

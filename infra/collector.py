@@ -17,9 +17,9 @@ from tickerlake.exchange import EXCHANGE_TIME
 HANDLER = f"{HANDLER_MODULE}.handler"
 RUNTIME = "python3.13"
 METRICS_NAMESPACE = "Tickerlake"
-# A minute after each bar ends, when the vendor has it. It runs every day from nine: the handler knows the exchange's
-# holidays and hours, and returns at once if there is nothing to collect. The heartbeat alarms rely on a run every day.
-COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} 9-16 * * ? *)"
+# A minute after each bar ends, when the vendor has it. It runs day and night: the handler knows the exchange's holidays
+# and hours, and returns at once if there is nothing to collect. So a missing run always means that something is wrong.
+COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} * * * ? *)"
 # On days without a session the sweep picks up restatements of the last one.
 SWEEP_SCHEDULE = "cron(45 16 * * ? *)"
 SWEEP_SESSION = "last"

@@ -47,9 +47,10 @@ LOG_RETENTION_DAYS = (
 _WATCHLIST_CHARACTERS = 3500
 # Schedules have the longest names, and may have 64 characters: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
 _STACK = re.compile(r"[a-z][a-z0-9-]{0,19}")
-_BUCKET = re.compile(r"(?!xn--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
-_ACCOUNT = re.compile(r"\d{12}")
+_BUCKET = re.compile(r"((?!xn--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])?")
+_EMAIL = re.compile(r"([^@\s,]+@[^@\s,]+\.[^@\s,]+)?")
+_ACCOUNT = re.compile(r"(\d{12})?")
+_ON_DESTROY = re.compile(r"refuse|keep|delete")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -75,10 +76,12 @@ class Settings:
         "lookBackMinutes", 30, "How many minutes back each run collects, to fill in for runs that failed"
     )
     tickers_per_shard: int = _key("tickersPerShard", 50, f"Tickers that one run collects, at most {TICKERS_IN_TIME}")
+    # Off, because a new account allows ten executions in all and lets none be reserved. Runs that overlap do no harm:
+    # both deliver the same bars, and queries read each bar once.
     reserve_concurrency: bool = _key(
         "reserveConcurrency",
-        True,
-        "Reserve one Lambda execution per shard; set false in a new account that allows only ten executions",
+        False,
+        "Reserve one Lambda execution per shard; refused in an account that allows only ten",
     )
     buffer_seconds: int = _key("bufferSeconds", 60, "Seconds that Firehose buffers bars before it writes a file")
     first_session: dt.date = _key(  # noqa: RUF009  # a date is immutable
@@ -104,7 +107,11 @@ class Settings:
         "",
         "Path of a zip from `make package`; if empty, the program builds the zip when it has changed",
     )
-    ephemeral: bool = _key("ephemeral", False, "Delete the data too when the stack is destroyed")
+    on_destroy: str = _key(
+        "onDestroy",
+        "refuse",
+        "What `pulumi destroy` does: refuse; keep, which leaves the data bucket in the account; or delete everything",
+    )
 
     @property
     def name(self) -> str:
@@ -204,14 +211,17 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
         yield f"firstSession is {settings.first_session}; it must lie between 1990-01-01 and today, {today}"
     if settings.log_retention_days not in LOG_RETENTION_DAYS:
         yield f"logRetentionDays is {settings.log_retention_days}; CloudWatch allows {_listed(LOG_RETENTION_DAYS)}"
-    if settings.alarm_email and not _EMAIL.fullmatch(settings.alarm_email):
-        yield f"alarmEmail is {settings.alarm_email!r}; write one e-mail address"
+    forms = {
+        "alarmEmail": (settings.alarm_email, _EMAIL, "write one e-mail address"),
+        "bucketName": (settings.bucket_name, _BUCKET, "use 3 to 63 lower-case letters, digits and dashes"),
+        "accountId": (settings.account_id, _ACCOUNT, "an account number has 12 digits"),
+        "onDestroy": (settings.on_destroy, _ON_DESTROY, "write refuse, keep or delete"),
+    }
+    for key, (value, pattern, allowed) in forms.items():
+        if not pattern.fullmatch(value):
+            yield f"{key} is {value!r}; {allowed}"
     if settings.monthly_budget_usd and not settings.alarm_email:
         yield f"monthlyBudgetUsd is {settings.monthly_budget_usd}, but alarmEmail is empty; set both"
-    if settings.bucket_name and not _BUCKET.fullmatch(settings.bucket_name):
-        yield f"bucketName is {settings.bucket_name!r}; use 3 to 63 lower-case letters, digits and dashes"
-    if settings.account_id and not _ACCOUNT.fullmatch(settings.account_id):
-        yield f"accountId is {settings.account_id!r}; an account number has 12 digits"
     if settings.collector_zip and not Path(settings.collector_zip).is_file():
         yield f"collectorZip is {settings.collector_zip!r}, which does not exist; run `make package`"
 

@@ -76,7 +76,8 @@ class Delivery(pulumi.ComponentResource):
                 ),
                 allow("WriteLogs", ["logs:PutLogEvents"], [log_stream.arn]),
             ],
-            trust={"StringEquals": {"aws:SourceAccount": args.place.account}},
+            # As AWS publishes it: https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#firehose-assume-role
+            trust={"StringEquals": {"sts:ExternalId": args.place.account}},
         )
         self.stream = kinesis.FirehoseDeliveryStream(
             f"{name}-stream",

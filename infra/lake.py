@@ -27,8 +27,10 @@ class LakeArgs:
     """Name of the data bucket; Pulumi generates one if this is empty."""
     old_version_days: int
     result_days: int
-    ephemeral: bool
-    """Whether destroying the stack deletes the data."""
+    protect: bool
+    """Whether Pulumi refuses to delete the data bucket."""
+    keep: bool
+    """Whether the data bucket stays in the account when the stack is destroyed."""
 
 
 class Lake(pulumi.ComponentResource):
@@ -39,13 +41,13 @@ class Lake(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: LakeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:lake:Lake", name, None, opts)
-        kept = not args.ephemeral
+        kept = args.keep
 
         self.bucket = s3.Bucket(
             f"{name}-bucket",
             bucket=args.bucket_name or None,
-            force_destroy=args.ephemeral,
-            opts=pulumi.ResourceOptions(parent=self, protect=kept, retain_on_delete=kept),
+            force_destroy=not kept,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, retain_on_delete=kept),
         )
         # A retained bucket keeps its settings.
         versioning = s3.BucketVersioning(
@@ -63,13 +65,20 @@ class Lake(pulumi.ComponentResource):
                 s3.BucketLifecycleConfigurationRuleArgs(
                     id="expire-old-versions",
                     status="Enabled",
-                    filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+                    filter=_every_object(),
                     noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
                         noncurrent_days=args.old_version_days
                     ),
+                ),
+                # A rule of its own, because the provider has failed on this beside another expiration:
+                # https://github.com/hashicorp/terraform-provider-aws/issues/41277
+                s3.BucketLifecycleConfigurationRuleArgs(
+                    id="expire-delete-markers",
+                    status="Enabled",
+                    filter=_every_object(),
                     expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
                 ),
-                _expire("expire-errors", ERRORS_PREFIX, _ERRORS_DAYS),
+                _expire("expire-errors", _ERRORS_DAYS, ERRORS_PREFIX),
             ],
             # S3 refuses rules about versions before versioning is enabled.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=kept, depends_on=[versioning]),
@@ -85,7 +94,7 @@ class Lake(pulumi.ComponentResource):
         s3.BucketLifecycleConfiguration(
             f"{name}-results-lifecycle",
             bucket=self.results.id,
-            rules=[_abort_multipart(), _expire("expire-results", "", args.result_days)],
+            rules=[_abort_multipart(), _expire("expire-results", args.result_days)],
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"bucket": self.bucket.bucket, "results": self.results.bucket})
@@ -138,18 +147,23 @@ class Lake(pulumi.ComponentResource):
         )
 
 
+def _every_object() -> s3.BucketLifecycleConfigurationRuleFilterArgs:
+    # Without an empty prefix, on which the provider has failed: https://github.com/hashicorp/terraform-provider-aws/issues/41310
+    return s3.BucketLifecycleConfigurationRuleFilterArgs()
+
+
 def _abort_multipart() -> s3.BucketLifecycleConfigurationRuleArgs:
     return s3.BucketLifecycleConfigurationRuleArgs(
         id="abort-multipart-uploads",
         status="Enabled",
-        filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+        filter=_every_object(),
         abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
             days_after_initiation=_MULTIPART_DAYS
         ),
     )
 
 
-def _expire(rule: str, prefix: str, days: int) -> s3.BucketLifecycleConfigurationRuleArgs:
+def _expire(rule: str, days: int, prefix: str | None = None) -> s3.BucketLifecycleConfigurationRuleArgs:
     return s3.BucketLifecycleConfigurationRuleArgs(
         id=rule,
         status="Enabled",

@@ -52,9 +52,7 @@ class Alarm:
     operator: str
     threshold: float
     missing: str = "notBreaching"
-    """How to treat missing data, which is normal while the market is closed."""
-    expression: str = ""
-    """Compared with the threshold instead of the metric itself, which is called `metric` here."""
+    """How to treat missing data: nothing is wrong, unless the alarm is a heartbeat. `ignore` keeps the last state."""
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -146,17 +144,15 @@ class Monitoring(pulumi.ComponentResource):
         )
 
     def _alarm(self, name: str, args: MonitoringArgs, alarm: Alarm) -> None:
-        by_metric = not alarm.expression
         cloudwatch.MetricAlarm(
             name,
             name=f"{args.stack_name}-{alarm.name}",
             alarm_description=alarm.description,
-            namespace=alarm.namespace if by_metric else None,
-            metric_name=alarm.metric if by_metric else None,
-            dimensions=alarm.dimensions if by_metric else None,
-            statistic=alarm.statistic if by_metric else None,
-            period=alarm.period if by_metric else None,
-            metric_queries=None if by_metric else _queries(alarm),
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            dimensions=alarm.dimensions,
+            statistic=alarm.statistic,
+            period=alarm.period,
             evaluation_periods=alarm.periods,
             datapoints_to_alarm=alarm.periods,
             comparison_operator=alarm.operator,
@@ -189,33 +185,11 @@ class Monitoring(pulumi.ComponentResource):
         )
 
 
-def _queries(alarm: Alarm) -> list[cloudwatch.MetricAlarmMetricQueryArgs]:
-    """The alarm's metric, and the expression that is compared with the threshold."""
-    return [
-        cloudwatch.MetricAlarmMetricQueryArgs(
-            id="metric",
-            return_data=False,
-            metric=cloudwatch.MetricAlarmMetricQueryMetricArgs(
-                namespace=alarm.namespace,
-                metric_name=alarm.metric,
-                dimensions=alarm.dimensions,
-                stat=alarm.statistic,
-                period=alarm.period,
-            ),
-        ),
-        cloudwatch.MetricAlarmMetricQueryArgs(
-            id="expression", return_data=True, expression=alarm.expression, label=alarm.name
-        ),
-    ]
-
-
 def alarms(args: MonitoringArgs) -> list[Alarm]:
     """Every alarm.
 
-    Two are heartbeats. They need no calendar, because the schedules run every day, on holidays too.
-    `session-heartbeat` fires if the function does not run from 15 to 20 UTC, hours that are in the session in summer
-    and winter. `collector-silent` fires if no bar arrives for longer than the time between two sweeps; it is the only
-    alarm that treats missing data as a fault. On a new stack it fires until the first bar arrives.
+    Two are heartbeats, for which missing data is the fault. They need no calendar, because the schedules run day and
+    night, and the sweep on holidays too. On a new stack `collector-silent` fires until the first bar arrives.
     """
     firehose = {"DeliveryStreamName": args.stream_name}
     function = {"FunctionName": args.function_name}
@@ -237,10 +211,9 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
             *("AWS/Lambda", "Duration", function, "Maximum", 5 * _MINUTES, 1, above, COLLECTOR_TIMEOUT_SECONDS * 800),
         ),
         Alarm(
-            "session-heartbeat",
-            "The collector did not run for 30 minutes during the session. Check that its schedules are enabled.",
-            *("AWS/Lambda", "Invocations", function, "Sum", 10 * _MINUTES, 3, below, 1),
-            expression="IF(HOUR(FILL(metric, 0)) >= 15 AND HOUR(FILL(metric, 0)) < 20, FILL(metric, 0), 1)",
+            "heartbeat",
+            "The collector has not run for 30 minutes. Check that its schedules are enabled.",
+            *("AWS/Lambda", "Invocations", function, "Sum", 10 * _MINUTES, 3, below, 1, "breaching"),
         ),
         Alarm(
             "collector-silent",
@@ -249,6 +222,15 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
             "BarsDelivered",
             {"service": args.function_name},
             *("Sum", _HOURS, 26, below, 1, "breaching"),
+        ),
+        Alarm(
+            "vendor-refuses",
+            "Yahoo does not answer the function: it refuses some addresses. If this lasts, collect on another machine "
+            "with `tickerlake collect --sink firehose`; docs/deploy.md shows how.",
+            METRICS_NAMESPACE,
+            "VendorAnswers",
+            {"service": args.function_name},
+            *("Maximum", 5 * _MINUTES, 1, below, 1, "ignore"),
         ),
         Alarm(
             "failures-waiting",

@@ -42,7 +42,8 @@ class Stack(pulumi.ComponentResource):
                 bucket_name=settings.bucket_name,
                 old_version_days=settings.old_version_days,
                 result_days=settings.result_days,
-                ephemeral=settings.ephemeral,
+                protect=settings.on_destroy == "refuse",
+                keep=settings.on_destroy != "delete",
             ),
             inside,
         )
@@ -118,6 +119,17 @@ class Stack(pulumi.ComponentResource):
             ),
             inside,
         )
+        # Pulumi deletes what nothing depends on first. The bucket comes last, so its own protection alone would leave
+        # a stack that is destroyed but for the bucket. This comes first, and stops the rest.
+        pulumi.Stash(
+            f"{name}-guard",
+            input=f"onDestroy: {settings.on_destroy}",
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=settings.on_destroy == "refuse",
+                depends_on=[lake, catalog, delivery, collector, analytics, monitoring],
+            ),
+        )
         self.outputs = {
             "region": settings.region,
             "database": catalog.database.name,
@@ -154,6 +166,8 @@ where the workgroup `{workgroup}` queries the table `{database}.{table}`.
 | monitor the pipeline | open [the dashboard]({dashboardUrl}) |
 | get alarms | subscribe to `{alarmTopic}` |
 | query | choose workgroup `{workgroup}` in Athena and open a saved query |
+| see whether Yahoo answers | wait five minutes, then look at the alarm `vendor-refuses` |
+| collect on another machine if it does not | `tickerlake collect --sink firehose --stream {stream}` |
 | collect a session again | `{invoke} --payload '{{"session": "last"}}' report.json` |
 | read failed events | receive messages from `{failures}` |
 | give read access | attach `{readerPolicy}` |

@@ -35,8 +35,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.collector.settings import Settings
 from tickerlake import exchange, symbols
-from tickerlake.collect import SessionReport, collect, refuse_too_old
-from tickerlake.errors import ConfigError, NoData, TickerlakeError, Unavailable
+from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
+from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
@@ -60,6 +60,9 @@ _EXPECTED_RULE = "unfinished"
 logger = Logger(service=_SERVICE)
 metrics = Metrics(namespace="Tickerlake", service=_SERVICE)
 copy_config_to_registered_loggers(logger, include={"functions"})
+_asked = threading.Event()
+"""Set once Yahoo has been asked. The first run of a process asks even if there is nothing to collect, so that within
+five minutes of a deployment it shows whether Yahoo answers."""
 # Loads the calendar while Lambda starts, not in the first run's time.
 exchange.last_finished(dt.datetime.now(dt.UTC))
 
@@ -89,7 +92,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
             sink = open_firehose(settings.stream, objects=_objects(settings.bucket))
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
-            report = respond(request, YahooSource(pause=_pause(stop)), sink, _now, settings, stop)
+            source = YahooSource(pause=_pause(stop))
+            report = respond(request, source, sink, _now, settings, stop)
+            if not report["sessions"] and not _asked.is_set():
+                _count_answer(is_answered=_answers(source, settings.tickers[0], settings.bar_minutes))
     except CollectFailed as error:
         _count(error.report)
         logger.error(str(error), report=error.report)  # noqa: TRY400  # Lambda prints the traceback
@@ -241,6 +247,26 @@ def _count(report: dict[str, Any]) -> None:
     faults = sum(count for rule, count in report["rejected"].items() if rule != _EXPECTED_RULE)
     metrics.add_metric("RecordsRejected", MetricUnit.Count, faults)
     metrics.add_metric("TickersFailed", MetricUnit.Count, report["failed"])
+    if report["sessions"]:
+        asked = len(report["requested"]["tickers"])
+        unanswered = [sum(reason not in FINAL for reason in each["failed"].values()) for each in report["sessions"]]
+        _count_answer(is_answered=min(unanswered) < asked)
+
+
+def _count_answer(*, is_answered: bool) -> None:
+    """Counts whether Yahoo answers this function. It refuses some addresses, and then the lake stays empty."""
+    _asked.set()
+    metrics.add_metric("VendorAnswers", MetricUnit.Count, int(is_answered))
+
+
+def _answers(source: Source, ticker: str, bar_minutes: int) -> bool:
+    """Whether `source` answers at all: one request, whose bars are not stored."""
+    try:
+        source.bars(symbols.current_symbol(ticker), [exchange.last_finished(_now())], bar_minutes)
+    except SourceError as error:
+        logger.warning("%s does not answer: %s", source.name, error)
+        return error.reason in FINAL
+    return True
 
 
 def _parse(key: str, value: object) -> Any:

@@ -50,6 +50,8 @@ _CRON_FIELDS = (
     re.compile(r"\*|\d{4}(-\d{4})?"),
 )
 _CRON_LIMITS = ((0, 59), (0, 23))
+_HEARTBEATS = ("BarsDelivered", "Invocations")
+"""Metrics that have data at every hour of every day, so that missing data is a fault."""
 _RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
 
 
@@ -409,9 +411,9 @@ def _alarm(props: Props) -> Iterator[str]:
             if not _ARN.fullmatch(arn):
                 yield f"the alarm {props.get('name')} has the action {arn!r}, which is not an ARN"
     missing = props.get("treatMissingData", "missing")
-    if missing not in {"notBreaching", "breaching"}:
-        yield f"the alarm {props.get('name')} treats missing data as {missing!r}; set breaching or notBreaching"
-    if missing == "breaching" and props.get("metricName") != "BarsDelivered":
+    if missing not in {"notBreaching", "breaching", "ignore"}:
+        yield f"the alarm {props.get('name')} treats missing data as {missing!r}; set breaching, notBreaching or ignore"
+    if missing == "breaching" and props.get("metricName") not in _HEARTBEATS:
         yield f"the alarm {props.get('name')} fires every night: missing data is breaching"
     span = props.get("period", 0) * props.get("evaluationPeriods", 0)
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html

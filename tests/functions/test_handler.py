@@ -365,6 +365,7 @@ def deployed(monkeypatch, yahoo, stream):
     monkeypatch.setattr("tickerlake.lake.firehose.LONGEST_PAUSE_SECONDS", 0.001)
     module._settings.cache_clear()
     module._look_back_sink.cache_clear()
+    module._asked.clear()
     yield stream
     module._settings.cache_clear()
     module._look_back_sink.cache_clear()
@@ -389,7 +390,27 @@ def test_from_yahoo_to_firehose(deployed, capsys):
         (ticker, "2026-11-20", "yahoo") for ticker in ("META", "AMZN", "SHOP")
     }
     assert deployed.bars[0]["collected_at"] == "2026-11-20 15:32:00.000"
-    assert counted(capsys) == {"Runs": 1, "BarsDelivered": 18, "RecordsRejected": 0, "TickersFailed": 0}
+    assert counted(capsys) == {
+        "Runs": 1,
+        "BarsDelivered": 18,
+        "RecordsRejected": 0,
+        "TickersFailed": 0,
+        "VendorAnswers": 1,
+    }
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_first_run_outside_a_session_shows_whether_yahoo_answers(yahoo, monkeypatch, capsys, answers):
+    monkeypatch.setattr(module, "_now", lambda: at("03:00"))
+    if not answers:
+        yahoo.rate_limited_from = 1
+
+    handler(event("last_bars"), Context())
+    handler(event("last_bars"), Context())
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["VendorAnswers"] for line in lines if "VendorAnswers" in line] == [[float(answers)]]
 
 
 def test_a_run_sends_only_what_the_previous_one_did_not(deployed, monkeypatch):
@@ -414,7 +435,8 @@ def test_failures_are_counted_logged_and_raised_after_the_rest_is_delivered(depl
     assert {bar["ticker"] for bar in deployed.bars} == {"META"}
     logged = next(record for record in caplog.records if record.levelname == "ERROR")
     assert logged.report["sessions"][0]["failed"] == {"AMZN": "unavailable", "SHOP": "no-data"}
-    assert counted(capsys) == {"Runs": 1, "BarsDelivered": 6, "RecordsRejected": 0, "TickersFailed": 2}
+    counts = {"Runs": 1, "BarsDelivered": 6, "RecordsRejected": 0, "TickersFailed": 2, "VendorAnswers": 1}
+    assert counted(capsys) == counts
 
 
 def test_a_rate_limit_is_not_retried(deployed, yahoo):

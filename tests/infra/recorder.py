@@ -49,7 +49,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 TODAY = dt.date(2026, 11, 20)
 ZIP_SHA256 = "4d0e8ab3e8d8b6d9a4d5d2f9b0e0b2b8b0bd0f9c4f7c7a0c6d1c8b8f6a1e2d3c"
-STACK_FILES = {"dev": "Pulumi.dev.yaml", "prod": "Pulumi.prod.example.yaml"}
+STACK_FILES = {"dev": "Pulumi.dev.example.yaml", "prod": "Pulumi.prod.example.yaml"}
 
 INVOKES = {
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},

@@ -43,7 +43,7 @@ def test_pulumi_yaml_declares_every_key_with_its_type_its_description_and_the_sa
 def test_the_stack_files_can_be_deployed(stack):
     settings = parse(stack_config(stack), stack, TODAY)
 
-    assert settings.ephemeral is (stack == "dev")
+    assert settings.on_destroy == {"dev": "delete", "prod": "refuse"}[stack]
 
 
 def test_a_region_is_all_that_has_to_be_given():
@@ -64,7 +64,7 @@ def test_every_fault_is_listed_in_one_message():
         accountId="12345",
         bucketName="My_Lake",
         scanLimitMb=5,
-        ephemeral="yes",
+        onDestroy="yes",
         firstSession="2027-01-01",
         alarmEmial="you@example.com",
     )
@@ -80,7 +80,7 @@ def test_every_fault_is_listed_in_one_message():
         "accountId is '12345'; an account number has 12 digits",
         "bucketName is 'My_Lake'; use 3 to 63 lower-case letters, digits and dashes",
         "scanLimitMb is 5; it must lie between 10 and 7000000",
-        "ephemeral is 'yes'; write true or false",
+        "onDestroy is 'yes'; write refuse, keep or delete",
         "firstSession is 2027-01-01; it must lie between 1990-01-01 and today, 2026-11-20",
         "alarmEmial is not a key; the keys are accountId, alarmEmail,",
     ):

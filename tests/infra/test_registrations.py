@@ -121,10 +121,10 @@ MISTAKES = [
     ),
     Mistake("versioning set to true", "lake-versioning", "versioningConfiguration.status", True),
     Mistake("versioning suspended", "lake-versioning", "versioningConfiguration.status", "Suspended"),
-    Mistake("a lifecycle that deletes the bars", "lake-lifecycle", "rules.2.filter.prefix", "bars/"),
-    Mistake("a lifecycle that deletes the splits", "lake-lifecycle", "rules.2.filter.prefix", "actions/"),
+    Mistake("a lifecycle that deletes the bars", "lake-lifecycle", "rules.3.filter.prefix", "bars/"),
+    Mistake("a lifecycle that deletes the splits", "lake-lifecycle", "rules.3.filter.prefix", "actions/"),
     Mistake("a disabled lifecycle rule", "lake-lifecycle", "rules.0.status", "Disabled"),
-    Mistake("days as text", "lake-lifecycle", "rules.2.expiration.days", "ninety"),
+    Mistake("days as text", "lake-lifecycle", "rules.3.expiration.days", "ninety"),
     Mistake("an ownership that does not exist", "lake-ownership", "rule.objectOwnership", "BucketOwner"),
     # The function
     Mistake("a zip without handler", "collector-function", "handler", REMOVED),
