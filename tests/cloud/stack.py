@@ -19,8 +19,8 @@ import trustme
 from botocore.config import Config
 
 from infra.packaging import build
-from tests.cloud.create import Changes, create
 from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, until
+from tests.cloud.resources import Changes, create_all
 from tests.fakes.yahoo import FakeYahoo
 from tests.infra.monitor import run
 from tests.infra.recorder import REGION, ROOT, Recording, stack_config
@@ -28,7 +28,7 @@ from tickerlake.exchange import Session
 from tickerlake.query import Settings
 
 NAME = "dev"
-"""The stack to create: that of Pulumi.dev.yaml."""
+"""The stack to create: that of Pulumi.dev.example.yaml."""
 LAYER = Path(__file__).parent / "layer"
 EMPTY = ("restatements", "disagreements", "suspected_splits", "forecasts", "forecast_scores")
 """The queries without a row: nothing was corrected, and the stack makes no forecasts."""
@@ -297,7 +297,7 @@ def _create_in(stack: Stack, code: bytes | None = None) -> Stack:
         "TEST_CLOCK": str(stack.folder / "clock"),
         **({"AWS_CA_BUNDLE": str(stack.authority)} if stack.authority else {}),
     }
-    stack.created += create(recorded().registrations, stack.client, Changes(environment=added, code=code))
+    stack.created += create_all(recorded().registrations, stack.client, Changes(environment=added, code=code))
     return stack
 
 

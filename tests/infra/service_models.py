@@ -36,6 +36,7 @@ def _pairs(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"Name": key, "Value": item} for key, item in value.items()]
 
 
+TARGET_ID = "topic"
 _S3 = "extendedS3Configuration"
 _FIREHOSE = {
     "name": "DeliveryStreamName",
@@ -74,6 +75,12 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "aws:cloudwatch/dashboard:Dashboard": Request("cloudwatch", "PutDashboard"),
     "aws:cloudwatch/eventRule:EventRule": Request("events", "PutRule", added={"Name": "made-up"}),
+    "aws:cloudwatch/eventTarget:EventTarget": Request(
+        "events",
+        "PutTargets",
+        {"arn": "Targets"},
+        convert={"arn": lambda arn: [{"Id": TARGET_ID, "Arn": arn}]},
+    ),
     "aws:cloudwatch/logGroup:LogGroup": Request("logs", "PutRetentionPolicy", {"name": "logGroupName"}),
     "aws:cloudwatch/logStream:LogStream": Request("logs", "CreateLogStream", {"name": "logStreamName"}),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Request(
@@ -102,13 +109,22 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "aws:glue/crawler:Crawler": Request("glue", "CreateCrawler", {"catalogTargets": "Targets.CatalogTargets"}),
     "aws:iam/policy:Policy": Request(
-        "iam", "CreatePolicy", {"policy": "PolicyDocument"}, added={"PolicyName": "made-up"}
+        "iam",
+        "CreatePolicy",
+        {"name": "PolicyName", "policy": "PolicyDocument"},
+        added={"PolicyName": "made-up"},
     ),
     "aws:iam/role:Role": Request(
-        "iam", "CreateRole", {"assumeRolePolicy": "AssumeRolePolicyDocument"}, added={"RoleName": "made-up"}
+        "iam",
+        "CreateRole",
+        {"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"},
+        added={"RoleName": "made-up"},
     ),
     "aws:iam/rolePolicy:RolePolicy": Request(
-        "iam", "PutRolePolicy", {"role": "RoleName", "policy": "PolicyDocument"}, added={"PolicyName": "made-up"}
+        "iam",
+        "PutRolePolicy",
+        {"name": "PolicyName", "role": "RoleName", "policy": "PolicyDocument"},
+        added={"PolicyName": "made-up"},
     ),
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": Request(
         "firehose",
@@ -123,6 +139,11 @@ REQUESTS: Mapping[str, Request] = {
         left_out=frozenset({"reservedConcurrentExecutions"}),
     ),
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Request("lambda", "PutFunctionEventInvokeConfig"),
+    "aws:s3/bucket:Bucket": Request(
+        "s3", "CreateBucket", left_out=frozenset({"forceDestroy"}), added={"Bucket": "made-up"}
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": Request("s3", "PutObject", left_out=frozenset({"source"})),
+    "aws:s3/bucketPolicy:BucketPolicy": Request("s3", "PutBucketPolicy"),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Request(
         "s3",
         "PutBucketLifecycleConfiguration",
@@ -148,7 +169,28 @@ REQUESTS: Mapping[str, Request] = {
     "aws:s3/bucketVersioning:BucketVersioning": Request("s3", "PutBucketVersioning"),
     "aws:scheduler/schedule:Schedule": Request("scheduler", "CreateSchedule"),
     "aws:scheduler/scheduleGroup:ScheduleGroup": Request("scheduler", "CreateScheduleGroup"),
+    "aws:sns/topic:Topic": Request("sns", "CreateTopic", added={"Name": "made-up"}),
+    "aws:sns/topicPolicy:TopicPolicy": Request(
+        "sns",
+        "SetTopicAttributes",
+        {"arn": "TopicArn", "policy": "AttributeValue"},
+        added={"AttributeName": "Policy"},
+    ),
     "aws:sns/topicSubscription:TopicSubscription": Request("sns", "Subscribe", {"topic": "TopicArn"}),
+    "aws:sqs/queue:Queue": Request(
+        "sqs",
+        "CreateQueue",
+        {
+            "name": "QueueName",
+            "messageRetentionSeconds": "Attributes.MessageRetentionPeriod",
+            "sqsManagedSseEnabled": "Attributes.SqsManagedSseEnabled",
+        },
+        convert={
+            "messageRetentionSeconds": lambda seconds: str(int(seconds)),
+            "sqsManagedSseEnabled": lambda enabled: str(enabled).lower(),
+        },
+        added={"QueueName": "made-up"},
+    ),
 }
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -211,7 +253,10 @@ def _member(shape: Shape, key: str) -> str | None:
 
 def _resolve(shape: Shape | None, target: str) -> Shape | None:
     for name in target.split("."):
-        shape = shape.members.get(name) if isinstance(shape, StructureShape) else None
+        if isinstance(shape, MapShape):
+            shape = shape.value
+        else:
+            shape = shape.members.get(name) if isinstance(shape, StructureShape) else None
     return shape
 
 

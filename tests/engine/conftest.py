@@ -1,0 +1,82 @@
+"""One account in the emulator for every test of this folder, and a summary of the engine's steps at the end."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.cloud.emulator import CREDENTIALS, environment, running_emulator
+from tests.cloud.stack import own_code
+from tests.engine.cli import STEPS, Project, built
+from tests.infra.recorder import REGION
+
+
+@dataclass
+class Account:
+    """An AWS account that is new: it lets no executions of Lambda be reserved."""
+
+    url: str
+    folder: Path
+    zip: Path
+    """The function's code, without its packages."""
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **CREDENTIALS)
+
+    def project(self, name: str, **variables: str) -> Project:
+        """A clone of its own, with credentials for this account."""
+        folder = self.folder / name
+        folder.mkdir()
+        return Project(folder, environment(self.url) | variables)
+
+    def inventory(self, prefix: str) -> list[str]:
+        """The names of everything whose name starts with `prefix`."""
+        listed = (
+            ("athena", "list_work_groups", "WorkGroups", "Name"),
+            ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+            ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+            ("events", "list_rules", "Rules", "Name"),
+            ("firehose", "list_delivery_streams", "DeliveryStreamNames", ""),
+            ("glue", "get_crawlers", "Crawlers", "Name"),
+            ("glue", "get_databases", "DatabaseList", "Name"),
+            ("iam", "list_policies", "Policies", "PolicyName"),
+            ("iam", "list_roles", "Roles", "RoleName"),
+            ("lambda", "list_functions", "Functions", "FunctionName"),
+            ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+            ("s3", "list_buckets", "Buckets", "Name"),
+            ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
+            ("scheduler", "list_schedules", "Schedules", "Name"),
+            ("sns", "list_topics", "Topics", "TopicArn"),
+            ("sqs", "list_queues", "QueueUrls", ""),
+        )
+        names = [
+            (item[key] if key else item).rpartition("/")[2].rpartition(":")[2]
+            for service, operation, kind, key in listed
+            for item in getattr(self.client(service), operation)().get(kind, [])
+        ]
+        return sorted(name for name in names if name.replace("_", "-").startswith(prefix))
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory):
+    if shutil.which("go") is None:
+        pytest.skip("there is no Go to build the Pulumi CLI with")
+    built()
+    folder = tmp_path_factory.mktemp("account")
+    (folder / "faults.json").write_text("{}", encoding="utf-8")
+    (folder / "collector.zip").write_bytes(own_code())
+    with running_emulator(folder, {"EMULATOR_FAULTS": str(folder / "faults.json")}) as url:
+        yield Account(url, folder, folder / "collector.zip")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if STEPS:
+        terminalreporter.section("what the engine did")
+    for command, result, seconds in STEPS:
+        counts = ", ".join(f"{count} {word}" for word, count in result.counts.items())
+        terminalreporter.line(f"{seconds:5.1f} s  {command.splitlines()[-1]:<50} {counts}")
