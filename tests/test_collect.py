@@ -86,7 +86,8 @@ def test_the_running_session_is_collected_up_to_its_last_finished_bar():
     (report,) = collect(SimulatedSource(), sink, [FRIDAY], ["META"], 5, at(now))
 
     assert report.bars == 12
-    assert report.rejected == {"unfinished": 66}
+    assert (report.unfinished, report.rejected, sink.rejected) == (66, {}, [])
+    assert report.line() == "2026-11-20: 12 bars of 1 ticker, 12 new, 66 unfinished, 0 rejected, 0 failed"
     assert sink.frame()["ts"].max() == pd.Timestamp(FRIDAY.open + dt.timedelta(minutes=55))
 
 

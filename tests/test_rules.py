@@ -56,7 +56,6 @@ def test_a_good_bar_breaks_no_rule():
         ("outside-session", {"ts": pd.Timestamp("2026-11-27T18:00:00Z"), "dt": "2026-11-27"}),
         ("off-grid", {"ts": OPEN + pd.Timedelta(seconds=4)}),
         ("off-grid", {"ts": OPEN + pd.Timedelta(minutes=1)}),
-        ("unfinished", {"collected_at": OPEN + pd.Timedelta(minutes=4, seconds=59)}),
     ],
 )
 def test_each_rule_names_the_record_that_breaks_it(rule, changes):
@@ -77,19 +76,34 @@ def test_every_rule_is_tested_above():
         {"open": None, "close": None},
         {"high": 9.0, "low": 9.0, "open": 9, "close": 9},
         {"high": 0.02, "low": 0.01, "open": 0.01, "close": 0.02},
-        {"collected_at": OPEN + pd.Timedelta(minutes=5)},
-        {"ts": CLOSE - pd.Timedelta(minutes=5), "collected_at": CLOSE},
-        # The last hour's bar of 60 minutes ends with the session, half an hour early.
-        {"ts": CLOSE - pd.Timedelta(minutes=30), "bar_minutes": 60, "collected_at": CLOSE},
     ],
 )
 def test_rare_but_valid_bars_are_kept(changes):
     assert broken(**changes) is None
 
 
-def test_an_imported_record_may_lie_off_the_grid_or_be_unfinished_but_not_outside_the_session():
+@pytest.mark.parametrize(
+    ("running", "changes"),
+    [
+        (True, {"collected_at": OPEN + pd.Timedelta(minutes=4, seconds=59)}),
+        # The last trade, as a row of its own.
+        (True, {"ts": OPEN + pd.Timedelta(minutes=6, seconds=4), "collected_at": OPEN + pd.Timedelta(minutes=7)}),
+        (False, {"collected_at": OPEN + pd.Timedelta(minutes=5)}),
+        (False, {"ts": CLOSE - pd.Timedelta(minutes=5), "collected_at": CLOSE}),
+        # The last hour's bar of 60 minutes ends with the session, half an hour early.
+        (False, {"ts": CLOSE - pd.Timedelta(minutes=30), "bar_minutes": 60, "collected_at": CLOSE}),
+        # Faults, however new they are.
+        (False, {"ts": OPEN - pd.Timedelta(minutes=5), "collected_at": OPEN - pd.Timedelta(minutes=1)}),
+        (False, {"ts": CLOSE, "collected_at": CLOSE - pd.Timedelta(minutes=1)}),
+        (False, {"ts": pd.NaT, "dt": None, "collected_at": OPEN}),
+    ],
+)
+def test_a_bar_is_unfinished_until_it_or_its_session_ends(running, changes):
+    assert bars.unfinished(one(**changes)).tolist() == [running]
+
+
+def test_an_imported_record_may_lie_off_the_grid_but_not_outside_the_session():
     assert bars.broken_rules(one(ts=OPEN + pd.Timedelta(seconds=4)), collected=False).iloc[0] is None
-    assert bars.broken_rules(one(collected_at=OPEN), collected=False).iloc[0] is None
     assert bars.broken_rules(one(ts=OPEN - pd.Timedelta(hours=1)), collected=False).iloc[0] == "outside-session"
 
 

@@ -115,12 +115,13 @@ def test_a_session_is_collected_bar_by_bar_and_swept_after_the_close(swept):
     assert len(swept.runs()) == 14
     assert swept.runs()[:2] + swept.runs()[-2:] == ["20 10:00:30", "20 10:30:30", "20 16:00:30", "20 17:05:00"]
     assert said[0] == "watching META, AMZN from simulated; next run Fri 2026-11-20 10:00:30 EST"
-    assert said[2] == "10:30:30 2026-11-20: 4 bars of 2 tickers, 2 new, 2 rejected (2 unfinished), 0 failed"
+    assert said[2] == "10:30:30 2026-11-20: 4 bars of 2 tickers, 2 new, 2 unfinished, 0 rejected, 0 failed"
     assert said[-2:] == [
         "17:05:00 2026-11-20: 26 bars of 2 tickers, 0 new, 0 rejected, 0 failed",
         "next run Mon 2026-11-23 10:00:30 EST",
     ]
     assert len(said) == 16
+    assert Layout(swept.lake).rejected() == []
     assert swept.bars() == {"2026-11-19": 26, "2026-11-20": 26}
 
 
@@ -217,7 +218,7 @@ def test_one_ticker_that_fails_waits_for_the_next_run(swept):
     said = swept.run("2026-11-20T09:59", "2026-11-20T10:32")
 
     assert swept.runs() == ["20 10:00:30", "20 10:30:30"]
-    assert said[-1].endswith("2 bars of 1 ticker, 1 new, 1 rejected (1 unfinished), 1 failed (unavailable: AMZN)")
+    assert said[-1].endswith("2 bars of 1 ticker, 1 new, 1 unfinished, 0 rejected, 1 failed (unavailable: AMZN)")
 
 
 def test_a_clock_set_back_does_not_stop_it(swept):

@@ -113,12 +113,6 @@ RULES = (
         lambda f: ((f["ts"] - f["session_open"]) % _minutes(f)) != pd.Timedelta(0),
         only_collected=True,
     ),
-    Rule(
-        "unfinished",
-        "had not ended yet when it was collected",
-        lambda f: (f["ts"] + _minutes(f) > f["collected_at"]) & (f["session_close"] > f["collected_at"]),
-        only_collected=True,
-    ),
 )
 
 
@@ -129,11 +123,30 @@ def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
     the rules that apply to collected bars only.
     """
     broken = np.full(len(frame), None, dtype=object)
-    days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
-    bounds = exchange.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
-    hours = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
-    checked = frame.assign(session_open=hours["open"], session_close=hours["close"])
+    checked = _with_session(frame)
     for rule in RULES:
         if collected or not rule.only_collected:
             broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise
     return pd.Series(broken, index=frame.index, dtype=object)
+
+
+def unfinished(frame: pd.DataFrame) -> pd.Series:
+    """Which rows of `frame` had not ended yet when they were collected: the running bar, and trades within it.
+
+    A vendor's answer in a running session ends with them. They are no faults.
+    """
+    f = _with_session(frame)
+    return (
+        (f["ts"] >= f["session_open"])
+        & (f["ts"] < f["session_close"])
+        & (f["ts"] + _minutes(f) > f["collected_at"])
+        & (f["session_close"] > f["collected_at"])
+    )
+
+
+def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with the columns `session_open` and `session_close`, null where `dt` is not a session."""
+    days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
+    bounds = exchange.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    hours = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
+    return frame.assign(session_open=hours["open"], session_close=hours["close"])

@@ -57,6 +57,8 @@ class SessionReport:
     """Tickers with at least one such bar."""
     withdrawn: int = 0
     """Stored bars that the source no longer gives."""
+    unfinished: int = 0
+    """Rows of bars that had not ended yet. They are left to a later collection."""
     rejected: Counter[str] = field(default_factory=Counter)
     """How many records broke each rule, by rule id."""
     failures: list[Failure] = field(default_factory=list)
@@ -67,6 +69,7 @@ class SessionReport:
         self.stored += part.stored
         self.tickers += part.tickers
         self.withdrawn += part.withdrawn
+        self.unfinished += part.unfinished
         self.rejected += part.rejected
         self.failures += part.failures
 
@@ -76,6 +79,7 @@ class SessionReport:
         return (
             f"{self.session.date}: {self.bars} bars of {self.tickers} ticker{'s' * (self.tickers != 1)}, "
             f"{self.stored} new, {f'{self.withdrawn} withdrawn, ' if self.withdrawn else ''}"
+            f"{f'{self.unfinished} unfinished, ' if self.unfinished else ''}"
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
         )
 
@@ -189,11 +193,13 @@ def _store(
     frame = _records(source, answers, bar_minutes, now)
     if since is not None:
         frame = frame[~(frame["ts"] < since)]
-    broken = bars.broken_rules(frame)
+    unfinished = bars.unfinished(frame)
+    ended = frame[~unfinished]
+    broken = bars.broken_rules(ended)
     # A source may answer with more sessions than requested.
-    broken = broken.mask(broken.isna() & ~frame["dt"].isin([session.dt for session in window]), "outside-session")
-    good = frame[broken.isna()]
-    rejected = frame[broken.notna()].assign(rule=broken.dropna())
+    broken = broken.mask(broken.isna() & ~ended["dt"].isin([session.dt for session in window]), "outside-session")
+    good = ended[broken.isna()]
+    rejected = ended[broken.notna()].assign(rule=broken.dropna())
 
     reports: list[SessionReport] = []
     runs: list[Run] = []
@@ -225,10 +231,14 @@ def _store(
             runs += _runs(report, tickers, counts, (due[0].to_pydatetime(), until), bar_minutes, source, now)
         reports.append(report)
 
-    nearest = {session.dt: report for session, report in zip(window, reports, strict=True)}
-    for row in rejected.itertuples():
-        fallback = reports[0] if str(row.dt) < window[0].dt else reports[-1]
-        nearest.get(row.dt, fallback).rejected[row.rule] += 1
+    def nearest(date: object) -> SessionReport:
+        fallback = reports[0] if str(date) < window[0].dt else reports[-1]
+        return next((report for report in reports if report.session.dt == date), fallback)
+
+    for date, rule in rejected[["dt", "rule"]].itertuples(index=False, name=None):
+        nearest(date).rejected[rule] += 1
+    for date, count in frame.loc[unfinished, "dt"].value_counts().items():
+        nearest(date).unfinished += count
     sink.reject([_rejected(row) for row in rejected.to_dict("records")])
     return reports, runs, good
 

@@ -54,8 +54,6 @@ _ALLOWED = (
     'allowed are {} for the last finished bars, {"session": "YYYY-MM-DD"} (or "last", "today") for one session, '
     '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for a range, each with "tickers": ["META", …] for a few tickers'
 )
-# The running bar is part of every answer and always rejected.
-_EXPECTED_RULE = "unfinished"
 
 logger = Logger(service=_SERVICE)
 metrics = Metrics(namespace="Tickerlake", service=_SERVICE)
@@ -207,6 +205,7 @@ def _report(
             "bar_minutes": settings.bar_minutes,
         },
         "delivered": sum(report.stored for report in reports),
+        "unfinished": sum(report.unfinished for report in reports),
         "rejected": dict(rejected),
         "failed": len({failure.ticker for failure in failures}),
         # One message per reason: all messages of a long watchlist and many sessions would not fit into an answer.
@@ -244,8 +243,7 @@ def _raise_failures(reports: Sequence[SessionReport], report: dict[str, Any]) ->
 
 
 def _count(report: dict[str, Any]) -> None:
-    faults = sum(count for rule, count in report["rejected"].items() if rule != _EXPECTED_RULE)
-    metrics.add_metric("RecordsRejected", MetricUnit.Count, faults)
+    metrics.add_metric("RecordsRejected", MetricUnit.Count, sum(report["rejected"].values()))
     metrics.add_metric("TickersFailed", MetricUnit.Count, report["failed"])
     if report["sessions"]:
         asked = len(report["requested"]["tickers"])

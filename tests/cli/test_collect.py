@@ -76,7 +76,7 @@ def test_the_running_session_is_collected_up_to_its_last_finished_bar(call, yaho
     code, out, _ = call("collect", "--session", "today", "--tickers", "META,AMZN")
 
     assert code == 0
-    assert out == "2026-11-20: 12 bars of 2 tickers, 12 new, 2 rejected (2 unfinished), 0 failed\n"
+    assert out == "2026-11-20: 12 bars of 2 tickers, 12 new, 2 unfinished, 0 rejected, 0 failed\n"
 
 
 def test_a_range_prints_one_line_per_session_oldest_first(call, yahoo):

@@ -221,7 +221,8 @@ def test_the_report_says_what_was_requested_delivered_rejected_and_failed():
             "bar_minutes": 5,
         },
         "delivered": 6,
-        "rejected": {"unfinished": 66},
+        "unfinished": 66,
+        "rejected": {},
         "failed": 1,
         "messages": {"no-data": "SHOP: none"},
         "sessions": [
@@ -229,7 +230,7 @@ def test_the_report_says_what_was_requested_delivered_rejected_and_failed():
                 "session": "2026-11-20",
                 "bars": 6,
                 "delivered": 6,
-                "rejected": {"unfinished": 66},
+                "rejected": {},
                 "failed": {"SHOP": "no-data"},
             }
         ],
@@ -448,9 +449,10 @@ def test_a_rate_limit_is_not_retried(deployed, yahoo):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_rejected_records_are_counted_except_for_the_running_bar(yahoo, capsys):
+def test_rejected_records_are_counted_and_the_running_bar_is_none_of_them(yahoo, capsys):
     yahoo.answers("META", Bars(null_prices=[pd.Timestamp("2026-11-20 15:05", tz="UTC")]))
-    assert handler(event("last_bars"), Context())["rejected"] == {"missing-price": 1, "unfinished": 3}
+    report = handler(event("last_bars"), Context())
+    assert (report["rejected"], report["unfinished"]) == ({"missing-price": 1}, 3)
     assert counted(capsys)["RecordsRejected"] == 1
 
 

@@ -163,16 +163,14 @@ def test_half_hours_merged_over_a_weekend_make_no_extra_rows(source, yahoo):
     assert [rejected.rule for rejected in sink.rejected] == ["missing-price"]
 
 
-@pytest.mark.parametrize(
-    ("given_until", "rule"), [("16:00", "unfinished"), ("15:55", "off-grid")], ids=["merged", "of its own"]
-)
-def test_the_last_trade_as_a_row_off_the_grid_is_never_stored(source, yahoo, given_until, rule):
+@pytest.mark.parametrize("given_until", ["16:00", "15:55"], ids=["merged", "of its own"])
+def test_the_last_trade_as_a_row_off_the_grid_is_left_out(source, yahoo, given_until):
     noon = pd.Timestamp("2026-03-13 16:00:04", tz="UTC")
     yahoo.now = noon.to_pydatetime
     frame = simulated("META", [FRIDAY])
     yahoo.answers("META", Bars(frame[frame["ts"] <= pd.Timestamp(f"2026-03-13 {given_until}", tz="UTC")], live=noon))
     sink, [report] = collected(source, ["META"], clock=noon.to_pydatetime())
-    assert (report.bars, report.rejected) == (30, {rule: 1})
+    assert (report.bars, report.unfinished, report.rejected) == (30, 1, {})
     assert sink.frames[0]["ts"].max() == pd.Timestamp("2026-03-13 15:55", tz="UTC")
 
 

@@ -245,7 +245,7 @@ def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> p
 
     yfinance drops repeated rows, a last row at the end of the window, and rows at or after the end of the trading
     period that the answer names. After an early close Yahoo names the usual close, so those rows stay. A last trade
-    inside the previous bar (12:00:04) is merged into that bar: the price did occur there, and a running bar is rejected
+    inside the previous bar (12:00:04) is merged into that bar: the price did occur there, and a running bar is left out
     anyway. Everything else is left to the rules.
     """
     ts = pd.DatetimeIndex(history.index).tz_convert("UTC").as_unit("us")
