@@ -29,7 +29,7 @@ from tickerlake.lake import hours
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place
-from tickerlake.lake.sql import quoted, reason, typed
+from tickerlake.lake.sql import kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 GRACE = dt.timedelta(hours=1)
@@ -42,7 +42,6 @@ _MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
 _KEY = ", ".join(KEY)
 _ORDER = ", ".join(f"{name} NULLS FIRST" for name in KNOWLEDGE)
-_SAME = ", ".join(column.name for column in COLUMNS if column.name != "collected_at")
 
 _STORED = f"""
 CREATE OR REPLACE TEMPORARY TABLE stored AS
@@ -59,25 +58,24 @@ CREATE OR REPLACE TEMPORARY TABLE repeated AS
 SELECT {_KEY} FROM stored GROUP BY {_KEY} HAVING count(*) > 1
 """  # noqa: S608  # our own names
 _COMPARED = f"""
+CREATE OR REPLACE TEMPORARY TABLE compared AS
+SELECT s.rowid AS id, s.* FROM stored s JOIN repeated USING ({_KEY})
+"""  # noqa: S608  # our own names
+_REPEATS = f"""
+DELETE FROM stored
+WHERE rowid IN (SELECT id FROM compared) AND rowid NOT IN (SELECT id FROM ({kept("compared")}))
+"""  # noqa: S608  # our own names
+_SUPERSEDED = f"""
 DELETE FROM stored WHERE rowid IN (
     SELECT id
     FROM (
-        SELECT
-            s.rowid AS id,
-            ({_SAME}) IS NOT DISTINCT FROM lag(({_SAME})) OVER bar AS as_before,
-            ({_SAME}) IS NOT DISTINCT FROM lead(({_SAME})) OVER bar AS as_after,
-            collected_at = lead(collected_at) OVER bar AS at_once,
-            row_number() OVER bar = count(*) OVER (PARTITION BY {_KEY}) AS last
+        SELECT s.rowid AS id, lead(true) OVER (PARTITION BY {_KEY} ORDER BY {_ORDER}, s.rowid) AS followed
         FROM stored s
         JOIN repeated USING ({_KEY})
-        WINDOW bar AS (PARTITION BY {_KEY} ORDER BY {_ORDER}, s.rowid)
     )
-    WHERE {{condition}}
+    WHERE followed
 )
 """  # noqa: S608  # our own names
-_TWICE = _COMPARED.format(condition="as_after AND at_once")
-_IN_BETWEEN = _COMPARED.format(condition="as_before AND as_after")
-_SUPERSEDED = _COMPARED.format(condition="NOT last")
 
 
 @dataclass(frozen=True)
@@ -180,8 +178,8 @@ def _read(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> dt.d
     if connection.execute(_INCOMPLETE).fetchone() != (0,):
         raise ValueError("rows lack a value that every row must have")
     connection.execute(_REPEATED)
-    connection.execute(_TWICE)
-    connection.execute(_IN_BETWEEN)
+    connection.execute(_COMPARED)
+    connection.execute(_REPEATS)
     (newest,) = connection.execute("SELECT max(collected_at) FROM stored").fetchone() or (None,)
     if newest is None:
         raise SinkError(f"cannot compact {folder}: its files hold no bars; move them out of the lake")

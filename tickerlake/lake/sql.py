@@ -1,11 +1,15 @@
-"""The SQL by which DuckDB reads Parquet files of a lake."""
+"""SQL over the files of a lake: how DuckDB reads them, and which records compaction keeps, on any engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tickerlake.record import COLUMNS, HOURS, Column
+from tickerlake.record import COLUMNS, HOURS, KEY, KNOWLEDGE, Column
+
+_NAMES = ", ".join(column.name for column in COLUMNS)
+_SAME = ", ".join(column.name for column in COLUMNS if column.name != "collected_at")
+_BAR = f"PARTITION BY {', '.join(KEY)} ORDER BY {', '.join(f'{name} NULLS FIRST' for name in KNOWLEDGE)}"
 
 
 def table(columns: Sequence[Column], files: Sequence[Path | str]) -> str:
@@ -21,6 +25,29 @@ def table(columns: Sequence[Column], files: Sequence[Path | str]) -> str:
 def typed(columns: Sequence[Column]) -> str:
     """`columns` by name, converted to their types."""
     return ", ".join(f"CAST({column.name} AS {column.sql_type}) AS {column.name}" for column in columns)
+
+
+def kept(records: str) -> str:
+    """The SQL of those of `records`, a table with at least the columns of bars, that compaction keeps.
+
+    Of each bar, the first and the last of the records that follow one another with the same numbers; of equal records
+    one. DuckDB and Athena run the same text, so a lake is compacted alike on one machine and in the cloud.
+    """
+    return f"""
+SELECT *
+FROM (
+    SELECT
+        *,
+        ({_SAME}) IS NOT DISTINCT FROM lag(({_SAME})) OVER ({_BAR}) AS as_before,
+        ({_SAME}) IS NOT DISTINCT FROM lead(({_SAME})) OVER ({_BAR}) AS as_after
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY {_NAMES} ORDER BY ticker) AS copy
+        FROM {records}
+    ) counted
+    WHERE copy = 1
+) compared
+WHERE NOT (as_before AND as_after)
+"""  # noqa: S608  # our own names
 
 
 def array(texts: Sequence[Path | str]) -> str:
