@@ -32,7 +32,7 @@ def test_it_is_read_in_order_in_capitals_once_each(path):
     ("text", "fault"),
     [
         ("tickers = [", "is not valid TOML"),
-        ('ticker = ["META"]', "unknown key 'ticker'; the keys are tickers and sources"),
+        ('ticker = ["META"]', "unknown key 'ticker'; the keys are tickers, sources, vendor"),
         ('tickers = "META"', "must be a list of symbols"),
         ("tickers = [1]", "must be a list of symbols"),
         ("tickers = []", "tickers is empty"),

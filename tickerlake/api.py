@@ -75,7 +75,7 @@ class Lake:
         # "today" and "last" are the planner's own words.
         day: Any = session if session in ("today", "last") else _date(session)
         sessions = plan(now, session=day, first=_date(first), last=_date(last))
-        vendor = open_source(source)
+        vendor = open_source(source, Layout(self._settings.lake).config)
         refuse_too_old(vendor, sessions, bar_minutes, now)
         wanted = ",".join(types.parse("tickers", "varchar list", tickers or self.watchlist))
         sink, asked = ParquetSink(self._settings.lake), symbols.parse_tickers(wanted)

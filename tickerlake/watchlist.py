@@ -1,4 +1,8 @@
-"""What the lake's tickerlake.toml says: `tickers` to collect unless a run names others, and `sources` to prefer."""
+"""What the lake's tickerlake.toml says.
+
+`tickers` are collected unless a run names others, `sources` are preferred in that order, and a table `[vendor.NAME]`
+has the options of one source.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ DEFAULT = ("META", "SHOP", "BYND", "NFLX", "PINS", "XYZ", "TTD", "OKTA", "SNAP",
 SOURCES = ("yahoo", "recorded")
 """Whose bars are preferred, the first one first, unless the lake says otherwise."""
 
+_KEYS = ("tickers", "sources", "vendor")
 _SOURCE = re.compile(r"[A-Za-z0-9_.-]+")
 _EXAMPLE = 'write tickers = ["META", "AMZN"]'
 _NEW_FILE = """\
@@ -50,6 +55,17 @@ def sources(path: Path) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(each, str) and _SOURCE.fullmatch(each) for each in names):
         raise ConfigError(f'{path}: sources must be a list of names; write sources = ["yahoo", "recorded"]')
     return tuple(dict.fromkeys(names))
+
+
+def vendor(path: Path, name: str) -> dict[str, Any]:
+    """The options of the source `name` in the file `path`: its table `[vendor.NAME]`, or none.
+
+    Raises ConfigError for a file that cannot be used.
+    """
+    tables = _content(path).get("vendor", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(f"{path}: vendor must hold one table for each source; write [vendor.file] above its options")
+    return tables.get(name, {})
 
 
 def add(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
@@ -88,8 +104,8 @@ def _content(path: Path) -> dict[str, Any]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}; {_EXAMPLE}") from error
-    if unknown := sorted(content.keys() - {"tickers", "sources"}):
-        raise ConfigError(f"{path} has an unknown key {unknown[0]!r}; the keys are tickers and sources: {_EXAMPLE}")
+    if unknown := sorted(content.keys() - set(_KEYS)):
+        raise ConfigError(f"{path} has an unknown key {unknown[0]!r}; the keys are {', '.join(_KEYS)}: {_EXAMPLE}")
     return content
 
 

@@ -148,7 +148,7 @@ def test_a_session_that_is_too_old_for_yahoo_is_refused_with_the_oldest_availabl
         (["--tickers", "META,ME TA"], "ME TA is not a symbol"),
         (["--tickers", ""], "is not a symbol"),
         (["--bar-minutes", "7"], "'7' is not one of '1', '2', '5'"),
-        (["--source", "bloomberg"], "'bloomberg' is not one of"),
+        (["--source", "bloomberg"], "unknown source 'bloomberg'; use one of yahoo, simulated"),
         (["--sink", "firehose"], "name it with --stream"),
         (["--sink", "firehose", "--stream", "x", "--lake", "y"], "leave --lake out"),
         (["--stream", "x"], "--stream needs --sink firehose"),

@@ -80,17 +80,18 @@ def collect_command(
     now = _now()
     sessions = plan(now, session=session, first=first, last=last)
     minutes = int(bar_minutes)
-    vendor = open_source(source)
+    folder = lake or default_lake(source)
+    config = Layout(folder).config
+    vendor = open_source(source, config)
     refuse_too_old(vendor, sessions, minutes, now)
     if not len(sessions[0].bar_starts(minutes, until=now)):
         raise ConfigError(
             f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
-    folder = lake or default_lake(source)
     store = _open_sink(sink, folder, stream, is_lake_named=lake is not None)
-    store.check_sources({source})
-    tickers = tickers or watchlist.read(Layout(folder).config)
+    store.check_sources({vendor.name})
+    tickers = tickers or watchlist.read(config)
     for note in symbols.rename_notes(tickers, sessions[0].date, sessions[-1].date):
         click.echo(f"note: {note}", err=True)
     if source == "simulated":

@@ -39,8 +39,9 @@ def repair_command(
     from tickerlake.repair import repair, total  # noqa: PLC0415  # loads pandas, which --help does not need
 
     folder = lake or default_lake(source)
-    tickers = tickers or watchlist.read(Layout(folder).config)
-    reports = repair(folder, open_source(source), tickers, _now, first, last)
+    config = Layout(folder).config
+    tickers = tickers or watchlist.read(config)
+    reports = repair(folder, open_source(source, config), tickers, _now, first, last)
     if not reports:
         click.echo(f"nothing to ask for: {source} has answered for every gap in its reach, or there is none")
         return 0

@@ -14,7 +14,7 @@ SIMULATED_LAKE = Path("lake-simulated")
 LAKE_HELP = "Folder of the lake. Default: $LAKE_DIR, else lake (lake-simulated for simulated bars)."
 
 source_option = click.option(
-    "--source", type=click.Choice(list(SOURCES)), default="yahoo", show_default=True, help="Vendor to ask."
+    "--source", default="yahoo", show_default=True, help=f"Vendor to ask: {', '.join(SOURCES)}, or one you installed."
 )
 bar_minutes_option = click.option(
     "--bar-minutes",

@@ -12,6 +12,7 @@ import click
 from tickerlake.cli.console import Tickers
 from tickerlake.cli.service import Service, service
 from tickerlake.cli.vendor import bar_minutes_option, default_lake, new_lake_option, source_option
+from tickerlake.lake.layout import Layout
 from tickerlake.schedule import DELAY
 from tickerlake.sources import open_source
 
@@ -67,7 +68,7 @@ def watch_command(
 
     watch = Watch(
         folder,
-        open_source(source),
+        open_source(source, Layout(folder).config),
         int(bar_minutes),
         tickers,
         dt.timedelta(seconds=delay),
