@@ -17,6 +17,8 @@ from dashboard.data.lake import Lake
 from tickerlake.query import Settings
 
 RUNS_SHOWN = 50
+SESSIONS_WITH_RUNS = 20
+"""Runs are read for so many of the latest sessions: a year has 200,000 rows."""
 SESSIONS_SHOWN = 120
 
 
@@ -40,7 +42,7 @@ def page() -> None:
 
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
-    """Figures of the lake's files, and the runs that wrote them."""
+    """Figures of the lake's files, and the runs that filled it."""
     files = lake_files.read(lake.layout.files())
     tickers = lake.query("tickers")["ticker"].tolist()
     oldest = dt.date.fromisoformat(held["session"].iloc[-1])
@@ -54,17 +56,26 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
         )
     )
     st.header("Runs", anchor=False)
-    st.caption("Runs that stored or rejected records. The query **runs** also has those without anything new.")
+    since = held["session"].iloc[:SESSIONS_WITH_RUNS].iloc[-1]
+    runs = lake_files.runs(lake.query("runs", dt.date.fromisoformat(since)))
+    if runs.empty:
+        st.info(f"Nothing was collected for the sessions since {since}. Imports are not runs.")
+        return
+    st.caption(f"Runs for sessions since {since}, also those that found nothing new. The query **runs** has every one.")
     st.dataframe(
-        lake_files.runs(files, lake.layout.rejected()).head(RUNS_SHOWN),
+        runs.head(RUNS_SHOWN),
         hide_index=True,
         column_config={
             "collected": "Collected",
+            "source": "Source",
             "sessions": "Sessions",
             "span": "Range",
-            "records": st.column_config.NumberColumn("Records", format="localized"),
-            "size": "Size",
+            "tickers": "Tickers",
+            "bars": st.column_config.NumberColumn("Bars", format="localized"),
+            "stored": st.column_config.NumberColumn("New", format="localized"),
+            "withdrawn": st.column_config.NumberColumn("Withdrawn", format="localized"),
             "rejected": st.column_config.NumberColumn("Rejected", format="localized"),
+            "outcome": "Outcome",
         },
         alt="The latest runs",
     )

@@ -1,11 +1,8 @@
-"""The files of a local lake, and the runs that wrote them."""
+"""The files of a local lake, and the runs that filled it."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import re
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +12,14 @@ import streamlit as st
 
 from dashboard import labels
 
-_COLLECTED = re.compile(r"(\d{8}T\d{6}Z)-")
+_RUN_COLUMNS = (
+    *("collected", "source", "sessions", "span", "tickers"),
+    *("bars", "stored", "withdrawn", "rejected", "outcome"),
+)
 
 
 def read(files: list[Path]) -> pd.DataFrame:
-    """One row per Parquet file: `session`, `collected` (UTC, null if its name has no time), `records`, `bytes`.
+    """One row per Parquet file: `session`, `records`, `bytes`.
 
     Cached until a file changes. A file that cannot be read has no row; a banner names it.
     """
@@ -30,25 +30,21 @@ def read(files: list[Path]) -> pd.DataFrame:
     return _read(tuple(found))
 
 
-def runs(files: pd.DataFrame, rejected: list[Path]) -> pd.DataFrame:
-    """One row per run, latest first: when it collected, what it stored, how many records it rejected."""
-    counts: Counter[dt.datetime] = Counter()
-    for path in rejected:
-        if moment := _collected(path.name):
-            counts[moment] += _lines(str(path), path.stat().st_mtime_ns)
+def runs(asked: pd.DataFrame) -> pd.DataFrame:
+    """One row per run, latest first: what it asked for and what came of it. `asked` is the answer of `runs`."""
     rows = [
         {
-            "collected": labels.instant(moment),
+            "collected": labels.instant(group["collected_at"].iloc[0]),
+            "source": group["source"].iloc[0],
             "sessions": group["session"].nunique(),
-            "span": " to ".join(sorted({*group["session"].iloc[:1], *group["session"].iloc[-1:]})),
-            "records": int(group["records"].sum()),
-            "size": labels.size(int(group["bytes"].sum())),
-            "rejected": counts[moment],
+            "span": " to ".join(sorted({group["session"].min(), group["session"].max()})),
+            "tickers": group["ticker"].nunique(),
+            **{name: int(group[name].sum()) for name in ("bars", "stored", "withdrawn", "rejected")},
+            "outcome": ", ".join(f"{count:,} {outcome}" for outcome, count in group["outcome"].value_counts().items()),
         }
-        for moment in sorted(set(files["collected"].dropna()) | set(counts))
-        for group in [files[files["collected"] == moment]]
+        for _, group in asked.groupby(["collected_at", "source"])
     ]
-    return pd.DataFrame(rows[::-1], columns=["collected", "sessions", "span", "records", "size", "rejected"])
+    return pd.DataFrame(rows[::-1], columns=_RUN_COLUMNS)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -61,20 +57,5 @@ def _read(files: tuple[tuple[str, int, int], ...]) -> pd.DataFrame:
         except (pa.ArrowException, OSError):
             continue
         session = path.parent.name.removeprefix("dt=")
-        rows.append({"session": session, "collected": _collected(path.name), "records": records, "bytes": size})
-    return pd.DataFrame(rows, columns=["session", "collected", "records", "bytes"])
-
-
-@st.cache_data(max_entries=512, show_spinner=False)
-def _lines(name: str, modified: int) -> int:  # noqa: ARG001  # part of the cache key
-    with Path(name).open("rb") as lines:
-        return sum(1 for _ in lines)
-
-
-def _collected(name: str) -> dt.datetime | None:
-    """The time of collection, with which our file names begin; None for any other name."""
-    match = _COLLECTED.match(name)
-    try:
-        return dt.datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC) if match else None
-    except ValueError:
-        return None
+        rows.append({"session": session, "records": records, "bytes": size})
+    return pd.DataFrame(rows, columns=["session", "records", "bytes"])

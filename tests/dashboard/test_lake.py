@@ -93,41 +93,46 @@ def parquet(folder, day, name, records):
     return path
 
 
-def test_each_file_is_listed_with_its_session_time_records_and_size(tmp_path):
+def test_each_file_is_listed_with_its_session_records_and_size(tmp_path):
     ours = parquet(tmp_path, DAYS[0], "20261120T230000Z-a.parquet", 3)
-    foreign = parquet(tmp_path, DAYS[1], "20269920T230000Z-a.parquet", 2)
+    foreign = parquet(tmp_path, DAYS[1], "of-another-program.parquet", 2)
 
     assert lake_files.read([ours, foreign]).to_dict("records") == [
-        {"session": DAYS[0], "collected": EVENING, "records": 3, "bytes": ours.stat().st_size},
-        {"session": DAYS[1], "collected": pd.NaT, "records": 2, "bytes": foreign.stat().st_size},
+        {"session": DAYS[0], "records": 3, "bytes": ours.stat().st_size},
+        {"session": DAYS[1], "records": 2, "bytes": foreign.stat().st_size},
     ]
     ours.write_bytes(b"damaged")
     assert lake_files.read([ours, foreign])["session"].tolist() == [DAYS[1]]
 
 
-def test_runs_come_latest_first_with_what_each_stored_and_rejected(tmp_path):
-    files = [
-        *(parquet(tmp_path, day, "20261120T230000Z-a.parquet", 2) for day in DAYS),
-        parquet(tmp_path, DAYS[2], "20261121T230000Z-a.parquet", 1),
-        parquet(tmp_path, DAYS[2], "of-another-program.parquet", 9),
-    ]
-    rejected = [tmp_path / "20261121T230000Z-a.jsonl", tmp_path / "20261122T230000Z-a.jsonl", tmp_path / "odd.jsonl"]
-    for number, path in enumerate(rejected, start=1):
-        path.write_text(json.dumps({"rule": "off-grid"}) + "\n" * number)
+def test_runs_come_latest_first_with_what_each_asked_for_and_what_came_of_it():
+    def asked(ticker, session, moment, stored, rejected, outcome="answered"):
+        counts = {"bars": 78, "stored": stored, "withdrawn": 0, "rejected": rejected}
+        return {
+            "ticker": ticker,
+            "session": session,
+            "source": "yahoo",
+            "outcome": outcome,
+            "collected_at": moment,
+        } | counts
 
-    runs = lake_files.runs(lake_files.read(files), rejected)
+    later = EVENING + dt.timedelta(days=1)
+    runs = lake_files.runs(
+        pd.DataFrame(
+            [
+                *(asked("META", day, EVENING, 78, 0) for day in DAYS),
+                asked("META", DAYS[2], later, 0, 2),
+                asked("SNAP", DAYS[2], later, 0, 0, "no-data"),
+            ]
+        )
+    )
 
     minus = "\N{MINUS SIGN}"
-    assert runs.drop(columns="size").to_dict("split", index=False) == {
-        "columns": ["collected", "sessions", "span", "records", "rejected"],
-        "data": [
-            [f"Sun 22 Nov 2026 18:00 (EST, UTC{minus}05:00)", 0, "", 0, 2],
-            [f"Sat 21 Nov 2026 18:00 (EST, UTC{minus}05:00)", 1, DAYS[2], 1, 1],
-            [f"Fri 20 Nov 2026 18:00 (EST, UTC{minus}05:00)", 3, f"{DAYS[0]} to {DAYS[2]}", 6, 0],
-        ],
-    }
-    assert runs["size"].tolist()[0] == "0 B"
-    assert lake_files.runs(lake_files.read([]), []).columns.tolist() == runs.columns.tolist()
+    friday, saturday = (f"{day} Nov 2026 18:00 (EST, UTC{minus}05:00)" for day in ("Fri 20", "Sat 21"))
+    assert runs.to_numpy().tolist() == [
+        [saturday, "yahoo", 1, DAYS[2], 2, 156, 0, 0, 2, "1 answered, 1 no-data"],
+        [friday, "yahoo", 3, f"{DAYS[0]} to {DAYS[2]}", 1, 234, 234, 0, 0, "3 answered"],
+    ]
 
 
 def test_bad_lines_of_rejected_records_are_counted_and_the_others_shown(tmp_path):

@@ -491,8 +491,18 @@ class TestPipeline:
     def test_the_runs_are_told_latest_first_with_what_they_rejected(self, app, faulty):
         runs = app(faulty, "pipeline").dataframe[0].value
         assert runs["collected"].str.slice(16, 21).tolist() == ["19:00", "18:00"]
-        assert runs["records"].tolist() == [6, 2455]
+        assert runs["bars"].tolist() == [156, 2455]
+        assert runs["stored"].tolist() == [6, 2455]
         assert runs["rejected"].tolist() == [0, 5]
+
+    def test_a_run_that_found_nothing_new_is_among_them(self, app, tmp_path):
+        lake = lakes.fill(tmp_path / "lake", tickers=["META"])
+        lakes.fill(lake, tickers=["META"], now=lakes.EVENING + dt.timedelta(hours=1))
+        runs = app(lake, "pipeline").dataframe[0].value
+        assert runs[["bars", "stored", "outcome"]].to_numpy().tolist() == [
+            [78, 0, "1 answered"],
+            [78, 78, "1 answered"],
+        ]
 
     def test_settings_show_where_they_come_from_but_no_secret(self, app, real):
         at = app(real, "pipeline", environment={"LAKE_PASSWORD": "hunter2"})
