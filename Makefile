@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-engine test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-engine test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up preflight verify deployer-policy dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -99,6 +99,15 @@ package: $(VENV)/.all ## Build the Lambda's zip, build/collector.zip
 
 up: package ## Deploy with `pulumi up`
 	@pulumi up
+
+preflight: $(VENV)/.all ## Check the AWS account before `make up`: rights, quotas, names, Lake Formation, Yahoo
+	@$(PY) -m infra.preflight
+
+verify: $(VENV)/.all ## Check the deployed stack: follow a record to Athena, run the crawler, fire the alarms
+	@$(PY) -m infra.verify
+
+deployer-policy: $(VENV)/.dev ## Write infra/deployer-policy.json again after a change of the program
+	@$(PY) -m tests.infra.deployer_policy
 
 dashboard-aws: $(VENV)/.all ## Open the dashboard on the deployed stack
 	@settings="$$(pulumi stack output --json | $(PY) -m infra.settings)" || exit $$?; \

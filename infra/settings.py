@@ -16,20 +16,25 @@ OUTPUT = "tickerlake"
 """The stack output that holds the names of what was deployed."""
 
 
-def environment(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """The `LAKE_` settings for the stack's `outputs`. Raises ConfigError if they are not from this program."""
-    try:
-        deployed = outputs[OUTPUT]
-        return {
-            "LAKE_ENGINE": "athena",
-            "LAKE_REGION": deployed["region"],
-            "LAKE_DATABASE": deployed["database"],
-            "LAKE_WORKGROUP": deployed["workgroup"],
-        }
-    except (KeyError, TypeError) as error:
+def deployed(outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was deployed, of the stack's `outputs`. Raises ConfigError if they are not from this program."""
+    if not isinstance(outputs, Mapping) or OUTPUT not in outputs:
         raise ConfigError(
-            f"the stack output has no {error}; run `pulumi up` first, then pipe `pulumi stack output --json` into this"
-        ) from error
+            f"the stack output has no {OUTPUT!r}; run `pulumi up` first, "
+            "and pass on what `pulumi stack output --json` prints"
+        )
+    return outputs[OUTPUT]
+
+
+def environment(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """The `LAKE_` settings for the stack's `outputs`. Raises ConfigError as `deployed`."""
+    stack = deployed(outputs)
+    return {
+        "LAKE_ENGINE": "athena",
+        "LAKE_REGION": stack["region"],
+        "LAKE_DATABASE": stack["database"],
+        "LAKE_WORKGROUP": stack["workgroup"],
+    }
 
 
 def main() -> None:

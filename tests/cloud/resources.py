@@ -73,9 +73,9 @@ def naming_key(resource_type: str) -> str | None:
 
 def identifying(resource_type: str, inputs: Properties) -> set[str]:
     """The properties that say which resource it is, so that a change of one makes another resource."""
-    request, operations = REQUESTS[resource_type], _operations(resource_type)
+    request, requests = REQUESTS[resource_type], operations(resource_type)
     named = {target.rpartition(".")[2]: key for key, target in request.renamed.items() if "." not in key}
-    shape = _input_shape(request.service, operations.delete or operations.read)
+    shape = _input_shape(request.service, requests.delete or requests.read)
     found = set()
     for member in shape.members if isinstance(shape, StructureShape) else ():
         for form in (member, member.removesuffix("s")):
@@ -110,16 +110,16 @@ class Cloud:
     def read(self, kind: str, inputs: Properties, state: Properties) -> dict[str, Any] | None:
         """`inputs` as the resource has them now. None if it does not exist."""
         members = _parameters(kind, inputs)
-        operations = _operations(kind)
+        read = operations(kind).read
         try:
-            answer = self._send(kind, operations.read, {**self._key(kind, operations.read, members, state)})
+            answer = self._send(kind, read, {**self._key(kind, read, members, state)})
         except ClientError as error:
             if _is_missing(error):
                 return None
             raise
         answer.pop("ResponseMetadata", None)
         lists = [value for value in answer.values() if isinstance(value, list)]
-        if lists and operations.read.startswith("Describe") and not any(lists):
+        if lists and read.startswith("Describe") and not any(lists):
             return None
         return _observed(kind, inputs, answer)
 
@@ -130,7 +130,7 @@ class Cloud:
         if by_hand:
             by_hand(self, old, new, state)
             return
-        operation = _operations(kind).update
+        operation = operations(kind).update
         members = self._members(kind, new)
         known = _input_shape(REQUESTS[kind].service, operation).members
         sent = {name: value for name, value in members.items() if name in known}
@@ -138,7 +138,7 @@ class Cloud:
 
     def delete(self, kind: str, inputs: Properties, state: Properties) -> None:
         """Deletes the resource; fine if it is gone. Refused as AWS refuses."""
-        operation = _operations(kind).delete
+        operation = operations(kind).delete
         if not operation:
             return
         if kind == "aws:s3/bucket:Bucket":
@@ -174,7 +174,7 @@ class Cloud:
         """The members of `operation` that say which resource: those of the request that created it, or its state."""
         shape = _input_shape(REQUESTS[kind].service, operation)
         values = dict(_flat(members))
-        found: dict[str, Any] = dict(_operations(kind).added.get(operation, {}))
+        found: dict[str, Any] = dict(operations(kind).added.get(operation, {}))
         for name, member in shape.members.items() if isinstance(shape, StructureShape) else ():
             value = values.get(name)
             if value is None and name in shape.required_members:
@@ -272,7 +272,7 @@ _UPDATES: Mapping[str, Callable[[Cloud, Properties, Properties, Properties], Non
 
 
 @dataclass(frozen=True)
-class _Operations:
+class Operations:
     """The requests after the first. An empty `delete` leaves nothing to delete."""
 
     read: str
@@ -282,34 +282,35 @@ class _Operations:
     """Members to add to an operation."""
 
 
-_OPERATIONS: Mapping[str, _Operations] = {
-    "aws:athena/workgroup:Workgroup": _Operations(
+_OPERATIONS: Mapping[str, Operations] = {
+    "aws:athena/workgroup:Workgroup": Operations(
         "GetWorkGroup", "UpdateWorkGroup", "DeleteWorkGroup", {"DeleteWorkGroup": {"RecursiveDeleteOption": True}}
     ),
-    "aws:cloudwatch/dashboard:Dashboard": _Operations("GetDashboard", "PutDashboard", "DeleteDashboards"),
-    "aws:cloudwatch/eventTarget:EventTarget": _Operations(
+    "aws:cloudwatch/dashboard:Dashboard": Operations("GetDashboard", "PutDashboard", "DeleteDashboards"),
+    "aws:cloudwatch/eventTarget:EventTarget": Operations(
         "ListTargetsByRule", "PutTargets", "RemoveTargets", {"RemoveTargets": {"Ids": [TARGET_ID]}}
     ),
-    "aws:cloudwatch/logGroup:LogGroup": _Operations("DescribeLogGroups", "PutRetentionPolicy", "DeleteLogGroup"),
-    "aws:cloudwatch/logStream:LogStream": _Operations("DescribeLogStreams", "", "DeleteLogStream"),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": _Operations("DescribeAlarms", "PutMetricAlarm", "DeleteAlarms"),
-    "aws:lambda/function:Function": _Operations("GetFunctionConfiguration", "", "DeleteFunction"),
-    "aws:s3/bucket:Bucket": _Operations("HeadBucket", "", "DeleteBucket"),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _Operations(
+    "aws:cloudwatch/logGroup:LogGroup": Operations("DescribeLogGroups", "PutRetentionPolicy", "DeleteLogGroup"),
+    "aws:cloudwatch/logStream:LogStream": Operations("DescribeLogStreams", "", "DeleteLogStream"),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Operations("DescribeAlarms", "PutMetricAlarm", "DeleteAlarms"),
+    "aws:lambda/function:Function": Operations("GetFunctionConfiguration", "", "DeleteFunction"),
+    "aws:s3/bucket:Bucket": Operations("HeadBucket", "", "DeleteBucket"),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Operations(
         "GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle"
     ),
-    "aws:s3/bucketObjectv2:BucketObjectv2": _Operations("HeadObject", "PutObject", "DeleteObject"),
-    "aws:s3/bucketVersioning:BucketVersioning": _Operations("GetBucketVersioning", "PutBucketVersioning", ""),
-    "aws:sns/topic:Topic": _Operations("GetTopicAttributes", "", "DeleteTopic"),
-    "aws:sns/topicPolicy:TopicPolicy": _Operations("GetTopicAttributes", "SetTopicAttributes", ""),
-    "aws:sns/topicSubscription:TopicSubscription": _Operations("GetSubscriptionAttributes", "", "Unsubscribe"),
-    "aws:sqs/queue:Queue": _Operations(
+    "aws:s3/bucketObjectv2:BucketObjectv2": Operations("HeadObject", "PutObject", "DeleteObject"),
+    "aws:s3/bucketVersioning:BucketVersioning": Operations("GetBucketVersioning", "PutBucketVersioning", ""),
+    "aws:sns/topic:Topic": Operations("GetTopicAttributes", "", "DeleteTopic"),
+    "aws:sns/topicPolicy:TopicPolicy": Operations("GetTopicAttributes", "SetTopicAttributes", ""),
+    "aws:sns/topicSubscription:TopicSubscription": Operations("GetSubscriptionAttributes", "", "Unsubscribe"),
+    "aws:sqs/queue:Queue": Operations(
         "GetQueueAttributes", "", "DeleteQueue", {"GetQueueAttributes": {"AttributeNames": ["All"]}}
     ),
 }
 
 
-def _operations(kind: str) -> _Operations:
+def operations(kind: str) -> Operations:
+    """The requests that read, change and delete a resource of type `kind`."""
     if kind in _OPERATIONS:
         return _OPERATIONS[kind]
     request = REQUESTS[kind]
@@ -319,7 +320,7 @@ def _operations(kind: str) -> _Operations:
     update = f"Update{noun}" if f"Update{noun}" in known else request.operation
     assert read, f"add {kind} to _OPERATIONS: no request reads {noun}"
     assert f"Delete{noun}" in known, f"add {kind} to _OPERATIONS: no request deletes {noun}"
-    return _Operations(read, update, f"Delete{noun}")
+    return Operations(read, update, f"Delete{noun}")
 
 
 def _model(service: str) -> Any:

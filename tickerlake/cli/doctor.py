@@ -5,11 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tickerlake.cli.console import lake_option
+
+if TYPE_CHECKING:
+    from tickerlake.doctor import Finding
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
@@ -30,8 +35,13 @@ def doctor_command(lake: Path | None, offline: bool) -> int:
 
         # A person is waiting: short limits, and no pause between attempts.
         source = YahooSource(timeout=(3, 5), pause=lambda _: None)
+    return report(examine(_now(), source, lake))
+
+
+def report(findings: Iterable[tuple[str, Finding]]) -> int:
+    """Prints `findings`, each with its topic. Returns the exit code: 1 if there is a problem."""
     problems, topic = 0, None
-    for about, finding in examine(_now(), source, lake):
+    for about, finding in findings:
         if about != topic:
             click.secho(about, bold=True)
             topic = about
