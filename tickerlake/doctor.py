@@ -172,11 +172,11 @@ def check_deadline(
     lake: Path, source: str, tickers: Sequence[str], now: dt.datetime, flag: str = ""
 ) -> Iterator[Finding]:
     """When `source` forgets what is missing, if it was not asked for that twice already."""
-    from tickerlake.repair import deadline, open_gaps  # noqa: PLC0415  # loads pandas
+    from tickerlake.repair import forgetting  # noqa: PLC0415  # loads pandas
     from tickerlake.sources import limits  # noqa: PLC0415
 
     reach = partial(limits.oldest, source, now=now)
-    if said := deadline(open_gaps(lake, source, tickers, reach, now), source, reach):
+    if said := forgetting(lake, source, tickers, reach, now):
         yield Finding("note", said, f"ask for them: tickerlake repair{flag}")
 
 

@@ -27,10 +27,9 @@ from tickerlake.lake.runs import read_runs
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources import Source
+from tickerlake.sources.limits import FURTHEST_DAYS
 
 ASK_AGAIN_AFTER = dt.timedelta(days=1)
-_FURTHEST_DAYS = 730
-"""No vendor that forgets serves intraday bars for longer."""
 _HELD = """
 SELECT ticker, min(dt) AS first, min(bar_minutes) AS bar_minutes
 FROM bars
@@ -203,6 +202,11 @@ def to_ask(gaps: Iterable[Gap], runs: Iterable[Run], now: dt.datetime) -> list[G
     return [gap for gap in gaps if is_due(gap)]
 
 
+def forgetting(lake: Path, source: str, tickers: Sequence[str], reach: Reach, now: dt.datetime) -> str:
+    """`deadline` of everything that is worth a request. LakeEmpty, QueryFailed."""
+    return deadline(open_gaps(lake, source, tickers, reach, now), source, reach)
+
+
 def deadline(gaps: Sequence[Gap], source: str, reach: Reach) -> str:
     """One sentence that says when the source forgets what is missing; empty without a gap."""
     if not gaps:
@@ -211,7 +215,7 @@ def deadline(gaps: Sequence[Gap], source: str, reach: Reach) -> str:
     days = (first.session.open - reach(first.bar_minutes)).days
     sessions = len({gap.session for gap in gaps})
     missing = f"{sum(gap.bars for gap in gaps):,} bars of {sessions} session{'s' * (sessions != 1)} are missing"
-    if days > _FURTHEST_DAYS:
+    if days > FURTHEST_DAYS:
         return missing
     when = f"in {days} day{'s' * (days != 1)}" if days else "within a day"
     return f"{missing}; {source} forgets {first.session.date} {when}"

@@ -24,7 +24,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.lake.retention import tidy
 from tickerlake.lake.runs import read_runs
 from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.repair import deadline, open_gaps, repair, total
+from tickerlake.repair import forgetting, repair, total
 from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
 from tickerlake.sources import Source
 
@@ -129,8 +129,7 @@ class Watch:
         if not limited and whole.unanswered.total() < whole.missing:
             return "", False
         reach = partial(source.oldest, now=now)
-        gaps = open_gaps(self._layout.folder, source.name, self._tickers(), reach, now)
-        return deadline(gaps, source.name, reach), limited
+        return forgetting(self._layout.folder, source.name, self._tickers(), reach, now), limited
 
     def _compact(self) -> None:
         """Compacts the sessions that have finished. Those that are compact already cost a listing each."""

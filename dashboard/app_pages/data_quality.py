@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import labels
+from dashboard import access, labels
 from dashboard.charts.coverage import CELL, coverage_map, states
 from dashboard.chrome import as_of, cards, header, live
 from dashboard.chrome.theme import palette
@@ -38,6 +38,7 @@ def page() -> None:
     )
     first, last = _window(dates, window)
     live.live(_coverage, live.interval(lake, [last]))(lake, first, last, simulated=header.is_simulated(held))
+    _forgetting(lake)
     _suspected_splits(lake, first, last)
     left, right = st.columns(2, gap="large")
     with left:
@@ -131,6 +132,13 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
             },
             alt="Incomplete ticker sessions and their gaps",
         )
+
+
+def _forgetting(lake: Lake) -> None:
+    """When the vendor forgets what is missing, also from sessions that the page does not show."""
+    if lake.as_of is None and (said := lake.forgetting()):
+        more = "" if access.is_read_only() else " Ask for them: `tickerlake repair`."
+        st.warning(f"{labels.escape(said)}.{more}", icon=":material/hourglass_bottom:")
 
 
 def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.query.runner import EVERY_TICKER
+from tickerlake.sources import limits
 
 ALL = (EVERY_TICKER,)
 ANSWERS_KEPT = 128
@@ -120,6 +122,18 @@ class Lake:
         """The lake's watchlist; for a lake that is not local, the default one. ConfigError if it cannot be read."""
         return watchlist.read(self.layout.config) if self.is_local else watchlist.DEFAULT
 
+    def forgetting(self) -> str:
+        """When Yahoo forgets what a local lake lacks, in one sentence; empty if nothing is missing or it is simulated.
+
+        LakeEmpty, QueryFailed.
+        """
+        held = self.sessions()["sources"].str.split(", ").explode()
+        if not self.is_local or set(held) == {"simulated"}:  # those can always be made again
+            return ""
+        now = clock.now().replace(minute=0, second=0, microsecond=0)
+        first = now.date() - dt.timedelta(days=limits.FURTHEST_DAYS)
+        return _forgetting(self.settings.lake, self.watchlist(), now, self._fingerprint(first, None))
+
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
         """Changes whenever a file of these sessions does, a split, a run, a forecast, or the order of sources."""
         found = hashlib.blake2b(digest_size=16)
@@ -172,6 +186,13 @@ def _query_folder(question: _Question, fingerprint: str) -> _Reply:  # noqa: ARG
 )
 def _query_cloud(question: _Question) -> _Reply:
     return _run(question)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _forgetting(folder: Path, tickers: tuple[str, ...], now: dt.datetime, fingerprint: str) -> str:  # noqa: ARG001
+    from tickerlake.repair import forgetting  # noqa: PLC0415  # loads pandas and the calendar
+
+    return forgetting(folder, "yahoo", tickers, partial(limits.oldest, "yahoo", now=now), now)
 
 
 def _run(question: _Question) -> _Reply:

@@ -481,6 +481,12 @@ class TestDataQuality:
             "3": 1,
         }
 
+    def test_it_says_when_the_vendor_forgets_what_is_missing(self, app, tmp_path, real):
+        lake = shutil.copytree(real, tmp_path / "lake")
+        shutil.rmtree(Layout(lake).partition("2026-11-17"))
+        said = "858 bars of 1 session are missing; yahoo forgets 2026-11-17 in 55 days."
+        assert said in text(app(lake, "data_quality"))
+
 
 class TestPipeline:
     def test_the_lake_is_told_by_its_numbers(self, app, real):

@@ -8,6 +8,8 @@ import datetime as dt
 # 60 days."
 _YAHOO_DAYS = {1: 30, 60: 730}
 _YAHOO_DAYS_OTHERWISE = 60
+FURTHEST_DAYS = 730
+"""No vendor that forgets serves intraday bars for longer."""
 
 
 def yahoo_days(bar_minutes: int) -> int:
