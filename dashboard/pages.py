@@ -28,6 +28,12 @@ PAGES = (
         "one ticker's bars as candles with volume, its hourly highs, and every touch",
     ),
     Page(
+        "across_days",
+        "Across days",
+        ":material/calendar_month:",
+        "when the day's high and low come, beside chance; sessions on one clock, in a calendar, and side by side",
+    ),
+    Page(
         "outlook",
         "Outlook",
         ":material/query_stats:",

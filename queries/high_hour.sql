@@ -13,6 +13,8 @@
 --   sessions      bigint         sessions of the ticker
 --   highs         bigint         sessions whose high this hour reached first
 --   lows          bigint         sessions whose low this hour reached first
+--   high_ties     bigint         how many of these highs a later hour reached, too
+--   low_ties      bigint         how many of these lows a later hour reached, too
 --   high_share    double         highs / sessions
 --   low_share     double         lows / sessions
 --   chance        double         share that chance alone gives, for highs and for lows
@@ -22,7 +24,7 @@
 -- Chance is a driftless walk that moves as much in each hour as the ticker did: its highest point falls into the first
 -- part v of the day's variance with probability 2 / pi * asin(sqrt(v)). An hour's variance is the sum of squares of
 -- ln(high / low) of its bars. Only bars that lie wholly inside one clock hour count, at the finest bar size that the
--- ticker has in the session.
+-- ticker has in the session. Many ties, as in prices of few cents, favour early hours over what chance gives.
 WITH
 -- include: splits,
 -- include: hours,
@@ -50,7 +52,9 @@ placed AS (
     SELECT
         *,
         row_number() OVER (PARTITION BY ticker, dt ORDER BY high DESC, hour) AS high_place,
-        row_number() OVER (PARTITION BY ticker, dt ORDER BY low, hour) AS low_place
+        row_number() OVER (PARTITION BY ticker, dt ORDER BY low, hour) AS low_place,
+        count(*) OVER (PARTITION BY ticker, dt, high) AS high_hours,
+        count(*) OVER (PARTITION BY ticker, dt, low) AS low_hours
     FROM hourly
 ),
 tallied AS (
@@ -59,6 +63,8 @@ tallied AS (
         hour,
         count(*) FILTER (WHERE high_place = 1) AS highs,
         count(*) FILTER (WHERE low_place = 1) AS lows,
+        count(*) FILTER (WHERE high_place = 1 AND high_hours > 1) AS high_ties,
+        count(*) FILTER (WHERE low_place = 1 AND low_hours > 1) AS low_ties,
         sum(variance) AS variance
     FROM placed
     GROUP BY ticker, hour
@@ -90,6 +96,8 @@ SELECT
     CAST(sessions AS bigint) AS sessions,
     highs,
     lows,
+    high_ties,
+    low_ties,
     round(highs / (sessions * 1e0), 6) AS high_share,
     round(lows / (sessions * 1e0), 6) AS low_share,
     round(chance, 6) AS chance,

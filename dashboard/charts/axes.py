@@ -102,17 +102,19 @@ def slot_title(hours: pd.DataFrame) -> str:
 
 def clock_axis(session: Session, *, labelled: bool) -> dict[str, Any]:
     """X from the open to the close of `session`, in minutes since midnight at the exchange."""
-    opens, closes = (
-        moment.hour * 60 + moment.minute
-        for moment in (session.open.astimezone(EXCHANGE_TIME), session.close.astimezone(EXCHANGE_TIME))
-    )
+    opens, closes = minute(session.open), minute(session.close)
+    return clock_span(opens, closes, title=f"New York ({labels.offset(session.open)})" if labelled else None)
+
+
+def clock_span(opens: int, closes: int, *, title: str | None) -> dict[str, Any]:
+    """X from `opens` to `closes`, minutes since midnight; without a title it has no labels either."""
     return {
-        "title": f"New York ({labels.offset(session.open)})" if labelled else None,
+        "title": title,
         "scale": alt.Scale(domain=[opens, closes], nice=False, zero=False),
         "axis": alt.Axis(
             values=[opens, *range((opens // 60 + 1) * 60, closes + 1, 60)],
             labelExpr="format(floor(datum.value / 60), '02d') + ':' + format(datum.value % 60, '02d')",
-            labels=labelled,
+            labels=title is not None,
             domain=False,
             ticks=False,
             grid=True,
@@ -120,6 +122,28 @@ def clock_axis(session: Session, *, labelled: bool) -> dict[str, Any]:
             labelOverlap="greedy",
         ),
     }
+
+
+def crosshair(
+    columns: pd.DataFrame, palette: Palette, x: dict[str, Any], tooltip: list[alt.Tooltip]
+) -> list[alt.Chart]:
+    """Layers on top of a chart: a line through the column under the pointer, and its tooltip anywhere in it.
+
+    `columns` has each column's `left`, `right` and `middle` on the axis `x`. The browser does it alone.
+    """
+    under = alt.selection_point(name="under", fields=["middle"], on="pointerover", clear="pointerout", empty=False)
+    line = layer(columns, "rule", color=palette.ink, strokeWidth=1, clip=True).encode(
+        x=alt.X("middle:Q", **x), opacity=alt.OpacityValue(0).condition(param="under", empty=False, value=0.7)
+    )
+    # Without a y a rectangle is as high as the chart. Invisible, it still catches the pointer.
+    area = layer(columns, "rect", opacity=0, clip=True).encode(x=alt.X("left:Q", **x), x2="right:Q", tooltip=tooltip)
+    return [line, area.add_params(under)]
+
+
+def minute(moment: dt.datetime) -> int:
+    """Minutes since midnight at the exchange."""
+    local = moment.astimezone(EXCHANGE_TIME)
+    return local.hour * 60 + local.minute
 
 
 def tooltips(hours: pd.DataFrame) -> list[alt.Tooltip]:

@@ -89,7 +89,7 @@ def shape_scale(tickers: Sequence[str]) -> alt.Scale:
 
 
 def layer(
-    frame: pd.DataFrame | None, kind: Literal["bar", "line", "point", "rect", "rule", "text"], **properties: Any
+    frame: pd.DataFrame | None, kind: Literal["area", "bar", "line", "point", "rect", "rule", "text"], **properties: Any
 ) -> alt.Chart:
     """A chart of one mark; without `frame`, of the data of the chart that it is a layer of.
 

@@ -17,6 +17,8 @@ from tickerlake.symbols import parse_tickers
 
 _RANGE = 5
 """Sessions in a range before its ends are chosen."""
+WINDOWS = ("60", "20", "252", "all")
+"""How many sessions are compared."""
 
 
 class Span(NamedTuple):
@@ -142,17 +144,52 @@ def origin() -> Origin:
     return st.session_state["pick origin"]
 
 
-def views(names: Sequence[str]) -> Sequence[TabContainer]:
-    """The tabs `names`, one of them open. ConfigError for another name in the address."""
-    _set("pick view", _one_of("view", names))
+def window(held: Sequence[dt.date], last: dt.date) -> list[dt.date]:
+    """The sessions of `held` (newest first) up to `last` that are compared. ConfigError for another number."""
+    _set("pick window", _one_of("last", WINDOWS))
+    st.selectbox(
+        "Compared sessions",
+        WINDOWS,
+        key="pick window",
+        format_func=lambda count: "All" if count == WINDOWS[-1] else f"Last {count}",
+        on_change=lambda: url.choose(last=_unless_default("pick window", WINDOWS[0])),
+    )
+    chosen = st.session_state["pick window"]
+    days = [date for date in held if date <= last]
+    days = days if chosen == WINDOWS[-1] else days[: int(chosen)]
+    access.check(sessions=len(days))
+    return days
+
+
+def other(held: Sequence[dt.date], than: dt.date) -> dt.date | None:
+    """A session of `held` (newest first) to compare `than` with, or none."""
+    rest = [date for date in held if date != than]
+    chosen = _date("other")
+    chosen = chosen if chosen in rest else None
+    _set("pick other", chosen)
+    st.selectbox(
+        "Compared with",
+        rest,
+        index=None,
+        placeholder="No other session",
+        format_func=labels.day,
+        key="pick other",
+        on_change=lambda: url.choose(other=_iso("pick other")),
+    )
+    return chosen
+
+
+def views(names: Sequence[str], parameter: str = "view") -> Sequence[TabContainer]:
+    """The tabs `names`, one of them open. ConfigError for another name in the address, under `parameter`."""
+    key = f"pick {parameter}"
+    _set(key, _one_of(parameter, names))
 
     # Streamlit's own `bind` and `url.write` would overwrite each other's parameters.
     def pick() -> None:
-        picked = st.session_state["pick view"]
-        url.choose(view=None if picked == names[0] else picked)
+        url.choose(**{parameter: _unless_default(key, names[0])})
         url.write()  # the tabs may be in a fragment, which runs without the rest of the page
 
-    return st.tabs(names, key="pick view", on_change=pick)
+    return st.tabs(names, key=key, on_change=pick)
 
 
 def _step_buttons(options: Sequence[dt.date], at: int) -> None:
@@ -229,6 +266,11 @@ def _one_of(name: str, allowed: Sequence[str]) -> str:
 def _unless_default(key: str, default: str) -> str | None:
     picked = st.session_state[key]
     return None if picked == default else picked
+
+
+def _iso(key: str) -> str | None:
+    picked: dt.date | None = st.session_state[key]
+    return picked.isoformat() if picked else None
 
 
 def _date(name: str) -> dt.date | None:

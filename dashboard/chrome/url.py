@@ -8,6 +8,9 @@
     from=close                changes are measured from the previous close; also usual
     hour=10                   hour marked on the page Session
     view=Table                tab of the page Hourly highs; by default the first
+    compare=Calendar          tab of the page Across days; by default the first
+    last=60                   with `session`: how many sessions up to it are compared; also all
+    other=2026-11-18          the session that another is compared with
     as_of=2026-11-20T12:00    what the lake knew then, exchange time; by default what it knows now
 
 Controls raise ConfigError for values that cannot be used.
@@ -19,7 +22,20 @@ import time
 
 import streamlit as st
 
-PARAMETERS = ("session", "to", "tickers", "ticker", "hour", "measure", "from", "view", "as_of")
+PARAMETERS = (
+    "session",
+    "to",
+    "tickers",
+    "ticker",
+    "hour",
+    "measure",
+    "from",
+    "view",
+    "compare",
+    "last",
+    "other",
+    "as_of",
+)
 _IN_FLIGHT = 3.0
 """Seconds for which a click may still arrive with the address from before the last one."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.charts import candles, coverage, heat_map, lines, outlook, records
+from dashboard.charts import candles, coverage, days, heat_map, high_hour, lines, outlook, records
 from dashboard.charts.theme import DARK, LIGHT
 from tests.dashboard.test_charts import FRIDAY, TestCandles, hours
 
@@ -54,6 +54,47 @@ SKILL = pd.DataFrame(
         "high": [0.09, 0.09, 0.0],
     }
 )
+SHARES = pd.DataFrame(
+    {
+        "ticker": "A",
+        "hour": [9, 10],
+        "span": ["09:30-10:00", "10:00-11:00"],
+        "start": [570, 600],
+        "end": [600, 660],
+        "sessions": 60,
+        "count": [50, 10],
+        "ties": 0,
+        "share": [0.8, 0.2],
+        "least": [24, 12],
+        "most": [36, 24],
+        "chance": [0.5, 0.3],
+        "chance_from": [0.4, 0.2],
+        "chance_to": [0.6, 0.4],
+        "rate": [2.7, 0.3],
+        "chance_rate": [1.7, 0.5],
+        "rate_from": [1.3, 0.3],
+        "rate_to": [2.0, 0.7],
+        "unusual": [True, False],
+    }
+)
+COURSE = pd.DataFrame({"minute": [575, 580], "at": ["09:35", "09:40"], "change": [0.01, -0.02]})
+SPREAD = pd.DataFrame(
+    {"minute": [575, 580], "q05": -0.03, "q25": -0.02, "q50": 0.0, "q75": 0.02, "q95": 0.03, "sessions": 59}
+)
+CALENDAR = pd.DataFrame(
+    {
+        "session": ["2026-11-25", "2026-11-27", "2026-11-30"],
+        "weekday": ["Wed", "Fri", "Mon"],
+        "monday": ["2026-11-23", "2026-11-23", "2026-11-30"],
+        "range": [0.02, 0.05, float("nan")],
+        "change": [0.01, -0.01, float("nan")],
+        "high": [10.0, 11.0, float("nan")],
+        "early_close": [False, True, False],
+        "state": ["partial", "early close", "missing"],
+        "missing": [4, 0, 78],
+        "restated": [0, 2, 0],
+    }
+)
 DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(columns=["hour", "percentile", "unusual"])
 
 
@@ -75,6 +116,10 @@ def charts() -> dict[str, Any]:
         "against": outlook.against_chart(AGAINST, LIGHT, what="Each hour's high", simulated=True),
         "calibration": outlook.calibration_chart(CALIBRATED, DARK),
         "skill": outlook.skill_chart(SKILL, LIGHT, model="har"),
+        "high-hour": high_hour.histogram(SHARES, LIGHT, extreme="high"),
+        "high-hour-map": high_hour.hour_map(SHARES, DARK, order=["A"], extreme="low", simulated=True),
+        "one-clock": days.one_clock(COURSE, SPREAD, LIGHT, ticker="A", session=FRIDAY, other=COURSE),
+        "calendar": days.calendar(CALENDAR, LIGHT, ticker="A"),
         "coverage": coverage.coverage_map(COVERAGE, LIGHT),
         "records": records.records_per_session(HELD, LIGHT),
     }

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dashboard import labels
-from dashboard.data import figures, measures
+from dashboard.data import days, figures, high_hour, measures
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE_TIME
 
@@ -185,6 +185,130 @@ class TestMeasures:
         assert measures.words(frame[:0], "usd") == "No hourly highs in these sessions."
         sessions = frame.drop(columns="reached").assign(slot="2026-11-20")
         assert measures.words(sessions[:2], "percent") == "A leads: 104.00 on 20 Nov, +4.00 % from its open."
+
+
+class TestWhenTheHighComes:
+    def answer(self, highs, *, sessions=60, ties=0, ticker="A"):
+        """Two hours that chance holds equally often."""
+        return pd.DataFrame(
+            {
+                "ticker": ticker,
+                "hour": [9, 10],
+                "sessions": sessions,
+                "highs": [highs, sessions - highs],
+                "lows": sessions // 2,
+                "high_ties": [ties, 0],
+                "low_ties": 0,
+                "high_share": [highs / sessions, 1 - highs / sessions],
+                "low_share": 0.5,
+                "chance": 0.5,
+                "chance_from": 0.4,
+                "chance_to": 0.6,
+            }
+        )
+
+    def test_shares_are_per_minute_because_the_first_hour_has_thirty(self):
+        frame = high_hour.compared(self.answer(30))
+        assert frame["extreme"].tolist() == ["high", "high", "low", "low"]
+        assert frame["rate"].tolist() == pytest.approx([0.5 / 0.3, 0.5 / 0.6] * 2)
+        assert frame[["start", "end"]].to_numpy().tolist()[:2] == [[570, 600], [600, 660]]
+        assert frame[["least", "most"]].to_numpy().tolist()[0] == [24, 36]
+
+    def test_all_tickers_count_as_one_that_is_watched_as_long(self):
+        frame = high_hour.compared(pd.concat([self.answer(20), self.answer(40, ticker="B")]))
+        (pooled,) = (
+            frame[(frame["ticker"] == high_hour.POOLED) & (frame["hour"] == 9) & (frame["extreme"] == "high")][
+                ["sessions", "count", "share"]
+            ]
+            .to_numpy()
+            .tolist()
+        )
+        assert pooled == [60, 30, 0.5]
+
+    def test_odds_are_those_of_a_coin(self):
+        assert high_hour.odds(10, 10, 0.5) == pytest.approx(2 / 1024)
+        assert high_hour.odds(0, 10, 0.5) == pytest.approx(2 / 1024)
+        assert high_hour.odds(5, 10, 0.5) == 1
+        assert high_hour.odds(5, 10, NOTHING) == 1
+
+    def test_what_chance_explains_is_not_worth_a_claim(self):
+        # 38 of 60 heads come about once in 20 tries, and four tries are shown.
+        assert high_hour.words(high_hour.compared(self.answer(38))) == (
+            "Nothing to see: in 60 sessions no hour held a high or a low more or less often than chance alone explains."
+        )
+
+    def test_what_chance_does_not_explain_is_told(self):
+        frame = high_hour.compared(self.answer(50))
+        assert high_hour.unusual(frame).tolist() == [True, True, False, False]
+        assert high_hour.words(frame) == (
+            "Not by chance: A: 09:30\N{EN DASH}10:00 held the high in 50 of 60 sessions (chance: 24 to 36); "
+            "A: 10:00\N{EN DASH}11:00 held the high in 10 of 60 sessions (chance: 24 to 36)."
+        )
+
+    def test_ties_that_favour_early_hours_are_no_habit(self):
+        frame = high_hour.compared(pd.concat([self.answer(50, ties=7), self.answer(30, ticker="B")]))
+        assert high_hour.words(frame).endswith("alone explains. Left out for their ties: A.")
+
+    def test_few_sessions_tell_nothing(self):
+        frame = high_hour.compared(self.answer(19, sessions=19))
+        assert high_hour.words(frame) == "19 sessions: too few to tell a habit from chance; it takes 20."
+
+
+class TestAcrossDays:
+    def bars(self, *closes, session="2026-11-20"):
+        rows = [
+            {"ticker": "A", "session": session, "ts": at(f"09:{30 + 5 * place}"), "bar_minutes": 5, "close": close}
+            for place, close in enumerate(closes)
+        ]
+        return pd.DataFrame(rows).assign(high=104.0, low=100.0)
+
+    DAILY = pd.DataFrame(
+        {
+            "ticker": "A",
+            "session": ["2026-11-18", "2026-11-19", "2026-11-20"],
+            "bar_minutes": 5,
+            "first_price": 100.0,
+            "change": 0.0,
+            "high": [104.0, 110.0, 101.0],
+            "low": 99.0,
+        }
+    )
+
+    def courses(self):
+        given = [("2026-11-18", (101.0, 103.0)), ("2026-11-19", (103.0,)), ("2026-11-20", (102.0, NOTHING))]
+        bars = pd.concat([self.bars(*closes, session=session) for session, closes in given])
+        return days.courses(bars, self.DAILY)
+
+    def test_a_course_is_the_change_since_the_open_at_each_time_of_the_day(self):
+        found = self.courses()
+        mine = found[found["session"] == "2026-11-20"]
+        assert mine["at"].tolist() == ["09:35", "09:40"]
+        assert mine["change"].tolist() == pytest.approx([0.02, 0.02])  # the second has no close: midpoint 102
+
+    def test_bands_compare_the_same_time_of_other_sessions(self):
+        found = self.courses()
+        bands = days.bands(found[found["session"] < "2026-11-20"])
+        assert bands["q50"].tolist() == pytest.approx([0.02, 0.03])
+        assert bands["sessions"].tolist() == [2, 1]
+        assert days.place(found[found["session"] == "2026-11-20"], found[found["session"] < "2026-11-20"]) == (
+            "At 09:40 +2.00 % from the open: higher than in 0 of 1 earlier session; the median is +3.00 %."
+        )
+        assert days.place(found[:0], found) == ""
+        assert "no earlier session" in days.place(found, found[:0])
+
+    def test_the_calendar_has_every_session_of_the_exchange(self):
+        coverage = pd.DataFrame(
+            {"session": ["2026-11-18", "2026-11-20"], "state": ["complete", "partial"], "missing": [0, 3]}
+        )
+        restated = pd.DataFrame({"session": "2026-11-18", "ts": [1, 1, 2], "bar_minutes": 5, "source": "yahoo"})
+        sessions = exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 27))
+        frame = days.calendar(sessions, self.DAILY, coverage, restated).set_index("session")
+        assert frame.index.tolist()[-1] == "2026-11-27"
+        assert frame["early_close"].tolist() == [False] * 6 + [True]
+        assert frame["range"].tolist()[:3] == pytest.approx([0.05, 0.11, 0.02])
+        assert frame["restated"].tolist()[:3] == [2, 0, 0]
+        assert frame["missing"].tolist()[2] == 3
+        assert frame.loc["2026-11-27", ["weekday", "monday"]].tolist() == ["Fri", "2026-11-23"]
 
 
 def test_the_first_choice_is_the_watchlist_and_then_the_largest_movers():

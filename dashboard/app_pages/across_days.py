@@ -1,0 +1,159 @@
+"""Across days: when the high comes, and one ticker's sessions on one clock, in a calendar, and side by side."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import streamlit as st
+
+from dashboard import labels
+from dashboard.charts.coverage import states
+from dashboard.charts.days import CELL, calendar, one_clock
+from dashboard.charts.high_hour import histogram, hour_map
+from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome.theme import palette
+from dashboard.data import days, figures, high_hour, prices
+from dashboard.data.lake import Lake, coverage_until
+from tickerlake import exchange
+
+VIEWS = ("When the high comes", "One clock", "Calendar")
+_GO = "open a session"
+
+
+def page() -> None:
+    """Draw the page."""
+    if st.session_state.pop(_GO, None):
+        st.switch_page("app_pages/session.py", query_params=url.recall())
+    lake = as_of.current_lake()
+    held = lake.sessions()
+    dates = [dt.date.fromisoformat(session) for session in held["session"]]
+    # The controls are on the right, so that they come after the chart on a phone.
+    left, right = st.columns([3.2, 1], gap="medium")
+    with left:
+        tabs = dict(zip(VIEWS, controls.views(VIEWS, "compare"), strict=True))
+    with right:
+        date = controls.session(dates)
+        if date not in dates:
+            url.write()
+            with left:
+                errors.no_session(date, dates, lake.now())
+            return
+        inside = controls.window(dates, date)
+        daily = prices.daily(lake, date, date)
+        first_choice = figures.first_choice(daily, lake.watchlist())
+        several = tabs[VIEWS[0]].open
+        tickers = controls.tickers(daily["ticker"].tolist(), first_choice).chosen if several else []
+        ticker = "" if several else controls.ticker(daily["ticker"].tolist(), first_choice[0])
+        other = controls.other(dates, date) if tabs[VIEWS[1]].open else None
+    url.write()
+    simulated = header.is_simulated(held)
+    for name, draw in ((VIEWS[1], _one_clock), (VIEWS[2], _calendar)):
+        if tabs[name].open:
+            with tabs[name]:
+                live.live(draw, live.interval(lake, [date]))(lake, ticker, inside, other, simulated=simulated)
+    if several:
+        with tabs[VIEWS[0]]:
+            live.live(_high_hour, None)(lake, tuple(sorted(tickers)), inside, simulated=simulated)
+
+
+def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, simulated: bool) -> None:
+    """How often each hour held the day's high and low, in words, for all tickers, and for each."""
+    if not tickers:
+        st.info("Choose a ticker to see when its high comes.", icon=":material/touch_app:")
+        return
+    answer = lake.query("high_hour", inside[-1], inside[0], tickers)
+    if answer.empty:
+        st.info("No bars that lie within one clock hour in these sessions.", icon=":material/info:")
+        return
+    shares = high_hour.compared(answer)
+    shares = shares.assign(unusual=high_hour.unusual(shares))
+    st.markdown(f"**{labels.escape(high_hour.words(shares))}**")
+    pooled = high_hour.POOLED if high_hour.POOLED in set(shares["ticker"]) else shares["ticker"].iloc[0]
+    order = list(dict.fromkeys(shares["ticker"]))
+    for column, extreme in zip(st.columns(2, gap="medium"), high_hour.EXTREMES, strict=True):
+        mine = shares[shares["extreme"] == extreme]
+        best = mine.loc[mine["odds"].idxmin()]
+        with column:
+            st.altair_chart(
+                histogram(mine[mine["ticker"] == pooled], palette(), extreme=extreme, simulated=simulated),
+                width="stretch",
+                key=f"shares {extreme}",
+                alt=f"Share of the day's {extreme}s in each hour, with what chance gives",
+            )
+            st.altair_chart(
+                hour_map(mine, palette(), order=order, extreme=extreme, simulated=simulated),
+                width="stretch",
+                key=f"map {extreme}",
+                alt=f"Furthest from chance: {best['ticker']}, {best['span']}, {best['count']} of {best['sessions']}",
+            )
+    st.caption(
+        "Chance is a random walk that moves as much in each hour as the ticker did; the grey band and the second line "
+        "of each cell hold 95 of 100 such walks. A frame marks what chance does not explain, given how many cells "
+        f"there are. Tickers move together, so {high_hour.POOLED.lower()} count as one."
+    )
+
+
+def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | None, *, simulated: bool) -> None:
+    """The session over the median and the bands of the sessions before it."""
+    session = exchange.session_on(inside[0])
+    wanted = [*inside, *([other] if other else [])]
+    first, last = min(wanted), max(wanted)
+    courses = days.courses(lake.query("bars", first, last, (ticker,)), prices.daily(lake, first, last, (ticker,)))
+    mine = courses[courses["session"] == session.dt]
+    past = courses[courses["session"].isin([date.isoformat() for date in inside[1:]])]
+    beside = courses[courses["session"] == other.isoformat()] if other else None
+    st.markdown(f"**{labels.escape(ticker)}, {labels.day(session.date)}.** {days.place(mine, past)}")
+    st.altair_chart(
+        one_clock(
+            mine,
+            days.bands(past),
+            palette(),
+            ticker=ticker,
+            session=session,
+            other=beside,
+            simulated=simulated,
+        ),
+        width="stretch",
+        key="one clock",
+        alt=f"{ticker} on {labels.day(session.date)}. {days.place(mine, past)}",
+    )
+    beside_it = f" The orange line is {labels.day(other)}." if other else ""
+    st.caption(
+        f"Bands hold 50 and 90 of 100 of {labels.count(past['session'].nunique(), 'session')} before; the dashed line "
+        f"is their median.{beside_it}"
+    )
+
+
+def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None, *, simulated: bool) -> None:
+    """Each session's range, half days, gaps and restatements."""
+    first, last = inside[-1], inside[0]
+    coverage = lake.query("coverage", first, last, (ticker,), coverage_until(last, lake.now()))
+    frame = days.calendar(
+        exchange.sessions_between(first, last),
+        prices.daily(lake, first, last, (ticker,)),
+        coverage.assign(state=states(coverage.assign(early_close=False))),
+        lake.query("restatements", first, last, (ticker,)),
+    )
+    widest = frame.loc[frame["range"].idxmax()]
+    said = f"{labels.day(dt.date.fromisoformat(widest['session']))} has the widest range, {widest['range']:.1%}"
+    st.markdown(labels.escape(f"{ticker}: {said}.".replace("%", " %")))
+    st.altair_chart(
+        calendar(frame, palette(), ticker=ticker, simulated=simulated),
+        width="stretch",
+        key="calendar",
+        alt=f"{ticker}: {said}",
+        on_select=_open_session,
+        selection_mode=CELL,
+    )
+    st.caption(
+        "½ half day, \N{MINUS SIGN}4 bars missing, ✕ no bars, ✎ bars restated or withdrawn. Click a day to open it."
+    )
+
+
+def _open_session() -> None:
+    for cell in st.session_state["calendar"]["selection"].get(CELL, []):
+        url.choose(session=cell["session"], to=None, hour=None)
+        st.session_state[_GO] = True
+
+
+page()

@@ -1,0 +1,106 @@
+"""How often each hour held the day's high or low, beside what chance alone gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard import labels
+from dashboard.charts.axes import AROUND_ROWS, DASH, clock_span, ticker_axis
+from dashboard.charts.theme import Layers, Palette, layer, title
+
+_PERCENT = "format(datum.value, '.2~f') + ' %'"
+_ROW_HEIGHT = 34
+_FOURFOLD = 2
+"""The colours end where an hour holds four times as many highs as chance gives, or a quarter."""
+_TIMES = "{'-2': '¼', '-1': '½', '0': 'as chance', '1': '2 x', '2': '4 x'}[datum.value] || ''"
+
+
+def histogram(shares: pd.DataFrame, palette: Palette, *, extreme: str, simulated: bool = False) -> Layers:
+    """The share of each hour, in percent a minute, so that half an hour compares with an hour.
+
+    `shares` is one ticker and one extreme of `high_hour.compared`. A band holds what chance gives in 95 of 100 cases,
+    a dashed line is its mean.
+    """
+    clock = clock_span(int(shares["start"].min()), int(shares["end"].max()), title="New York")
+    x = alt.X("start:Q", **clock)
+    inset = (shares["end"] - shares["start"]) * 0.2
+    axis = alt.Axis(labelExpr=_PERCENT, tickCount=4, domain=False, ticks=False, labelPadding=8)
+    per_minute: dict[str, Any] = {"title": "a minute", "axis": axis}
+    tooltip = _tooltips()
+    held = layer(None, "rect", color=palette.up).encode(
+        x=alt.X("left:Q", **clock), x2="right:Q", y=alt.Y("rate:Q", **per_minute), y2=alt.datum(0), tooltip=tooltip
+    )
+    band = layer(None, "rect", color=palette.faint, opacity=0.35).encode(
+        x=x, x2="end:Q", y=alt.Y("rate_from:Q", **per_minute), y2="rate_to:Q", tooltip=tooltip
+    )
+    mean = layer(None, "rule", color=palette.ink, strokeWidth=1.6, strokeDash=DASH).encode(
+        x=x, x2="end:Q", y=alt.Y("chance_rate:Q", **per_minute)
+    )
+    return Layers(
+        data=shares.assign(left=shares["start"] + inset, right=shares["end"] - inset),
+        layer=[band, held, mean],
+        height=220,
+        title=title(f"{shares['ticker'].iloc[0]}: when the {extreme} comes", simulated=simulated),
+    )
+
+
+def hour_map(
+    shares: pd.DataFrame, palette: Palette, *, order: Sequence[str], extreme: str, simulated: bool = False
+) -> Layers:
+    """Ticker by hour: in how many sessions the hour held the extreme, and under it how many chance gives.
+
+    `shares` is one extreme of `high_hour.compared` with `unusual`. The colour says how many times as often as chance; a
+    frame marks what chance does not explain. `order` lists the rows from the top.
+    """
+    times = np.log2((shares["share"] / shares["chance"]).clip(lower=2.0**-_FOURFOLD, upper=2.0**_FOURFOLD))
+    frame = shares.assign(
+        times=times,
+        slot=shares["hour"].map(labels.hour_start),
+        expected=shares["least"].astype(str) + labels.DASH + shares["most"].astype(str),
+        strong=times.abs() > 1.1,
+    )
+    axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelPadding=8, labelOverlap="greedy")
+    place: dict[str, Any] = {
+        "x": alt.X("slot:N", title="hour in New York", sort=None, axis=axis),
+        "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
+        "tooltip": _tooltips(),
+    }
+    colours = alt.Scale(
+        domain=[-_FOURFOLD, 0, _FOURFOLD], range=[palette.down, palette.level, palette.up], interpolate="rgb"
+    )
+    legend = alt.Legend(orient="bottom", labelExpr=_TIMES, gradientLength=180, values=[-2, -1, 0, 1, 2])
+    cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
+        **place, color=alt.Color("times:Q", title=None, scale=colours, legend=legend)
+    )
+    frames = layer(None, "rect", cornerRadius=3, filled=False, strokeWidth=2).transform_filter("datum.unusual")
+    ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
+    texts = [
+        layer(None, "text", fontSize=size, dy=down).encode(**place, text=alt.Text(text), color=ink)
+        for text, size, down in (("count:Q", 11, -5), ("expected:N", 9.5, 8))
+    ]
+    return Layers(
+        data=frame,
+        layer=[cells, frames.encode(**place, stroke=alt.StrokeValue(palette.ink)), *texts],
+        height=_ROW_HEIGHT * len(order) + AROUND_ROWS,
+        title=title(f"Sessions whose {extreme} came in this hour", simulated=simulated),
+    )
+
+
+def _tooltips() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("ticker:N"),
+        alt.Tooltip("span:N", title="hour"),
+        alt.Tooltip("count:Q", title="held it in sessions"),
+        alt.Tooltip("sessions:Q", title="of"),
+        alt.Tooltip("ties:Q", title="of them tied with a later hour"),
+        alt.Tooltip("share:Q", title="share", format=".1%"),
+        alt.Tooltip("rate:Q", title="percent a minute", format=".2f"),
+        alt.Tooltip("chance:Q", title="chance gives", format=".1%"),
+        alt.Tooltip("chance_from:Q", title="from", format=".1%"),
+        alt.Tooltip("chance_to:Q", title="to", format=".1%"),
+    ]
