@@ -48,6 +48,16 @@ def test_aws_clients_take_the_region_of_each_variable(monkeypatch, variable):
     assert aws.client("athena", "eu-north-1").meta.region_name == "eu-north-1"
 
 
+def test_no_other_module_makes_clients_in_the_region_of_the_environment():
+    root = Path(aws.__file__).parent.parent
+    folders = ("tickerlake", "dashboard", "functions", "infra")
+    modules = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    making = {path.relative_to(root).as_posix() for path in modules if "boto3.client(" in path.read_text("utf-8")}
+    sessions = {path.relative_to(root).as_posix() for path in modules if "boto3.Session(" in path.read_text("utf-8")}
+    # verify's sessions have credentials and a region of their own.
+    assert (making, sessions) == (set(), {"tickerlake/aws.py", "infra/verify.py"})
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "fault"),
     [
