@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import athena, glue, iam, s3
 
 import tickerlake.query.catalog
-from infra.access import Place, allow, document
+from infra.access import Place, Statement, allow, document
 from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
 from tickerlake.exchange import sessions_between
@@ -46,6 +46,8 @@ class Analytics(pulumi.ComponentResource):
     workgroup: athena.Workgroup
     reader: iam.Policy
     """Lets the dashboard and the command line run queries and read, nothing else."""
+    querying: list[Statement]
+    """What a function needs to run queries on the tables."""
 
     def __init__(self, name: str, args: AnalyticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:analytics:Analytics", name, None, opts)
@@ -83,6 +85,7 @@ class Analytics(pulumi.ComponentResource):
                 query=console_sql(query, args.today),
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        self.querying = self._querying(args)
         self.reader = iam.Policy(
             f"{name}-reader",
             description="Run queries on the Tickerlake lake and read its health",
@@ -91,19 +94,37 @@ class Analytics(pulumi.ComponentResource):
         )
         self.register_outputs({"workgroup": self.workgroup.name, "reader": self.reader.arn})
 
-    def _reading(self, args: AnalyticsArgs) -> list:
+    def _reading(self, args: AnalyticsArgs) -> list[Statement]:
         return [
+            *self.querying,
             allow(
-                "RunQueries",
+                "BrowseQueries",
                 [
                     "athena:BatchGetNamedQuery",
                     "athena:BatchGetQueryExecution",
                     "athena:GetNamedQuery",
-                    "athena:GetQueryExecution",
-                    "athena:GetQueryResults",
                     "athena:GetWorkGroup",
                     "athena:ListNamedQueries",
                     "athena:ListQueryExecutions",
+                ],
+                [self.workgroup.arn],
+            ),
+            allow("ReadStream", ["firehose:DescribeDeliveryStream"], [args.stream_arn]),
+            allow("ReadCrawler", ["glue:GetCrawler"], [args.crawler_arn]),
+            # All alarms of the account: CloudWatch cannot restrict listing alarms by name.
+            allow("ReadAlarms", ["cloudwatch:DescribeAlarms"], [args.place.arn("cloudwatch", "alarm:*")]),
+            # These two actions cannot be restricted to a resource:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+            allow("ReadMetrics", ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
+        ]
+
+    def _querying(self, args: AnalyticsArgs) -> list[Statement]:
+        return [
+            allow(
+                "RunQueries",
+                [
+                    "athena:GetQueryExecution",
+                    "athena:GetQueryResults",
                     "athena:StartQueryExecution",
                     "athena:StopQueryExecution",
                 ],
@@ -137,13 +158,6 @@ class Analytics(pulumi.ComponentResource):
                 ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"],
                 [pulumi.Output.concat(args.results.arn, "/*")],
             ),
-            allow("ReadStream", ["firehose:DescribeDeliveryStream"], [args.stream_arn]),
-            allow("ReadCrawler", ["glue:GetCrawler"], [args.crawler_arn]),
-            # All alarms of the account: CloudWatch cannot restrict listing alarms by name.
-            allow("ReadAlarms", ["cloudwatch:DescribeAlarms"], [args.place.arn("cloudwatch", "alarm:*")]),
-            # These two actions cannot be restricted to a resource:
-            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
-            allow("ReadMetrics", ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
         ]
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import cloudwatch, kinesis, lambda_, s3, scheduler, sqs
+from pulumi_aws import kinesis, lambda_, s3, sqs
 
-from infra.access import Place, allow, service_role
+from infra.access import Place, allow
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
+from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
 from infra.lake import ACTIONS_PREFIX, CODE_PREFIX, RUNS_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
-from tickerlake.exchange import EXCHANGE_TIME
 
 HANDLER = f"{HANDLER_MODULE}.handler"
-RUNTIME = "python3.13"
-METRICS_NAMESPACE = "Tickerlake"
 # A minute after each bar ends, when the vendor has it. It runs day and night: the handler knows the exchange's holidays
 # and hours, and returns at once if there is nothing to collect. So a missing run always means that something is wrong.
 COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} * * * ? *)"
@@ -52,7 +50,8 @@ class Collector(pulumi.ComponentResource):
     function: lambda_.Function
     queue: sqs.Queue
     """Events that failed."""
-    logs: cloudwatch.LogGroup
+    code: s3.BucketObjectv2
+    """The zip of all functions."""
 
     def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:collector:Collector", name, None, opts)
@@ -62,29 +61,7 @@ class Collector(pulumi.ComponentResource):
             sqs_managed_sse_enabled=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.logs = cloudwatch.LogGroup(
-            f"{name}-logs",
-            name=f"/aws/lambda/{args.function_name}",
-            retention_in_days=args.log_retention_days,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.function = self._function(name, args)
-        lambda_.FunctionEventInvokeConfig(
-            f"{name}-failure-destination",
-            function_name=self.function.name,
-            # The default is two retries. They would prolong a rate limit, and the next run looks back anyway.
-            maximum_retry_attempts=0,
-            maximum_event_age_in_seconds=3600,
-            destination_config=lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
-                on_failure=lambda_.FunctionEventInvokeConfigDestinationConfigOnFailureArgs(destination=self.queue.arn)
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self._schedules(name, args)
-        self.register_outputs({"function": self.function.name, "failures": self.queue.url})
-
-    def _function(self, name: str, args: CollectorArgs) -> lambda_.Function:
-        code = s3.BucketObjectv2(
+        self.code = s3.BucketObjectv2(
             f"{name}-code",
             bucket=args.bucket.bucket,
             # Named by its hash, so that an unchanged zip is not uploaded or deployed again.
@@ -93,93 +70,49 @@ class Collector(pulumi.ComponentResource):
             content_type="application/zip",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        role, policy = service_role(
-            f"{name}-role",
+        self.function = function(
+            name,
             self,
-            "lambda",
-            [
-                allow("Deliver", ["firehose:PutRecordBatch"], [args.stream.arn]),
-                allow(
-                    "StoreSplitsAndRuns",
-                    ["s3:PutObject"],
-                    [pulumi.Output.concat(args.bucket.arn, f"/{prefix}*") for prefix in (ACTIONS_PREFIX, RUNS_PREFIX)],
-                ),
-                allow(
-                    "WriteLogs",
-                    ["logs:CreateLogStream", "logs:PutLogEvents"],
-                    [pulumi.Output.concat(self.logs.arn, ":log-stream:*")],
-                ),
-                allow("ReportFailures", ["sqs:SendMessage"], [self.queue.arn]),
-            ],
-        )
-        return lambda_.Function(
-            f"{name}-function",
-            name=args.function_name,
-            description="Collects bars of the watchlist from Yahoo and sends them to Firehose",
-            role=role.arn,
-            s3_bucket=code.bucket,
-            s3_key=code.key,
-            handler=HANDLER,
-            runtime=RUNTIME,
-            architectures=["arm64"],
-            memory_size=_MEMORY_MIB,
-            timeout=COLLECTOR_TIMEOUT_SECONDS,
-            # One per shard: runs cannot pile up behind one that hangs, nor use up the account's executions.
-            reserved_concurrent_executions=len(args.shards) if args.reserve_concurrency else None,
-            environment=lambda_.FunctionEnvironmentArgs(
-                variables={
+            FunctionArgs(
+                name=args.function_name,
+                description="Collects bars of the watchlist from Yahoo and sends them to Firehose",
+                code=self.code,
+                handler=HANDLER,
+                memory_mib=_MEMORY_MIB,
+                timeout_seconds=COLLECTOR_TIMEOUT_SECONDS,
+                # One per shard: runs cannot pile up behind one that hangs, nor use up the account's executions.
+                reserved_executions=len(args.shards) if args.reserve_concurrency else None,
+                environment={
                     "COLLECTOR_STREAM": args.stream.name,
                     "COLLECTOR_BUCKET": args.bucket.bucket,
                     # For events that name no tickers; the schedules name those of their shard.
                     "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
                     "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
                     "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
-                    "POWERTOOLS_LOG_LEVEL": "INFO",
-                    "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                    # A dimension of the metrics, which keeps two stacks in one account apart.
-                    "POWERTOOLS_SERVICE_NAME": args.function_name,
-                }
-            ),
-            # Text, because Powertools already writes each line as JSON.
-            logging_config=lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=self.logs.name),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )
-
-    def _schedules(self, name: str, args: CollectorArgs) -> None:
-        group = scheduler.ScheduleGroup(
-            f"{name}-schedules", name=args.function_name, opts=pulumi.ResourceOptions(parent=self)
-        )
-        role, policy = service_role(
-            f"{name}-scheduler-role",
-            self,
-            "scheduler",
-            [
-                allow("Collect", ["lambda:InvokeFunction"], [self.function.arn]),
-                allow("ReportFailures", ["sqs:SendMessage"], [self.queue.arn]),
-            ],
-            trust={"StringEquals": {"aws:SourceAccount": args.place.account, "aws:SourceArn": group.arn}},
-        )
-        for number, tickers in enumerate(args.shards, start=1):
-            # The next run replaces a late look-back run; a late sweep is still useful.
-            for kind, cron, what, age_seconds in (
-                ("collect", COLLECT_SCHEDULE, {}, COLLECT_EVERY_MINUTES * 60),
-                ("sweep", SWEEP_SCHEDULE, {"session": SWEEP_SESSION}, 3600),
-            ):
-                scheduler.Schedule(
-                    f"{name}-{kind}-{number}",
-                    name=f"{args.function_name}-{kind}-{number}",
-                    group_name=group.name,
-                    schedule_expression=cron,
-                    schedule_expression_timezone=EXCHANGE_TIME.key,
-                    flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
-                    target=scheduler.ScheduleTargetArgs(
-                        arn=self.function.arn,
-                        role_arn=role.arn,
-                        input=json.dumps({**what, "tickers": list(tickers)}),
-                        retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
-                            maximum_event_age_in_seconds=age_seconds, maximum_retry_attempts=3
-                        ),
-                        dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(arn=self.queue.arn),
+                },
+                may=[
+                    allow("Deliver", ["firehose:PutRecordBatch"], [args.stream.arn]),
+                    allow(
+                        "StoreSplitsAndRuns",
+                        ["s3:PutObject"],
+                        [
+                            pulumi.Output.concat(args.bucket.arn, f"/{prefix}*")
+                            for prefix in (ACTIONS_PREFIX, RUNS_PREFIX)
+                        ],
                     ),
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-                )
+                ],
+                failures=self.queue,
+                log_retention_days=args.log_retention_days,
+            ),
+        )
+        schedules(name, self, args.place, self.function, args.function_name, self.queue, list(_wanted(args.shards)))
+        self.register_outputs({"function": self.function.name, "failures": self.queue.url})
+
+
+def _wanted(shards: Iterable[Sequence[str]]) -> Iterator[ScheduleArgs]:
+    """The runs of each shard."""
+    for number, tickers in enumerate(shards, start=1):
+        event = {"tickers": list(tickers)}
+        # The next run replaces a late look-back run; a late sweep is still useful.
+        yield ScheduleArgs(f"collect-{number}", COLLECT_SCHEDULE, event, age_seconds=COLLECT_EVERY_MINUTES * 60)
+        yield ScheduleArgs(f"sweep-{number}", SWEEP_SCHEDULE, {"session": SWEEP_SESSION, **event}, age_seconds=3600)

@@ -10,8 +10,8 @@ import pulumi
 from pulumi_aws import budgets, cloudwatch, sns
 
 from infra.access import Place
-from infra.collector import METRICS_NAMESPACE
 from infra.config import COLLECTOR_TIMEOUT_SECONDS
+from infra.functions import METRICS_NAMESPACE
 
 _LATE_SECONDS = 15 * 60
 _MINUTES = 60
@@ -25,6 +25,7 @@ class MonitoringArgs:
     place: Place
     stack_name: str
     function_name: pulumi.Input[str]
+    compactor_name: pulumi.Input[str]
     queue_name: pulumi.Input[str]
     stream_name: pulumi.Input[str]
     crawler_name: pulumi.Input[str]
@@ -188,8 +189,9 @@ class Monitoring(pulumi.ComponentResource):
 def alarms(args: MonitoringArgs) -> list[Alarm]:
     """Every alarm.
 
-    Two are heartbeats, for which missing data is the fault. They need no calendar, because the schedules run day and
-    night, and the sweep on holidays too. On a new stack `collector-silent` fires until the first bar arrives.
+    Three are heartbeats, for which missing data is the fault. They need no calendar, because the schedules run day and
+    night, and the sweep and compaction on holidays too. On a new stack `collector-silent` fires until the first bar
+    arrives, and `compaction-overdue` until the first evening.
     """
     firehose = {"DeliveryStreamName": args.stream_name}
     function = {"FunctionName": args.function_name}
@@ -231,6 +233,12 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
             "VendorAnswers",
             {"service": args.function_name},
             *("Maximum", 5 * _MINUTES, 1, below, 1, "ignore"),
+        ),
+        Alarm(
+            "compaction-overdue",
+            "For 26 hours no run of the compactor has succeeded. Its log names the sessions and the reasons.",
+            *(METRICS_NAMESPACE, "Compactions", {"service": args.compactor_name}),
+            *("Sum", _HOURS, 26, below, 1, "breaching"),
         ),
         Alarm(
             "failures-waiting",
@@ -293,6 +301,11 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
                 ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", args.queue_name],
                 ["AWS/Events", "MatchedEvents", "RuleName", crawler_rule, {"stat": "Sum"}],
             ],
+        ),
+        (
+            "Objects replaced by compaction",
+            "Sum",
+            [[METRICS_NAMESPACE, "ObjectsReplaced", "service", args.compactor_name]],
         ),
         ("Athena bytes scanned", "Sum", [[{"expression": _scanned(args.workgroup_name), "id": "scanned"}]]),
     ]

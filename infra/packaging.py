@@ -1,4 +1,4 @@
-"""Builds the collector's zip. The same sources give the same bytes on any machine.
+"""Builds the zip of all functions. The same sources give the same bytes on any machine.
 
     python -m infra.packaging [--platform lambda|host] [--output build/collector.zip]
 
@@ -37,9 +37,15 @@ ZIP_LIMIT = 45 * MIB
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 UNZIPPED_LIMIT = 250_000_000
 
-_SOURCES = ("tickerlake/**/*.py", "functions/__init__.py", "functions/collector/*.py")
+OWN = ("tickerlake/**/*.py", "functions/**/*.py", "queries/**/*.sql")
+"""The project's own files in the zip."""
 # What only a terminal uses; it needs packages that the zip does not have.
-_LEFT_OUT = ("tickerlake/_bundle/", "tickerlake/cli/", "tickerlake/importers/", "tickerlake/query/")
+_LEFT_OUT = (
+    "tickerlake/_bundle/",
+    "tickerlake/cli/",
+    "tickerlake/importers/",
+    *(f"tickerlake/query/engines/{engine}.py" for engine in ("athena", "duckdb", "trino")),
+)
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "bin", "sboms", "test", "tests"})
 _SKIPPED_SUFFIXES = (".pyc", ".pyi", ".pyx", ".pxd", ".h", ".c", ".lock")
 _SKIPPED_PREFIXES = ("numpy/f2py/", "lxml/includes/", "aws_lambda_powertools/event_handler/openapi/swagger_ui/")
@@ -94,7 +100,7 @@ def is_current(output: Path, inputs: str | None = None) -> bool:
 
 def _sources() -> dict[str, Path]:
     """The project's own modules by their names in the zip."""
-    found = {path.relative_to(ROOT).as_posix(): path for pattern in _SOURCES for path in ROOT.glob(pattern)}
+    found = {path.relative_to(ROOT).as_posix(): path for pattern in OWN for path in ROOT.glob(pattern)}
     return {name: path for name, path in found.items() if not name.startswith(_LEFT_OUT)}
 
 

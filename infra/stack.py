@@ -12,6 +12,7 @@ from infra.access import Place
 from infra.analytics import Analytics, AnalyticsArgs
 from infra.catalog import Catalog, CatalogArgs
 from infra.collector import Collector, CollectorArgs
+from infra.compactor import Compactor, CompactorArgs
 from infra.config import Settings
 from infra.delivery import Delivery, DeliveryArgs
 from infra.lake import Lake, LakeArgs
@@ -72,22 +73,6 @@ class Stack(pulumi.ComponentResource):
             ),
             inside,
         )
-        collector = Collector(
-            f"{name}-collector",
-            CollectorArgs(
-                place=place,
-                bucket=lake.bucket,
-                stream=delivery.stream,
-                package=package,
-                function_name=f"{name}-collector",
-                shards=settings.shards,
-                reserve_concurrency=settings.reserve_concurrency,
-                bar_minutes=settings.bar_minutes,
-                look_back_minutes=settings.look_back_minutes,
-                log_retention_days=settings.log_retention_days,
-            ),
-            inside,
-        )
         analytics = Analytics(
             f"{name}-analytics",
             AnalyticsArgs(
@@ -104,12 +89,45 @@ class Stack(pulumi.ComponentResource):
             ),
             inside,
         )
+        collector = Collector(
+            f"{name}-collector",
+            CollectorArgs(
+                place=place,
+                bucket=lake.bucket,
+                stream=delivery.stream,
+                package=package,
+                function_name=f"{name}-collector",
+                shards=settings.shards,
+                reserve_concurrency=settings.reserve_concurrency,
+                bar_minutes=settings.bar_minutes,
+                look_back_minutes=settings.look_back_minutes,
+                log_retention_days=settings.log_retention_days,
+            ),
+            inside,
+        )
+        compactor = Compactor(
+            f"{name}-compactor",
+            CompactorArgs(
+                place=place,
+                bucket=lake.bucket,
+                results=lake.results,
+                database=catalog.database,
+                workgroup_name=analytics.workgroup.name,
+                querying=analytics.querying,
+                code=collector.code,
+                failures=collector.queue,
+                function_name=f"{name}-compactor",
+                log_retention_days=settings.log_retention_days,
+            ),
+            inside,
+        )
         monitoring = Monitoring(
             f"{name}-monitoring",
             MonitoringArgs(
                 place=place,
                 stack_name=name,
                 function_name=collector.function.name,
+                compactor_name=compactor.function.name,
                 queue_name=collector.queue.name,
                 stream_name=delivery.stream.name,
                 crawler_name=catalog.crawler.name,
@@ -127,7 +145,7 @@ class Stack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=settings.on_destroy == "refuse",
-                depends_on=[lake, catalog, delivery, collector, analytics, monitoring],
+                depends_on=[lake, catalog, delivery, collector, analytics, compactor, monitoring],
             ),
         )
         self.outputs = {
@@ -139,6 +157,7 @@ class Stack(pulumi.ComponentResource):
             "results": lake.results.bucket,
             "stream": delivery.stream.name,
             "function": collector.function.name,
+            "compactor": compactor.function.name,
             "failures": collector.queue.url,
             "crawler": catalog.crawler.name,
             "readerPolicy": analytics.reader.arn,
@@ -169,6 +188,7 @@ where the workgroup `{workgroup}` queries the table `{database}.{table}`.
 | see whether Yahoo answers | wait five minutes, then look at the alarm `vendor-refuses` |
 | collect on another machine if it does not | `tickerlake collect --sink firehose --stream {stream}` |
 | collect a session again | `{invoke} --payload '{{"session": "last"}}' report.json` |
+| compact the lake now | `aws lambda invoke --region {region} --function-name {compactor} report.json` |
 | read failed events | receive messages from `{failures}` |
 | give read access | attach `{readerPolicy}` |
 | open the local dashboard on this stack | `make dashboard-aws` |

@@ -50,7 +50,7 @@ _CRON_FIELDS = (
     re.compile(r"\*|\d{4}(-\d{4})?"),
 )
 _CRON_LIMITS = ((0, 59), (0, 23))
-_HEARTBEATS = ("BarsDelivered", "Invocations")
+_HEARTBEATS = ("BarsDelivered", "Compactions", "Invocations")
 """Metrics that have data at every hour of every day, so that missing data is a fault."""
 _RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
 

@@ -7,7 +7,7 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
     crawler     registers the partitions it finds under a catalog table, and fails without a table
     Athena      reads the partitions of the projection or the catalog; has Trino's functions, integer division and
                 UTC; writes results where and how Athena does; names a missing table as Athena does; enforces the
-                workgroup
+                workgroup; knows "$path"; runs UNLOAD, which writes several objects and a manifest
     callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms
     Lambda      assigns the whole log of a run to that run, even on a slow machine
     Scheduler   checks for due schedules every fifth of a second, not every ten seconds
@@ -19,9 +19,11 @@ import contextvars
 import datetime as dt
 import hashlib
 import inspect
+import io
 import json
 import os
 import re
+import tempfile
 import threading
 import time
 import uuid
@@ -30,6 +32,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import pyarrow.parquet
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
@@ -239,7 +242,16 @@ def _start_query_execution(request: dict[str, Any]) -> Any:
     return _ORIGINAL[athena, "_start_query_execution"](request)
 
 
+_UNLOAD = re.compile(r"UNLOAD \((.*)\) TO 's3://([^/']+)/([^']+)' WITH \(format = 'PARQUET',.*\)", re.DOTALL)
+_UNLOADED_ROWS = 200
+"""In each object that UNLOAD writes. Athena decides by itself how many there are."""
+_shows_paths: contextvars.ContextVar[bool] = contextvars.ContextVar("shows_paths", default=False)
+
+
 async def _run_duckdb(query: str, database: str, catalog: str | None = None) -> dict[str, Any]:
+    _shows_paths.set('"$path"' in query)
+    if match := _UNLOAD.fullmatch(query):
+        return await _unload(*match.groups(), database)
     try:
         results = await _ORIGINAL[athena, "_run_duckdb"](_TRINO + query, database, catalog)
     except duckdb.CatalogException as error:
@@ -248,6 +260,23 @@ async def _run_duckdb(query: str, database: str, catalog: str | None = None) -> 
         message = f"TABLE_NOT_FOUND: line 1:1: Table 'awsdatacatalog.{database}.{missing[1]}' does not exist"
         raise duckdb.CatalogException(message) from error
     return {**results, "rows": [[_as_athena_writes(value) for value in row] for row in results["rows"]]}
+
+
+async def _unload(select: str, bucket: str, prefix: str, database: str) -> dict[str, Any]:
+    """Writes the rows of `select` as Parquet below `prefix`; returns a row for each object."""
+    if [key for key in s3._buckets[bucket]["objects"] if key.startswith(prefix)]:
+        raise duckdb.InvalidInputException(f"HIVE_PATH_ALREADY_EXISTS: s3://{bucket}/{prefix}")
+    with tempfile.TemporaryDirectory() as folder:
+        text = f"COPY ({select}) TO '{folder}/all' (FORMAT parquet)"
+        await _ORIGINAL[athena, "_run_duckdb"](_TRINO + text, database)
+        rows = pyarrow.parquet.read_table(f"{folder}/all")
+        written = []
+        for start in range(0, rows.num_rows, _UNLOADED_ROWS):
+            part = io.BytesIO()
+            pyarrow.parquet.write_table(rows.slice(start, _UNLOADED_ROWS), part)
+            written.append(f"s3://{bucket}/{prefix}{uuid.uuid4()}")
+            _put(written[-1], part.getvalue())
+    return {"columns": ["object"], "rows": [[location] for location in written]}
 
 
 def _as_athena_writes(value: Any) -> Any:
@@ -285,7 +314,12 @@ def _registered(table: dict[str, Any]) -> Any:
 def _table_relation(table: dict[str, Any], files: list[str]) -> str:
     """What DuckDB reads for a table. Of JSON the emulator would guess types, and drop columns that are always null."""
     if athena._data_format(table) != "json":
-        return _ORIGINAL[athena, "_table_relation"](table, files)
+        relation = _ORIGINAL[athena, "_table_relation"](table, files)
+        if not _shows_paths.get():
+            return relation
+        location = table["StorageDescriptor"]["Location"]
+        path = f"regexp_replace(local, '.*/ministack-athena-[^/]+/', '{location}')"
+        return f"""(SELECT * EXCLUDE (local), {path} AS "$path" FROM {relation[:-1]}, filename = 'local'))"""
     columns = table["StorageDescriptor"]["Columns"]
     types = ", ".join(f"'{column['Name']}': '{athena._duckdb_type(column)}'" for column in columns)
     partitions = "hive_partitioning = true, hive_types_autocast = false"
@@ -296,12 +330,20 @@ async def _save_query_results(query_id: str) -> None:
     """Writes the result as Athena does: every value in quotes, nothing for null, at the reported location."""
     execution = athena._executions[query_id]
     results = execution["_results"]
+    if _UNLOAD.fullmatch(execution["Query"]):
+        manifest = execution["ResultConfiguration"]["OutputLocation"].removesuffix(".csv") + "-manifest.csv"
+        execution["Statistics"]["DataManifestLocation"] = manifest
+        _put(manifest, "".join(f"{row[0]}\n" for row in results["rows"]).encode())
+        execution |= {"_results": {"columns": [], "rows": []}, "_column_types": []}
+        return
     lines = [",".join(_quoted(value) for value in row) for row in [results["columns"], *results["rows"]]]
-    body = ("\n".join(lines) + "\n").encode()
-    place = urlsplit(execution["ResultConfiguration"]["OutputLocation"])
+    _put(execution["ResultConfiguration"]["OutputLocation"], ("\n".join(lines) + "\n").encode())
+
+
+def _put(location: str, body: bytes) -> None:
+    place = urlsplit(location)
     headers = {"content-type": "application/octet-stream", "content-length": str(len(body))}
-    answer = s3._put_object(place.netloc, place.path.lstrip("/"), body, headers)
-    if answer[0] >= 300:
+    if s3._put_object(place.netloc, place.path.lstrip("/"), body, headers)[0] >= 300:
         raise OSError(f"Unable to verify/create output bucket {place.netloc}")
 
 

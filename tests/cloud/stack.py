@@ -18,7 +18,7 @@ import pyarrow.parquet
 import trustme
 from botocore.config import Config
 
-from infra.packaging import build
+from infra import packaging
 from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, until
 from tests.cloud.resources import Changes, create_all
 from tests.fakes.yahoo import FakeYahoo
@@ -29,6 +29,8 @@ from tickerlake.query import Settings
 
 NAME = "dev"
 """The stack to create: that of Pulumi.dev.example.yaml."""
+FUNCTIONS = ("function", "compactor")
+"""The outputs that name the functions."""
 LAYER = Path(__file__).parent / "layer"
 EMPTY = ("restatements", "disagreements", "suspected_splits", "forecasts", "forecast_scores")
 """The queries without a row: nothing was corrected, and the stack makes no forecasts."""
@@ -100,9 +102,9 @@ class Stack:
 
     # Start the function.
 
-    def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs the function and returns its report. Raises RunFailed."""
-        answer = self.client("lambda").invoke(FunctionName=self.outputs["function"], Payload=json.dumps(event))
+    def invoke(self, event: Mapping[str, Any], function: str = "function") -> dict[str, Any]:
+        """Runs the function that the output `function` names and returns its report. Raises RunFailed."""
+        answer = self.client("lambda").invoke(FunctionName=self.outputs[function], Payload=json.dumps(event))
         payload = json.load(answer["Payload"])
         if "FunctionError" in answer:
             raise RunFailed(payload)
@@ -116,17 +118,18 @@ class Stack:
             )
         return next(iter(self.runs(since)), {})
 
-    def fire(self, kind: str) -> None:
-        """Fires the schedule `kind`, collect or sweep, and waits for the run.
+    def fire(self, kind: str, function: str = "function") -> None:
+        """Fires the schedule `kind`, collect-1, sweep-1 or compact, and waits for the run.
 
         The emulator has no clock to set and reads a cron in UTC. So this replaces the schedule with one that has the
         same name, target, role and input, but `at(…)` instead of the cron.
         """
         scheduler = self.client("scheduler")
-        key = {"Name": f"{self.outputs['function']}-{kind}-1", "GroupName": self.outputs["function"]}
+        name = self.outputs[function]
+        key = {"Name": f"{name}-{kind}", "GroupName": name}
         schedule = scheduler.get_schedule(**key)
         kept = {name: schedule[name] for name in ("FlexibleTimeWindow", "Target", "ScheduleExpressionTimezone")}
-        with self._until_a_run_has_ended(f"the schedule {kind} to fire"):
+        with self._until_a_run_has_ended(f"the schedule {kind} to fire", function):
             scheduler.delete_schedule(**key)
             now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
             scheduler.create_schedule(
@@ -137,10 +140,10 @@ class Stack:
         )
 
     @contextlib.contextmanager
-    def _until_a_run_has_ended(self, what: str) -> Generator[dt.datetime]:
+    def _until_a_run_has_ended(self, what: str, function: str = "function") -> Generator[dt.datetime]:
         since = dt.datetime.now(dt.UTC)
         yield since
-        until(lambda: any(line.startswith("REPORT ") for line in self._lines(since)), what, 60)
+        until(lambda: any(line.startswith("REPORT ") for line in self._lines(since, function)), what, 60)
 
     def crawl(self) -> dict[str, Any]:
         """Runs the crawler and returns the result of the crawl."""
@@ -173,18 +176,18 @@ class Stack:
 
     # What the stack did.
 
-    def runs(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
+    def runs(self, since: dt.datetime = LONG_AGO, function: str = "function") -> list[dict[str, Any]]:
         """The metrics of each run, from its log line in Embedded Metric Format."""
         begun = since.timestamp() * 1000
-        return [line for line in self.log(since) if "_aws" in line and line["_aws"]["Timestamp"] >= begun]
+        return [line for line in self.log(since, function) if "_aws" in line and line["_aws"]["Timestamp"] >= begun]
 
-    def log(self, since: dt.datetime = LONG_AGO) -> list[dict[str, Any]]:
+    def log(self, since: dt.datetime = LONG_AGO, function: str = "function") -> list[dict[str, Any]]:
         """The JSON lines of the function's log."""
-        return [json.loads(line) for line in self._lines(since) if line.startswith("{")]
+        return [json.loads(line) for line in self._lines(since, function) if line.startswith("{")]
 
-    def _lines(self, since: dt.datetime) -> list[str]:
+    def _lines(self, since: dt.datetime, function: str) -> list[str]:
         pages = self.client("logs").get_paginator("filter_log_events")
-        group, start = f"/aws/lambda/{self.outputs['function']}", int(since.timestamp() * 1000)
+        group, start = f"/aws/lambda/{self.outputs[function]}", int(since.timestamp() * 1000)
         found = pages.paginate(logGroupName=group, startTime=start)
         return [line for page in found for event in page["events"] for line in event["message"].splitlines()]
 
@@ -222,19 +225,21 @@ class Stack:
 
     @contextlib.contextmanager
     def code(self, package: bytes) -> Generator[None]:
-        """Replaces the function's code while the block runs."""
-        functions, name = self.client("lambda"), self.outputs["function"]
+        """Replaces the code of every function while the block runs."""
+        functions, names = self.client("lambda"), [self.outputs[output] for output in FUNCTIONS]
         (key,) = self.objects("code/")
-        functions.update_function_code(FunctionName=name, ZipFile=package)
+        for name in names:
+            functions.update_function_code(FunctionName=name, ZipFile=package)
         yield
-        functions.update_function_code(FunctionName=name, S3Bucket=self.outputs["bucket"], S3Key=key)
+        for name in names:
+            functions.update_function_code(FunctionName=name, S3Bucket=self.outputs["bucket"], S3Key=key)
 
 
 def own_code() -> bytes:
     """The project's own modules as a zip. The emulator's Python has the packages and imports them faster."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted([*(ROOT / "functions").rglob("*.py"), *(ROOT / "tickerlake").rglob("*.py")]):
+        for path in sorted(each for pattern in packaging.OWN for each in ROOT.glob(pattern)):
             archive.write(path, path.relative_to(ROOT))
     return buffer.getvalue()
 
@@ -249,7 +254,7 @@ def _replace(file: Path, text: str) -> None:
 @cache
 def recorded() -> Recording:
     """What the unmodified `__main__.py` registers."""
-    done = run("up", {**stack_config(NAME), "tickerlake:collectorZip": str(build("host"))}, NAME)
+    done = run("up", {**stack_config(NAME), "tickerlake:collectorZip": str(packaging.build("host"))}, NAME)
     assert done.returncode == 0, done.stderr
     return done.recording
 

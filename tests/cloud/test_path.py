@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 def swept(stack):
     """Session, report and metrics of a sweep that its schedule started, once its bars are in the bucket."""
     since = dt.datetime.now(dt.UTC)
-    stack.fire("sweep")
+    stack.fire("sweep-1")
     (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
     session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     stack.settle(session, report["delivered"])
@@ -246,5 +246,5 @@ class TestTheDashboard:
         figures = {metric.label: metric.value for metric in at.metric}
         assert re.fullmatch(r"[\d,.]+ s", figures["Longest run"])
         (alarms,) = (box.value for box in at.success)
-        assert re.fullmatch(r"No alarms firing; \d of 9 without enough data yet\.", alarms)
+        assert re.fullmatch(r"No alarms firing; \d of 10 without enough data yet\.", alarms)
         assert any("tickerlake-dev-crawler" in str(frame.value.to_dict()) for frame in at.dataframe)

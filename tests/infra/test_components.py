@@ -14,7 +14,7 @@ BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
 FUNCTION_ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:tickerlake-prod-collector"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:tickerlake-prod-monitoring-alarms-0a1b2c3"
 QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:tickerlake-prod-collector-failures-0a1b2c3"
-PARTS = ("lake", "catalog", "delivery", "collector", "analytics", "monitoring")
+PARTS = ("lake", "catalog", "delivery", "analytics", "collector", "compactor", "monitoring")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,8 @@ def test_a_service_gets_its_role_only_after_the_roles_policy(prod):
         "delivery-stream": "delivery-role-policy",
         "collector-function": "collector-role-policy",
         "collector-collect-1": "collector-scheduler-role-policy",
+        "compactor-function": "compactor-role-policy",
+        "compactor-compact": "compactor-scheduler-role-policy",
         "lake-lifecycle": "lake-versioning",
         "lake-policy": "lake-public-access",
     }.items():
@@ -302,6 +304,19 @@ def test_the_function_runs_the_handler_on_arm_with_its_settings(prod):
     assert function["loggingConfig"]["logGroup"] == inputs(prod, "collector-logs")["name"]
 
 
+def test_the_compactor_runs_from_the_same_zip_on_the_lake_and_its_results(prod):
+    function = inputs(prod, "compactor-function")
+
+    assert function["handler"] == "functions.compactor.handler.handler"
+    assert function["s3Key"] == inputs(prod, "collector-code")["key"]
+    assert {key: value for key, value in function["environment"]["variables"].items() if "COMPACTOR_" in key} == {
+        "COMPACTOR_BUCKET": BUCKET,
+        "COMPACTOR_RESULTS": "tickerlake-prod-lake-results-0a1b2c3",
+        "COMPACTOR_DATABASE": "tickerlake_prod",
+        "COMPACTOR_WORKGROUP": "tickerlake-prod",
+    }
+
+
 def test_the_code_is_named_by_its_hash(prod):
     code, function = inputs(prod, "collector-code"), inputs(prod, "collector-function")
 
@@ -321,19 +336,21 @@ def test_failed_events_go_to_the_queue_without_a_retry(prod):
 
 
 def test_the_schedules_start_the_function_in_new_york_time(prod):
-    schedules = {item.name.removeprefix("tickerlake-prod-collector-"): item.inputs for item in prod.all("Schedule")}
+    schedules = {item.name.removeprefix("tickerlake-prod-"): item.inputs for item in prod.all("Schedule")}
 
     assert {name: schedule["scheduleExpression"] for name, schedule in schedules.items()} == {
-        "collect-1": "cron(1/5 * * * ? *)",
-        "sweep-1": "cron(45 16 * * ? *)",
+        "collector-collect-1": "cron(1/5 * * * ? *)",
+        "collector-sweep-1": "cron(45 16 * * ? *)",
+        "compactor-compact": "cron(30 18-23 * * ? *)",
     }
-    for schedule in schedules.values():
+    for name, schedule in schedules.items():
+        function = f"tickerlake-prod-{name.partition('-')[0]}"
         assert schedule["scheduleExpressionTimezone"] == "America/New_York"
-        assert schedule["groupName"] == "tickerlake-prod-collector"
-        assert schedule["target"]["arn"] == FUNCTION_ARN
-        assert schedule["target"]["roleArn"].endswith("role/tickerlake-prod-collector-scheduler-role-0a1b2c3")
+        assert schedule["groupName"] == function
+        assert schedule["target"]["arn"] == FUNCTION_ARN.replace("tickerlake-prod-collector", function)
+        assert schedule["target"]["roleArn"].endswith(f"role/{function}-scheduler-role-0a1b2c3")
         assert schedule["target"]["deadLetterConfig"] == {"arn": QUEUE_ARN}
-    assert json.loads(schedules["sweep-1"]["target"]["input"])["session"] == "last"
+    assert json.loads(schedules["collector-sweep-1"]["target"]["input"])["session"] == "last"
 
 
 def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_path):
@@ -341,9 +358,10 @@ def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_
     tickers = watchlist.add(file, [f"T{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(120)])
     config = {**stack_config("dev"), "tickerlake:watchlist": str(file), "tickerlake:reserveConcurrency": "true"}
     recording = deploy(config)
-    runs = [json.loads(item.inputs["target"]["input"]) for item in recording.all("Schedule")]
+    shards = [item for item in recording.all("Schedule") if "-collector-" in item.name]
+    runs = [json.loads(item.inputs["target"]["input"]) for item in shards]
 
-    assert [item.name for item in recording.all("Schedule")] == [
+    assert [item.name for item in shards] == [
         f"tickerlake-dev-collector-{kind}-{number}" for kind in ("collect", "sweep") for number in (1, 2, 3)
     ]
     assert sorted(ticker for run in runs if "session" not in run for ticker in run["tickers"]) == sorted(tickers)
@@ -398,6 +416,7 @@ def test_the_heartbeats_alone_treat_missing_data_as_a_fault(prod):
 
     assert breaching == {
         "tickerlake-prod-collector-silent": "BarsDelivered",
+        "tickerlake-prod-compaction-overdue": "Compactions",
         "tickerlake-prod-heartbeat": "Invocations",
     }
 
@@ -414,6 +433,7 @@ def test_the_dashboard_shows_collection_delivery_and_queries(prod):
         "Collector duration, ms",
         "Collector runs",
         "Failed events and crawls",
+        "Objects replaced by compaction",
         "Athena bytes scanned",
     ]
     assert widgets[0]["properties"]["metrics"] == [
@@ -455,7 +475,7 @@ def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
 
     assert set(deployed_names) == {
         *("region", "database", "table", "workgroup", "bucket", "results", "stream", "function", "failures"),
-        *("crawler", "readerPolicy", "alarmTopic", "dashboardUrl"),
+        *("compactor", "crawler", "readerPolicy", "alarmTopic", "dashboardUrl"),
     }
     assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")
     assert f"s3://{BUCKET}/bars/" in prod.exports["readme"]

@@ -86,9 +86,11 @@ def test_entries_have_one_date_one_order_and_one_mode(host_zip):
 
 def test_it_holds_the_handler_and_the_package_without_what_only_a_terminal_needs(host_zip):
     own = {name for name in names(host_zip) if name.startswith(("functions/", "tickerlake/"))}
+    engines = [name for name in own if name.startswith("tickerlake/query/engines/")]
 
-    assert {"functions/collector/handler.py", "tickerlake/bars.py", "tickerlake/lake/firehose.py"} <= own
-    assert not [name for name in own if name.split("/")[1] in {"_bundle", "cli", "importers", "query"}]
+    assert {"functions/collector/handler.py", "functions/compactor/handler.py", "tickerlake/lake/firehose.py"} <= own
+    assert not [name for name in own if name.split("/")[1] in {"_bundle", "cli", "importers"}]
+    assert engines == ["tickerlake/query/engines/__init__.py"]
     assert {name.rpartition(".")[2] for name in own} == {"py"}
 
 
@@ -114,6 +116,7 @@ def test_it_imports_from_its_own_folder_and_sends_requests_with_curl_cffi(host_z
     script = f"""
 import sys; sys.path[:0] = [{str(folder)!r}]; sys.path.append({str(runtime)!r})
 import functions.collector.handler as module, curl_cffi, pandas, yfinance
+import functions.compactor.handler
 from yfinance import _http
 answer = curl_cffi.get("http://127.0.0.1:{server.server_port}/nowhere", impersonate="chrome")
 files = [item.__file__ for item in (module, curl_cffi, pandas, yfinance)]

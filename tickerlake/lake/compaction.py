@@ -23,19 +23,14 @@ from pathlib import Path
 
 import duckdb
 
-from tickerlake import exchange
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.lake import hours
 from tickerlake.lake.faults import faults_in
+from tickerlake.lake.finished import COMPACTED, is_finished
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place
 from tickerlake.lake.sql import kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
-
-GRACE = dt.timedelta(hours=1)
-"""How long after its close a session may still be collected."""
-COMPACTED = ".compact.parquet"
-"""How the name of a compacted file ends."""
 
 _LISTINGS = 5
 _MEMORY = "500MB"
@@ -100,7 +95,7 @@ class Compacted:
 
 def finished(lake: Path, now: dt.datetime) -> list[str]:
     """The sessions in the lake that closed an hour or more before `now`, oldest first."""
-    return [session for session in Layout(lake).sessions() if _end(session) + GRACE <= now]
+    return [session for session in Layout(lake).sessions() if is_finished(session, now)]
 
 
 def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[Compacted]:
@@ -112,7 +107,7 @@ def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[C
     layout = Layout(lake)
     with _open(layout) as connection:
         for session in sessions:
-            if _end(session) + GRACE > now:
+            if not is_finished(session, now):
                 raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
             before = _sizes(layout, session)
             try:
@@ -213,15 +208,6 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _end(session: str) -> dt.datetime:
-    """When the session closes; the end of the day, if the exchange knows no session on that day."""
-    day = dt.date.fromisoformat(session)
-    try:
-        return exchange.session_on(day).close
-    except ConfigError:
-        return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)
 
 
 def _sizes(layout: Layout, session: str) -> list[int]:

@@ -1,6 +1,6 @@
-"""Lets a test set the clock of the collector in the emulator, and of nothing else in its process.
+"""Lets a test set the clock of a function in the emulator, and of nothing else in its process.
 
-Python imports this module on start because its folder is on PYTHONPATH. When the handler is imported, it replaces the
+Python imports this module on start because its folder is on PYTHONPATH. When a handler is imported, it replaces the
 handler's clock with one that reads the file named by TEST_CLOCK, or the real time while that is empty. There is no
 other way to test a running session.
 """
@@ -8,15 +8,16 @@ other way to test a running session.
 import datetime as dt
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
-_HANDLER = "functions.collector.handler"
+_HANDLER = re.compile(r"functions\.\w+\.handler")
 
 
 class _Finder:
     def find_spec(self, name, path, target=None):
-        if name != _HANDLER:
+        if not _HANDLER.fullmatch(name):
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

@@ -1,0 +1,86 @@
+"""The compactor: the Lambda function that makes one object of a session's many, on a schedule every evening."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import glue, lambda_, s3, sqs
+
+from infra.access import Place, Statement, allow
+from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
+from infra.lake import BARS_PREFIX
+
+HANDLER = "functions.compactor.handler.handler"
+TIMEOUT_SECONDS = 240
+# After the sweep, and after the hour in which Firehose may still be asked to take bars of the session. A run that has
+# no time left leaves the rest to the next one; a run with nothing to do lists the bucket and ends.
+COMPACT_SCHEDULE = "cron(30 18-23 * * ? *)"
+_MEMORY_MIB = 512
+
+
+@dataclass(frozen=True)
+class CompactorArgs:
+    """Arguments of `Compactor`."""
+
+    place: Place
+    bucket: s3.Bucket
+    results: s3.Bucket
+    """Athena writes here, and what it wrote is copied from here to `bucket`."""
+    database: glue.CatalogDatabase
+    workgroup_name: pulumi.Output[str]
+    querying: Sequence[Statement]
+    code: s3.BucketObjectv2
+    failures: sqs.Queue
+    function_name: str
+    log_retention_days: int
+
+
+class Compactor(pulumi.ComponentResource):
+    """The function that compacts finished sessions."""
+
+    function: lambda_.Function
+
+    def __init__(self, name: str, args: CompactorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tickerlake:compactor:Compactor", name, None, opts)
+        self.function = function(
+            name,
+            self,
+            FunctionArgs(
+                name=args.function_name,
+                description="Makes one object of the many that hold a finished session's bars",
+                code=args.code,
+                handler=HANDLER,
+                memory_mib=_MEMORY_MIB,
+                timeout_seconds=TIMEOUT_SECONDS,
+                environment={
+                    "COMPACTOR_BUCKET": args.bucket.bucket,
+                    "COMPACTOR_RESULTS": args.results.bucket,
+                    "COMPACTOR_DATABASE": args.database.name,
+                    "COMPACTOR_WORKGROUP": args.workgroup_name,
+                },
+                may=[
+                    *args.querying,
+                    # It deletes only objects that it has listed, and whose records it has counted in the new ones.
+                    # Versions it cannot delete, so S3 keeps what it replaces for `oldVersionDays`.
+                    allow(
+                        "ReplaceBars",
+                        ["s3:DeleteObject", "s3:PutObject"],
+                        [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")],
+                    ),
+                ],
+                failures=args.failures,
+                log_retention_days=args.log_retention_days,
+            ),
+        )
+        schedules(
+            name,
+            self,
+            args.place,
+            self.function,
+            args.function_name,
+            args.failures,
+            [ScheduleArgs("compact", COMPACT_SCHEDULE, {}, age_seconds=3600)],
+        )
+        self.register_outputs({"function": self.function.name})

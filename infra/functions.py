@@ -1,0 +1,153 @@
+"""Lambda functions: what each of them has, and their schedules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import cloudwatch, lambda_, s3, scheduler, sqs
+
+from infra.access import Place, Statement, allow, service_role
+from tickerlake.exchange import EXCHANGE_TIME
+
+METRICS_NAMESPACE = "Tickerlake"
+_RUNTIME = "python3.13"
+
+
+@dataclass(frozen=True)
+class FunctionArgs:
+    """Arguments of `function`."""
+
+    name: str
+    description: str
+    code: s3.BucketObjectv2
+    handler: str
+    memory_mib: int
+    timeout_seconds: int
+    environment: Mapping[str, pulumi.Input[str]]
+    may: Sequence[Statement]
+    """What it may do besides writing its log and reporting failed events."""
+    failures: sqs.Queue
+    """Takes the events that failed."""
+    log_retention_days: int
+    reserved_executions: int | None = None
+
+
+def function(name: str, parent: pulumi.Resource, args: FunctionArgs) -> lambda_.Function:
+    """A function with its log, its role, and a queue instead of retries."""
+    own = pulumi.ResourceOptions(parent=parent)
+    logs = cloudwatch.LogGroup(
+        f"{name}-logs",
+        name=f"/aws/lambda/{args.name}",
+        retention_in_days=args.log_retention_days,
+        opts=own,
+    )
+    role, policy = service_role(
+        f"{name}-role",
+        parent,
+        "lambda",
+        [
+            *args.may,
+            allow(
+                "WriteLogs",
+                ["logs:CreateLogStream", "logs:PutLogEvents"],
+                [pulumi.Output.concat(logs.arn, ":log-stream:*")],
+            ),
+            allow("ReportFailures", ["sqs:SendMessage"], [args.failures.arn]),
+        ],
+    )
+    made = lambda_.Function(
+        f"{name}-function",
+        name=args.name,
+        description=args.description,
+        role=role.arn,
+        s3_bucket=args.code.bucket,
+        s3_key=args.code.key,
+        handler=args.handler,
+        runtime=_RUNTIME,
+        architectures=["arm64"],
+        memory_size=args.memory_mib,
+        timeout=args.timeout_seconds,
+        reserved_concurrent_executions=args.reserved_executions,
+        environment=lambda_.FunctionEnvironmentArgs(
+            variables={
+                **args.environment,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                # A dimension of the metrics, which keeps two stacks in one account apart.
+                "POWERTOOLS_SERVICE_NAME": args.name,
+            }
+        ),
+        # Text, because Powertools already writes each line as JSON.
+        logging_config=lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+    )
+    lambda_.FunctionEventInvokeConfig(
+        f"{name}-failure-destination",
+        function_name=made.name,
+        # The default is two retries. They would prolong a rate limit, and the next run makes up for this one anyway.
+        maximum_retry_attempts=0,
+        maximum_event_age_in_seconds=3600,
+        destination_config=lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
+            on_failure=lambda_.FunctionEventInvokeConfigDestinationConfigOnFailureArgs(destination=args.failures.arn)
+        ),
+        opts=own,
+    )
+    return made
+
+
+@dataclass(frozen=True)
+class ScheduleArgs:
+    """One schedule of a function."""
+
+    name: str
+    cron: str
+    """In exchange time."""
+    event: Mapping[str, Any]
+    age_seconds: int
+    """How old an event may be that could not be delivered at once."""
+
+
+def schedules(
+    name: str,
+    parent: pulumi.Resource,
+    place: Place,
+    function: lambda_.Function,
+    function_name: str,
+    failures: sqs.Queue,
+    wanted: Sequence[ScheduleArgs],
+) -> None:
+    """The schedules of `function`, in a group that is named as it is."""
+    group = scheduler.ScheduleGroup(f"{name}-schedules", name=function_name, opts=pulumi.ResourceOptions(parent=parent))
+    role, policy = service_role(
+        f"{name}-scheduler-role",
+        parent,
+        "scheduler",
+        [
+            allow("Invoke", ["lambda:InvokeFunction"], [function.arn]),
+            allow("ReportFailures", ["sqs:SendMessage"], [failures.arn]),
+        ],
+        trust={"StringEquals": {"aws:SourceAccount": place.account, "aws:SourceArn": group.arn}},
+    )
+    for each in wanted:
+        scheduler.Schedule(
+            f"{name}-{each.name}",
+            name=f"{function_name}-{each.name}",
+            group_name=group.name,
+            schedule_expression=each.cron,
+            schedule_expression_timezone=EXCHANGE_TIME.key,
+            flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
+            target=scheduler.ScheduleTargetArgs(
+                arn=function.arn,
+                role_arn=role.arn,
+                input=json.dumps(each.event),
+                retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
+                    maximum_event_age_in_seconds=each.age_seconds, maximum_retry_attempts=3
+                ),
+                dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(arn=failures.arn),
+            ),
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+        )

@@ -1,0 +1,258 @@
+"""Compaction in the cloud: fewer objects, and the same answer to every query, whatever happens on the way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import time
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from functions.athena import Athena
+from functions.compactor.compaction import Lake, is_compact
+from functions.compactor.handler import CompactionFailed, respond
+from tests.cloud.stack import own_code
+from tests.fakes.yahoo import Bars
+from tickerlake.errors import ConfigError
+from tickerlake.lake.compaction import compact
+from tickerlake.lake.layout import Layout
+from tickerlake.query import run
+from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.watchlist import DEFAULT as WATCHLIST
+
+QUERIES = ("hourly_high", "bars", "daily", "restatements", "coverage", "tickers")
+TICKERS = WATCHLIST[:3]
+
+pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
+
+
+class Death(BaseException):
+    """The process is killed: nothing of it runs any more."""
+
+
+class Mortal:
+    """A client that dies when it is asked for `operation` for the `call`-th time."""
+
+    def __init__(self, client, operation="", call=1):
+        self._client, self._operation, self._left, self._dead = client, operation, call, False
+
+    def __getattr__(self, name):
+        real = getattr(self._client, name)
+
+        def send(*args, **kwargs):
+            self._left -= name == self._operation
+            self._dead = self._dead or (name == self._operation and not self._left)
+            if self._dead:
+                raise Death
+            return real(*args, **kwargs)
+
+        return send
+
+
+class Following(Mortal):
+    """A client that dies with another one."""
+
+    def __init__(self, client, other):
+        super().__init__(client)
+        self._other = other
+
+    def __getattr__(self, name):
+        if self._other._dead:
+            raise Death
+        return super().__getattr__(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_to_start(stack):
+    with stack.code(own_code()):
+        yield
+
+
+@pytest.fixture
+def lake(stack):
+    """`lake(s3=…, athena=…)` is the deployed lake as the function sees it, with other clients."""
+
+    def opened(**clients):
+        client = {"s3": stack.client("s3"), "athena": stack.client("athena"), **clients}
+        athena = Athena(stack.outputs["database"], stack.outputs["workgroup"], client=client.get)
+        athena._pause = lambda _: time.sleep(0.02)
+        return Lake(stack.outputs["bucket"], stack.outputs["results"], athena, client["s3"])
+
+    return opened
+
+
+@pytest.fixture
+def collected(stack, session):
+    """A session that was collected three times; one bar was corrected before the second."""
+    given = SimulatedSource().bars("META", [session], 5)
+    corrected = Bars(frame=given.assign(high=given["high"].where(given.index != 20, given["high"] + 5)))
+    try:
+        for number, answer in enumerate((Bars(), corrected, corrected), start=1):
+            stack.yahoo.answers("META", answer)
+            stack.invoke({"session": session.dt, "tickers": list(TICKERS)})
+            stack.settle(session, number * bars(session))
+    finally:
+        stack.yahoo.answers("META", Bars())
+    return session
+
+
+@pytest.fixture
+def answers(engine):
+    """Every query's answer, and what the lake knew in the middle."""
+
+    def asked(session):
+        when = {"first": session.date, "last": session.date}
+        return {name: run(engine, name, **when).frame for name in QUERIES}
+
+    return asked
+
+
+def bars(session):
+    return len(TICKERS) * len(session.bar_starts(5))
+
+
+def same(before, after):
+    for name, frame in before.items():
+        pd.testing.assert_frame_equal(after[name], frame, obj=name)
+
+
+def keys(stack, session):
+    return stack.objects(f"bars/dt={session.dt}/")
+
+
+def now():
+    return dt.datetime.now(dt.UTC)
+
+
+def test_its_schedule_starts_it_and_every_query_answers_as_before(stack, collected, answers):
+    before, old, since = answers(collected), keys(stack, collected), now()
+
+    stack.fire("compact", "compactor")
+
+    (metrics,) = stack.runs(since, "compactor")
+    assert metrics["Compactions"] == [1]
+    assert metrics["ObjectsReplaced"][0] >= len(old) >= 3
+    reports = [line["report"] for line in stack.log(since, "compactor") if "report" in line]
+    (done,) = [each for each in reports[0]["compacted"] if each["session"] == collected.dt]
+    # Of the three records of a bar the first and the last stay; of the corrected one, all say something.
+    assert (done["records"], done["records_after"]) == (3 * bars(collected), 2 * bars(collected) + 1)
+    assert not set(keys(stack, collected)) & set(old)
+    assert is_compact(keys(stack, collected))
+    same(before, answers(collected))
+    assert stack.failures() == []
+
+
+def test_it_keeps_the_records_that_the_local_compactor_keeps(stack, collected, lake, tmp_path):
+    partition = Layout(tmp_path).partition(collected.dt)
+    partition.mkdir(parents=True)
+    for key in keys(stack, collected):
+        (partition / key.rpartition("/")[2]).write_bytes(stack.read(key))
+    assert not next(compact(tmp_path, [collected.dt], now())).error
+
+    respond({"session": collected.dt}, lake(), now())
+
+    there = pa.concat_tables([pq.read_table(io.BytesIO(stack.read(key))) for key in keys(stack, collected)])
+    here = pq.read_table(*Layout(tmp_path).files(), partitioning=None)
+    assert there.cast(here.schema).equals(here)
+
+
+KILLS = [
+    ("athena", "start_query_execution", 1),
+    ("athena", "get_query_execution", 1),
+    ("s3", "get_object", 1),
+    ("s3", "copy_object", 1),
+    ("s3", "copy_object", 2),
+    ("athena", "start_query_execution", 2),
+    ("athena", "get_paginator", 1),
+    ("s3", "delete_objects", 1),
+]
+
+
+def test_runs_that_are_killed_at_any_step_lose_nothing_and_change_no_answer(stack, collected, answers, lake):
+    before = answers(collected)
+    for service, operation, call in KILLS:
+        dying = Mortal(stack.client(service), operation, call)
+        both = {service: dying} if service == "s3" else {service: dying, "s3": Following(stack.client("s3"), dying)}
+
+        with pytest.raises(Death):
+            respond({"session": collected.dt}, lake(**both), now())
+
+        assert not is_compact(keys(stack, collected)), (service, operation)
+        same(before, answers(collected))
+    respond({"session": collected.dt}, lake(), now())
+
+    assert is_compact(keys(stack, collected))
+    same(before, answers(collected))
+
+
+def test_a_second_run_changes_nothing(stack, collected, lake):
+    respond({"session": collected.dt}, lake(), now())
+    compacted = keys(stack, collected)
+
+    report = respond({"session": collected.dt}, lake(), now())
+
+    assert report == {"compacted": [], "failed": {}, "left": 0}
+    assert keys(stack, collected) == compacted
+
+
+def test_only_listed_objects_are_deleted_and_later_ones_join_the_next_run(stack, collected, answers, lake):
+    before = answers(collected)
+    late = f"bars/dt={collected.dt}/late.parquet"
+    first = keys(stack, collected)[0]
+
+    class Arriving(Mortal):
+        def copy_object(self, **kwargs):
+            stack.client("s3").put_object(Bucket=stack.outputs["bucket"], Key=late, Body=stack.read(first))
+            return stack.client("s3").copy_object(**kwargs)
+
+    respond({"session": collected.dt}, lake(s3=Arriving(stack.client("s3"))), now())
+
+    assert late in keys(stack, collected)
+    same(before, answers(collected))
+    respond({"session": collected.dt}, lake(), now())
+    assert late not in keys(stack, collected)
+    same(before, answers(collected))
+
+
+def test_old_objects_stay_if_the_new_ones_lack_a_record(stack, collected, lake):
+    old = keys(stack, collected)
+
+    class Losing(Mortal):
+        def copy_object(self, CopySource, **kwargs):  # noqa: N803
+            place = io.BytesIO()
+            held = stack.client("s3").get_object(**CopySource)["Body"].read()
+            pq.write_table(pq.read_table(io.BytesIO(held))[1:], place)
+            return stack.client("s3").put_object(Body=place.getvalue(), **kwargs)
+
+    with pytest.raises(CompactionFailed, match=r"were to be kept, and \d of them are missing; the old objects stay"):
+        respond({"session": collected.dt}, lake(s3=Losing(stack.client("s3"))), now())
+
+    assert keys(stack, collected) == old
+
+
+def test_two_runs_at_once_lose_nothing(stack, collected, answers, lake):
+    before = answers(collected)
+
+    class Overtaken(Mortal):
+        def copy_object(self, **kwargs):
+            if not waiting:
+                waiting.append(respond({"session": collected.dt}, lake(), now()))
+            return stack.client("s3").copy_object(**kwargs)
+
+    waiting = []
+    with pytest.raises(CompactionFailed):
+        respond({"session": collected.dt}, lake(s3=Overtaken(stack.client("s3"))), now())
+
+    assert is_compact(keys(stack, collected))
+    same(before, answers(collected))
+
+
+def test_a_running_session_is_refused(stack, collected, lake):
+    with pytest.raises(ConfigError, match="may still be collected"):
+        respond({"session": collected.dt}, lake(), collected.close + dt.timedelta(minutes=59))
+
+    assert respond({}, lake(), collected.close + dt.timedelta(minutes=59))["failed"] == {}
+    assert not is_compact(keys(stack, collected))
