@@ -10,8 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +18,7 @@ from typing import Any
 import pandas as pd
 import yfinance
 from curl_cffi import requests
-from curl_cffi.const import CurlECode
-from curl_cffi.requests.exceptions import (
-    CertificateVerifyError,
-    DNSError,
-    HTTPError,
-    ProxyError,
-    RequestException,
-    Timeout,
-)
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from curl_cffi.requests.exceptions import HTTPError, RequestException
 from yfinance import _http
 from yfinance.data import YfData
 from yfinance.exceptions import YFDataException, YFException, YFPricesMissingError, YFRateLimitError
@@ -38,12 +27,16 @@ from tickerlake import exchange
 from tickerlake.errors import ConfigError, NoData, RateLimited, SourceError, Unavailable, WrongInstrument
 from tickerlake.exchange import Session
 from tickerlake.sources import BAR_COLUMNS
+from tickerlake.sources.http import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    Transient,
+    attempt,
+    authorities,
+    one_line,
+    unreachable,
+)
 from tickerlake.sources.limits import oldest, yahoo_days
-
-ATTEMPTS = 3
-"""Attempts per ticker and window, if the fault is transient."""
-CONNECT_SECONDS = 4.0
-ANSWER_SECONDS = 10.0
 
 # "Only 8 days worth of 1m granularity data are allowed to be fetched per request."
 _DAYS_PER_REQUEST = {1: 8}
@@ -52,7 +45,6 @@ _SESSIONS_PER_REQUEST = {1: 5}
 
 # yfinance requests 15-minute bars and merges two at a time, because Yahoo answers 30m with 60m bars.
 _MERGED = {30: "30min"}
-_PERMANENT = (CurlECode.COULDNT_CONNECT, CurlECode.SSL_CACERT_BADFILE, CurlECode.SSL_CERTPROBLEM)
 
 
 class YahooSource:
@@ -110,17 +102,8 @@ class YahooSource:
         return sorted((date, ratio) for date, ratio in self._splits.get(symbol, {}).items() if date in dates)
 
     def _window(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
-        attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=1, max=8),
-            retry=retry_if_exception_type(_Transient),
-            sleep=self._pause,
-            reraise=True,
-        )
-        try:
-            return attempts(self._ask, symbol, sessions, bar_minutes, self._refusals)
-        except _Transient as error:
-            raise Unavailable(f"{error} ({ATTEMPTS} attempts); collect again later") from error
+        refusals = self._refusals
+        return attempt(lambda: self._ask(symbol, sessions, bar_minutes, refusals), self._pause)
 
     def _ask(self, symbol: str, sessions: Sequence[Session], bar_minutes: int, refusals: int) -> pd.DataFrame:
         """One request. `refusals` is the number of rate limits before this window's first attempt."""
@@ -160,16 +143,16 @@ class YahooSource:
             case YFRateLimitError():
                 return self._refusal(symbol, 429, None)
             case RequestException():
-                return _unreachable(error, self._timeout)
+                return unreachable("Yahoo", error, self._timeout)
             case YFPricesMissingError() | KeyError(args=("timestamp",)):
                 reason = getattr(error, "yahoo_reason", None) or "it gave no reason"
                 return NoData(f"{symbol}: Yahoo has no bars in this window ({reason})")
             case YFDataException() | json.JSONDecodeError():
-                return _Transient("Yahoo answered with something that is not JSON")
+                return Transient("Yahoo answered with something that is not JSON")
             case _:
                 return Unavailable(
                     f"{symbol}: yfinance {yfinance.__version__} cannot read Yahoo's answer "
-                    f"({type(error).__name__}: {_one_line(str(error))}); look for a newer yfinance"
+                    f"({type(error).__name__}: {one_line(str(error))}); look for a newer yfinance"
                 )
 
     def _refusal(self, symbol: str, status: int, reason: str | None) -> SourceError:
@@ -184,27 +167,20 @@ class YahooSource:
         if status == 422:
             return NoData(f"{symbol}: Yahoo refuses this window ({reason or 'HTTP 422'}); collect later sessions")
         if status >= 500:
-            return _Transient(f"Yahoo answered HTTP {status}")
+            return Transient(f"Yahoo answered HTTP {status}")
         return Unavailable(f"{symbol}: Yahoo answered HTTP {status} ({reason or 'without a reason'})")
 
 
 class BrowserSession(requests.Session):
     """Connections that look like Chrome's to Yahoo. Any answer of 400 and above raises HTTPError.
 
-    Otherwise yfinance would see the error, change its cookie strategy and send another request. Proxies and certificate
-    authorities come from HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE. One session
-    serves any number of threads; each has its own connection.
+    Otherwise yfinance would see the error, change its cookie strategy and send another request. One session serves any
+    number of threads; each has its own connection.
     """
 
     def __init__(self) -> None:
-        # curl_cffi also reads SSL_CERT_FILE, but only when it is imported.
-        authorities = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-        verify: Any = next(filter(None, map(os.environ.get, authorities)), True)
+        verify: Any = authorities()
         super().__init__(impersonate="chrome", raise_for_status=True, verify=verify)
-
-
-class _Transient(Unavailable):
-    """A fault that may not recur at the next attempt."""
 
 
 class _Requests(YfData):
@@ -279,22 +255,9 @@ def _check_instrument(symbol: str, meta: dict[str, Any]) -> None:
         )
 
 
-def _unreachable(error: RequestException, timeout: tuple[float, float]) -> SourceError:
-    text = re.sub(r"^Failed to perform, curl: \(\d+\) |\.? See https://curl\.se/\S+.*$", "", _one_line(str(error)))
-    if isinstance(error, Timeout) and text.startswith("Operation timed out"):
-        return _Transient(f"Yahoo did not answer within {sum(timeout):g} seconds")
-    if isinstance(error, Timeout | ProxyError | DNSError | CertificateVerifyError) or error.code in _PERMANENT:
-        return Unavailable(f"Yahoo cannot be reached: {text}; check the network, HTTPS_PROXY and REQUESTS_CA_BUNDLE")
-    return _Transient(f"Yahoo cannot be reached: {text}")
-
-
 def _reason(response: requests.Response) -> str | None:
     """Yahoo's own reason for a refusal, if it gives one."""
     try:
-        return _one_line(response.json()["chart"]["error"]["description"])
+        return one_line(response.json()["chart"]["error"]["description"])
     except (LookupError, TypeError, ValueError):
         return None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
