@@ -7,7 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.fakes.yahoo import NOT_FOUND, UNAVAILABLE, LoopbackSession, running_yahoo
+from tests.fakes.vendor import UNAVAILABLE
+from tests.fakes.yahoo import NOT_FOUND, LoopbackSession, running_yahoo
 from tickerlake import doctor, exchange, watchlist
 from tickerlake.collect import collect
 from tickerlake.doctor import Finding

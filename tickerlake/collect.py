@@ -301,7 +301,7 @@ def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) 
     )
     pairs = records[["symbol", "dt"]].drop_duplicates()
     pairs["ticker"] = [
-        symbols.as_traded(symbol, dt.date.fromisoformat(date))
+        symbol if pd.isna(date) else symbols.as_traded(symbol, dt.date.fromisoformat(date))
         for symbol, date in pairs.itertuples(index=False, name=None)
     ]
     return records.merge(pairs, on=["symbol", "dt"], how="left")

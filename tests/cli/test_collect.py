@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.fakes.yahoo import HELD, NOT_FOUND, UNAVAILABLE, Bars, LoopbackSession, running_yahoo
+from tests.fakes.vendor import HELD, UNAVAILABLE
+from tests.fakes.yahoo import NOT_FOUND, Bars, LoopbackSession, running_yahoo
 from tickerlake import exchange, watchlist
 from tickerlake.cli import cli
 from tickerlake.cli import collect as commands
@@ -148,7 +149,7 @@ def test_a_session_that_is_too_old_for_yahoo_is_refused_with_the_oldest_availabl
         (["--tickers", "META,ME TA"], "ME TA is not a symbol"),
         (["--tickers", ""], "is not a symbol"),
         (["--bar-minutes", "7"], "'7' is not one of '1', '2', '5'"),
-        (["--source", "bloomberg"], "unknown source 'bloomberg'; use one of yahoo, simulated"),
+        (["--source", "bloomberg"], "unknown source 'bloomberg'; use one of yahoo, alpaca, file, simulated"),
         (["--sink", "firehose"], "name it with --stream"),
         (["--sink", "firehose", "--stream", "x", "--lake", "y"], "leave --lake out"),
         (["--stream", "x"], "--stream needs --sink firehose"),

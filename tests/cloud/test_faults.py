@@ -14,7 +14,8 @@ import pytest
 
 from tests.cloud.emulator import until
 from tests.cloud.stack import RunFailed, cells, own_code
-from tests.fakes.yahoo import HELD, UNAVAILABLE, Bars
+from tests.fakes.vendor import HELD, UNAVAILABLE
+from tests.fakes.yahoo import Bars
 from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
 from tickerlake.query import run
 from tickerlake.query.engines import athena

@@ -14,25 +14,17 @@ import datetime as dt
 import json
 import shlex
 import signal
-import socket
-import ssl
-import struct
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 import pandas as pd
-import trustme
 
+from tests.fakes.vendor import HTML, Answer, FakeVendor, Request
 from tickerlake import exchange
 from tickerlake.exchange import Session
 from tickerlake.sources.simulated import SimulatedSource
@@ -40,18 +32,6 @@ from tickerlake.sources.yahoo import BrowserSession
 
 CHART = "/v8/finance/chart/"
 HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "guce.yahoo.com")
-JSON = "application/json;charset=utf-8"
-HTML = "text/html"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer without bars. `then` is what happens to the connection."""
-
-    status: int = 200
-    body: str = ""
-    content_type: str = JSON
-    then: Literal["sent", "cut", "reset", "held"] = "sent"
 
 
 def refused(status: int, code: str, description: str) -> Answer:
@@ -61,15 +41,10 @@ def refused(status: int, code: str, description: str) -> Answer:
 
 NOT_FOUND = refused(404, "Not Found", "No data found, symbol may be delisted")
 TOO_MANY = Answer(429, "Edge: Too Many Requests", HTML)
-UNAVAILABLE = Answer(503, "<html><body>Service Unavailable</body></html>", HTML)
-A_PAGE = Answer(200, "<!DOCTYPE html><html><body>Yahoo Finance</body></html>", HTML)
 RIGHT_BACK = Answer(200, "<html><body>Will be right back... Thank you for your patience.</body></html>", HTML)
 CUT_JSON = Answer(200, '{"chart":{"result":[{"meta":{"currency":"USD","symbol":"ME')
 CUT_OFF = Answer(200, '{"chart":{"result":[{"meta":', then="cut")
 """The connection ends in the middle of the body."""
-RESET = Answer(then="reset")
-HELD = Answer(then="held")
-"""No answer until the server is closed or `released` is set."""
 
 
 @dataclass(frozen=True)
@@ -92,90 +67,24 @@ class Bars:
     without_meta: Collection[str] = ()
 
 
-@dataclass(frozen=True)
-class Request:
-    """A request. `symbol` is None if it was not for a chart."""
-
-    host: str
-    path: str
-    query: dict[str, str]
-    symbol: str | None
-
-
 @dataclass
-class FakeYahoo:
-    """The server's answers and the requests it received."""
+class FakeYahoo(FakeVendor):
+    """Yahoo's answers and the requests it received."""
 
-    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
-    latency: float = 0.0
-    """Duration of a good answer in seconds."""
-    rate_limited_from: int | None = None
-    """Number of the first chart request, from 1, that is answered with 429, like all after it."""
-    silent_proxy: bool = False
-    """Whether CONNECT is accepted but never answered."""
-    requests: list[Request] = field(default_factory=list)
-    most_in_flight: int = 0
-    released: threading.Event = field(default_factory=threading.Event)
-    port: int = 0
-    authority: Path = field(default_factory=Path)
-    """PEM file of the authority that signed the server's certificate."""
+    hosts = HOSTS
+    too_many = TOO_MANY
 
-    def __post_init__(self) -> None:
-        self._scripts: dict[str, list[Answer | Bars]] = {}
-        self._lock = threading.Lock()
-        self._in_flight = 0
+    def symbol_of(self, path: str) -> str | None:
+        """The symbol of a chart request."""
+        return path.removeprefix(CHART) if path.startswith(CHART) else None
 
-    @property
-    def origin(self) -> str:
-        """Its address for plain HTTP."""
-        return f"http://127.0.0.1:{self.port}"
+    def other(self, request: Request) -> Answer:
+        """The crumb, and 404 for the page that sets a cookie."""
+        return Answer(200, "A/fake.crumb", HTML) if request.path.endswith("getcrumb") else Answer(404, "", HTML)
 
-    @property
-    def charts(self) -> list[str]:
-        """The symbols of the chart requests, in order of arrival."""
-        return [request.symbol for request in self.requests if request.symbol]
-
-    def answers(self, symbol: str, *answers: Answer | Bars) -> None:
-        """Sets the answers for `symbol`, one per request; the last one repeats."""
-        self._scripts[symbol] = list(answers)
-
-    def environment(self) -> dict[str, str]:
-        """Environment variables that make an unchanged program use this server only."""
-        proxy = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.origin)
-        around = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
-        trust = {name: str(self.authority) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")}
-        return proxy | around | trust
-
-    @contextlib.contextmanager
-    def answering(self, request: Request) -> Generator[Answer]:
-        """Records `request` and returns its answer."""
-        with self._lock:
-            self.requests.append(request)
-            count = len(self.charts)
-            self._in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self._in_flight)
-        try:
-            yield self._answer(request, count)
-        finally:
-            with self._lock:
-                self._in_flight -= 1
-
-    def _answer(self, request: Request, count: int) -> Answer:
-        if request.symbol is None:
-            return Answer(200, "A/fake.crumb", HTML) if request.path.endswith("getcrumb") else Answer(404, "", HTML)
-        if self.rate_limited_from is not None and count >= self.rate_limited_from:
-            return TOO_MANY
-        with self._lock:
-            script = self._scripts.get(request.symbol, [Bars()])
-            answer = script.pop(0) if len(script) > 1 else script[0]
-        if isinstance(answer, Answer):
-            return answer
-        started = time.monotonic()
-        ready = chart(request.symbol, request.query, answer, self.now())
-        if self.latency:
-            # The time to build the answer counts towards its duration.
-            self.released.wait(max(0.0, self.latency - (time.monotonic() - started)))
-        return ready
+    def ready(self, request: Request, scripted: Bars | None) -> Answer:
+        """A chart."""
+        return chart(str(request.symbol), request.query, scripted or Bars(), self.now())
 
 
 def chart(symbol: str, query: dict[str, str], answer: Bars, now: dt.datetime) -> Answer:
@@ -303,122 +212,7 @@ class LoopbackSession(BrowserSession):
         )
 
 
-@contextlib.contextmanager
-def running_yahoo(port: int = 0, **settings: Any) -> Generator[FakeYahoo]:
-    """Runs a FakeYahoo with `settings` on 127.0.0.1 until the block ends."""
-    with tempfile.TemporaryDirectory(prefix="yahoo-") as folder:
-        authority, certificate = Path(folder, "authority.pem"), Path(folder, "server.pem")
-        authority.write_bytes(_certificates()[0])
-        certificate.write_bytes(_certificates()[1])
-        yahoo = FakeYahoo(authority=authority, **settings)
-        with _Server(("127.0.0.1", port), yahoo, certificate) as server:
-            yahoo.port = server.server_address[1]
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="fake-yahoo")
-            thread.start()
-            try:
-                yield yahoo
-            finally:
-                yahoo.released.set()
-                server.shutdown()
-                thread.join()
-                server.hang_up()
-
-
-class _Server(ThreadingHTTPServer):
-    # Close every connection and join its thread, so that none outlives its test.
-    daemon_threads = False
-    block_on_close = True
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], yahoo: FakeYahoo, certificate: Path) -> None:
-        self.yahoo = yahoo
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(certificate)
-        self.connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def hang_up(self) -> None:
-        for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                # socket.socket's method: the TLS socket's own would remove state that its thread uses.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-    def handle_error(self, request, client_address) -> None:
-        if not isinstance(sys.exception(), OSError):  # clients may disconnect
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-    host = ""
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections.add(self.connection)
-
-    def finish(self) -> None:
-        self.server.connections.discard(self.connection)
-        super().finish()
-        self.connection.close()
-
-    def log_message(self, format, *args) -> None:  # noqa: A002
-        pass
-
-    def do_CONNECT(self) -> None:
-        self.host = self.path.partition(":")[0]
-        if self.server.yahoo.silent_proxy:
-            self.server.yahoo.released.wait()
-            self.close_connection = True
-            return
-        if self.host not in HOSTS:
-            self.send_error(403, "Not Yahoo")
-            return
-        self.send_response_only(200, "Connection established")
-        self.end_headers()
-        # From here on the connection carries TLS.
-        self.close_connection = True
-        self.server.connections.discard(self.connection)
-        self.rfile.close()
-        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.server.connections.add(self.connection)
-        self.rfile = self.connection.makefile("rb")
-        self.wfile = self.connection.makefile("wb", 0)
-        self.close_connection = False
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
-        symbol = url.path.removeprefix(CHART) if url.path.startswith(CHART) else None
-        with self.server.yahoo.answering(Request(self.host, url.path, query, symbol)) as answer:
-            self._send(answer)
-
-    def _send(self, answer: Answer) -> None:
-        if answer.then == "held":
-            self.server.yahoo.released.wait()
-            self.close_connection = True
-            return
-        if answer.then == "reset":
-            # Closing with a linger time of zero makes the kernel send RST.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            return
-        body = answer.body.encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(body) * (2 if answer.then == "cut" else 1)))
-        self.end_headers()
-        self.wfile.write(body)
-        if answer.then == "cut":
-            self.close_connection = True
-
-
-@cache
-def _certificates() -> tuple[bytes, bytes]:
-    """A certificate authority, and the key and certificate of a server that it signed, as PEM."""
-    authority = trustme.CA()
-    return authority.cert_pem.bytes(), authority.issue_cert(*HOSTS).private_key_and_cert_chain_pem.bytes()
+running_yahoo = FakeYahoo.running
 
 
 def main() -> None:

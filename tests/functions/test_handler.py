@@ -19,7 +19,8 @@ from functions.collector.settings import Settings
 from tests.fakes.aws import refusal
 from tests.fakes.firehose import STREAM, running_firehose
 from tests.fakes.sinks import MemorySink
-from tests.fakes.yahoo import NOT_FOUND, UNAVAILABLE, Bars, LoopbackSession
+from tests.fakes.vendor import UNAVAILABLE
+from tests.fakes.yahoo import NOT_FOUND, Bars, LoopbackSession
 from tickerlake.errors import ConfigError, NoData, RateLimited, SinkError, Unavailable, WrongInstrument
 from tickerlake.exchange import session_on
 from tickerlake.sources.simulated import SimulatedSource

@@ -8,12 +8,16 @@ from tickerlake.sources import SOURCES, open_source
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_source_opens_under_the_name_that_marks_its_bars(name):
-    assert open_source(name).name == name
+def test_every_source_opens_under_the_name_that_marks_its_bars(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("APCA_API_KEY_ID", "an-id")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "a-secret")
+    config = tmp_path / "tickerlake.toml"
+    config.write_text(f"[vendor.file]\nfolder = '{tmp_path}'\n")
+    assert open_source(name, config).name == name
 
 
 def test_an_unknown_source_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="unknown source 'bloomberg'; use one of yahoo, simulated"):
+    with pytest.raises(ConfigError, match="unknown source 'bloomberg'; use one of yahoo, alpaca, file, simulated"):
         open_source("bloomberg")
 
 

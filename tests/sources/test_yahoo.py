@@ -16,6 +16,7 @@ from yfinance import _http, cache
 from yfinance.data import SingletonMeta, YfData
 from yfinance.exceptions import YFRateLimitError
 
+from tests.fakes import vendor
 from tests.fakes import yahoo as fake
 from tests.fakes.sinks import MemorySink
 from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
@@ -213,20 +214,20 @@ def test_an_answer_without_rows_is_no_data(source, yahoo):
 
 def test_an_answer_without_timestamps_is_no_data(source, yahoo):
     body = fake.chart("META", {"interval": "5m", "period1": "0", "period2": "0", "range": "1d"}, Bars(), NOW).body
-    yahoo.answers("META", fake.Answer(200, body.replace('"timestamp"', '"another"')))
+    yahoo.answers("META", vendor.Answer(200, body.replace('"timestamp"', '"another"')))
     with pytest.raises(NoData, match=r"^META: "):
         source.bars("META", [FRIDAY], 5)
 
 
 def test_a_reason_in_an_answer_with_status_200_is_passed_on(source, yahoo):
     reason = "Data doesn't exist for startDate = 1, endDate = 2"
-    yahoo.answers("META", fake.Answer(200, fake.refused(400, "Bad Request", reason).body))
+    yahoo.answers("META", vendor.Answer(200, fake.refused(400, "Bad Request", reason).body))
     with pytest.raises(NoData, match=rf"^META: .*{reason}"):
         source.bars("META", [FRIDAY], 5)
 
 
 def test_any_other_refusal_names_its_status_and_is_not_retried(source, yahoo, pauses):
-    yahoo.answers("META", fake.Answer(403, "<html>Forbidden</html>", fake.HTML))
+    yahoo.answers("META", vendor.Answer(403, "<html>Forbidden</html>", vendor.HTML))
     with pytest.raises(Unavailable, match=r"^META: Yahoo answered HTTP 403"):
         source.bars("META", [FRIDAY], 5)
     assert (yahoo.charts, pauses) == (["META"], [])
@@ -260,7 +261,7 @@ def test_a_429_is_not_retried_and_says_what_to_do(source, yahoo, pauses):
 
 
 def test_a_ticker_that_waits_to_retry_gives_up_once_another_is_rate_limited(yahoo):
-    yahoo.answers("META", fake.UNAVAILABLE)
+    yahoo.answers("META", vendor.UNAVAILABLE)
     yahoo.answers("SNAP", fake.TOO_MANY)
 
     def meanwhile(_seconds):
@@ -275,7 +276,7 @@ def test_a_ticker_that_waits_to_retry_gives_up_once_another_is_rate_limited(yaho
 
 @pytest.mark.parametrize(
     "fault",
-    [fake.UNAVAILABLE, fake.A_PAGE, fake.RIGHT_BACK, fake.CUT_JSON, fake.CUT_OFF, fake.RESET],
+    [vendor.UNAVAILABLE, vendor.A_PAGE, fake.RIGHT_BACK, fake.CUT_JSON, fake.CUT_OFF, vendor.RESET],
     ids=["5xx", "a page", "right back", "cut JSON", "cut off", "reset"],
 )
 class TestATransientFault:
@@ -311,7 +312,7 @@ def test_a_repeated_request_is_not_answered_from_a_cache(source, yahoo):
 
 
 def test_a_time_out_is_unavailable_after_three_attempts(yahoo, pauses):
-    yahoo.answers("META", fake.HELD)
+    yahoo.answers("META", vendor.HELD)
     source = YahooSource(LoopbackSession(yahoo.origin), timeout=(0.05, 0.05), pause=pauses.append)
     with pytest.raises(Unavailable, match=r"^Yahoo did not answer within 0.1 seconds \(3 attempts\)"):
         source.bars("META", [FRIDAY], 5)
@@ -391,7 +392,7 @@ def test_an_untrusted_certificate_is_unavailable(yahoo, monkeypatch, tmp_path, p
     with running_yahoo() as other:
         trusted = tmp_path / "another.pem"
         trusted.write_text(other.authority.read_text())
-    fake._certificates.cache_clear()
+    vendor.certificates.cache_clear()
     with running_yahoo() as stranger:
         monkeypatch.setenv("HTTPS_PROXY", stranger.origin)
         monkeypatch.setenv("https_proxy", stranger.origin)
@@ -488,7 +489,7 @@ def test_canary_yfinance_alone_retries_after_a_429(untouched, yahoo):
 
 def test_canary_yfinance_alone_caches_a_broken_answer(untouched, yahoo, source):
     assert source is not None  # it has yfinance raise its errors
-    yahoo.answers("META", fake.A_PAGE, Bars())
+    yahoo.answers("META", vendor.A_PAGE, Bars())
     untouched._tz = "America/New_York"
     for _ in range(2):
         with pytest.raises(ValueError, match=r"(?i)expect"):

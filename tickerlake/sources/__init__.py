@@ -30,6 +30,8 @@ GROUP = "tickerlake.sources"
 
 SOURCES = {
     "yahoo": "tickerlake.sources.yahoo:YahooSource",
+    "alpaca": "tickerlake.sources.alpaca:AlpacaSource",
+    "file": "tickerlake.sources.file:FileSource",
     "simulated": "tickerlake.sources.simulated:SimulatedSource",
 }
 """Our own sources by name, as `module:class`."""
