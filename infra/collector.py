@@ -1,4 +1,4 @@
-"""The collector: the Lambda function, its schedules, and the queue of failed events."""
+"""The collector: the Lambda function and its schedules; the queue of failed events, and the code of all functions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import kinesis, lambda_, s3, sqs
 
-from infra.access import Place, allow
+from infra.access import Place, Statement
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
 from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
-from infra.lake import ACTIONS_PREFIX, CODE_PREFIX, RUNS_PREFIX
+from infra.lake import CODE_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
 
 HANDLER = f"{HANDLER_MODULE}.handler"
@@ -34,6 +34,10 @@ class CollectorArgs:
     bucket: s3.Bucket
     """Takes splits and runs, and holds the function's code."""
     stream: kinesis.FirehoseDeliveryStream
+    sending: list[Statement]
+    """Permissions to send to both."""
+    outside: bool
+    """Whether a machine outside AWS collects, and there is no function."""
     package: Package
     function_name: str
     shards: tuple[tuple[str, ...], ...]
@@ -47,9 +51,10 @@ class CollectorArgs:
 class Collector(pulumi.ComponentResource):
     """The function that collects bars, on schedules in exchange time."""
 
-    function: lambda_.Function
+    function: lambda_.Function | None
+    """None if a machine outside AWS collects."""
     queue: sqs.Queue
-    """Events that failed."""
+    """Events of all functions that failed."""
     code: s3.BucketObjectv2
     """The zip of all functions."""
 
@@ -70,7 +75,11 @@ class Collector(pulumi.ComponentResource):
             content_type="application/zip",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.function = function(
+        self.function = None if args.outside else self._function(name, args)
+        self.register_outputs({"function": self.function and self.function.name, "failures": self.queue.url})
+
+    def _function(self, name: str, args: CollectorArgs) -> lambda_.Function:
+        made = function(
             name,
             self,
             FunctionArgs(
@@ -90,23 +99,13 @@ class Collector(pulumi.ComponentResource):
                     "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
                     "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
                 },
-                may=[
-                    allow("Deliver", ["firehose:PutRecordBatch"], [args.stream.arn]),
-                    allow(
-                        "StoreSplitsAndRuns",
-                        ["s3:PutObject"],
-                        [
-                            pulumi.Output.concat(args.bucket.arn, f"/{prefix}*")
-                            for prefix in (ACTIONS_PREFIX, RUNS_PREFIX)
-                        ],
-                    ),
-                ],
+                may=args.sending,
                 failures=self.queue,
                 log_retention_days=args.log_retention_days,
             ),
         )
-        schedules(name, self, args.place, self.function, args.function_name, self.queue, list(_wanted(args.shards)))
-        self.register_outputs({"function": self.function.name, "failures": self.queue.url})
+        schedules(name, self, args.place, made, args.function_name, self.queue, list(_wanted(args.shards)))
+        return made
 
 
 def _wanted(shards: Iterable[Sequence[str]]) -> Iterator[ScheduleArgs]:

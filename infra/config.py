@@ -50,6 +50,7 @@ _STACK = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _BUCKET = re.compile(r"((?!xn--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])?")
 _EMAIL = re.compile(r"([^@\s,]+@[^@\s,]+\.[^@\s,]+)?")
 _ACCOUNT = re.compile(r"(\d{12})?")
+_COLLECT = re.compile(r"lambda|outside")
 _ON_DESTROY = re.compile(r"refuse|keep|delete")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
@@ -70,6 +71,11 @@ class Settings:
         "watchlist",
         WATCHLIST_FILE,
         "The file that `tickerlake watchlist` writes; the default file may be missing",
+    )
+    collect: str = _key(
+        "collect",
+        "lambda",
+        "Who collects: lambda, the stack's function; or outside, a machine of yours, if the vendor refuses AWS",
     )
     bar_minutes: int = _key("barMinutes", 5, "Length of a bar in minutes: 1, 2, 5, 15, 30, 60 or 90")
     look_back_minutes: int = _key(
@@ -212,6 +218,7 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
     if settings.log_retention_days not in LOG_RETENTION_DAYS:
         yield f"logRetentionDays is {settings.log_retention_days}; CloudWatch allows {_listed(LOG_RETENTION_DAYS)}"
     forms = {
+        "collect": (settings.collect, _COLLECT, "write lambda or outside"),
         "alarmEmail": (settings.alarm_email, _EMAIL, "write one e-mail address"),
         "bucketName": (settings.bucket_name, _BUCKET, "use 3 to 63 lower-case letters, digits and dashes"),
         "accountId": (settings.account_id, _ACCOUNT, "an account number has 12 digits"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import cloudwatch, glue, kinesis, s3
+from pulumi_aws import cloudwatch, glue, iam, kinesis, s3
 
-from infra.access import Place, allow, service_role
-from infra.lake import BARS_PREFIX, ERRORS_PREFIX
+from infra.access import Place, Statement, allow, document, service_role
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, ERRORS_PREFIX, RUNS_PREFIX
+from tickerlake.aws import METRICS_NAMESPACE
 from tickerlake.record import PARTITION
 
 # Limits: https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
@@ -33,9 +34,13 @@ class DeliveryArgs:
 
 
 class Delivery(pulumi.ComponentResource):
-    """The stream that the collector sends to."""
+    """The stream that bars are sent to, and what it takes to send."""
 
     stream: kinesis.FirehoseDeliveryStream
+    sending: list[Statement]
+    """Permissions to send what a collection brings: bars, splits and runs."""
+    sender: iam.Policy
+    """Lets a machine outside AWS send that, with the metrics of its runs, and nothing else."""
 
     def __init__(self, name: str, args: DeliveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:delivery:Delivery", name, None, opts)
@@ -111,7 +116,31 @@ class Delivery(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
-        self.register_outputs({"stream": self.stream.name})
+        self.sending = [
+            allow("Deliver", ["firehose:PutRecordBatch"], [self.stream.arn]),
+            allow(
+                "StoreSplitsAndRuns",
+                ["s3:PutObject"],
+                [pulumi.Output.concat(args.bucket.arn, f"/{prefix}*") for prefix in (ACTIONS_PREFIX, RUNS_PREFIX)],
+            ),
+        ]
+        self.sender = iam.Policy(
+            f"{name}-sender",
+            description="Collect into the Tickerlake lake from a machine outside AWS",
+            policy=document(
+                *self.sending,
+                # This action cannot be restricted to a resource, but it can to a namespace:
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/iam-cw-condition-keys-namespace.html
+                allow(
+                    "SendMetrics",
+                    ["cloudwatch:PutMetricData"],
+                    ["*"],
+                    {"StringEquals": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"stream": self.stream.name, "sender": self.sender.arn})
 
 
 def _partition_by(

@@ -11,9 +11,9 @@ import pulumi
 from pulumi_aws import cloudwatch, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, Statement, allow, service_role
+from tickerlake.aws import METRICS_NAMESPACE
 from tickerlake.exchange import EXCHANGE_TIME
 
-METRICS_NAMESPACE = "Tickerlake"
 _RUNTIME = "python3.13"
 
 

@@ -11,7 +11,7 @@ from pulumi_aws import budgets, cloudwatch, sns
 
 from infra.access import Place
 from infra.config import COLLECTOR_TIMEOUT_SECONDS
-from infra.functions import METRICS_NAMESPACE
+from tickerlake.aws import METRICS_NAMESPACE
 
 _LATE_SECONDS = 15 * 60
 _MINUTES = 60
@@ -24,7 +24,8 @@ class MonitoringArgs:
 
     place: Place
     stack_name: str
-    function_name: pulumi.Input[str]
+    function_name: pulumi.Input[str] | None
+    """The function that collects; None if a machine outside AWS does."""
     compactor_name: pulumi.Input[str]
     queue_name: pulumi.Input[str]
     stream_name: pulumi.Input[str]
@@ -190,49 +191,41 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
     """Every alarm.
 
     Three are heartbeats, for which missing data is the fault. They need no calendar, because the schedules run day and
-    night, and the sweep and compaction on holidays too. On a new stack `collector-silent` fires until the first bar
-    arrives, and `compaction-overdue` until the first evening.
+    night, and the sweep and compaction on holidays too; a machine outside AWS sends its heartbeat as often. On a new
+    stack `collector-silent` fires until the first bar arrives, and `compaction-overdue` until the first evening.
     """
     firehose = {"DeliveryStreamName": args.stream_name}
-    function = {"FunctionName": args.function_name}
+    service = {"service": _service(args)}
     above, below = "GreaterThanThreshold", "LessThanThreshold"
+    if args.function_name:
+        stopped = "Check that the schedules of the function are enabled."
+        refused = "It refuses some addresses of AWS. If this lasts, collect outside AWS: docs/outside.md shows how."
+        silent = "No bar was delivered for 26 hours, although a sweep runs every day. See the function's log."
+        silence = _HOURS, 26
+    else:
+        stopped = "See whether `tickerlake watch` still runs on the machine that collects."
+        refused = "The output of `tickerlake watch`, on the machine that collects, has the answers."
+        # A watcher delivers nothing on days without a session, of which there may be four in a row.
+        silent = (
+            "No bar was delivered for five days. See the output of `tickerlake watch` on the machine that collects."
+        )
+        silence = 6 * _HOURS, 20
     return [
-        Alarm(
-            "collector-failing",
-            "Three runs in a row failed. The function's log names the tickers and the reasons.",
-            *("AWS/Lambda", "Errors", function, "Sum", 5 * _MINUTES, 3, above, 0),
-        ),
-        Alarm(
-            "collector-throttled",
-            "Lambda throttled the collector. Reserve more concurrency, or find out why runs take so long.",
-            *("AWS/Lambda", "Throttles", function, "Sum", 5 * _MINUTES, 3, above, 0),
-        ),
-        Alarm(
-            "collector-slow",
-            f"A run took more than 80 % of its {COLLECTOR_TIMEOUT_SECONDS} seconds. Lower tickersPerShard.",
-            *("AWS/Lambda", "Duration", function, "Maximum", 5 * _MINUTES, 1, above, COLLECTOR_TIMEOUT_SECONDS * 800),
-        ),
+        *(_function_alarms(args.function_name) if args.function_name else ()),
         Alarm(
             "heartbeat",
-            "The collector has not run for 30 minutes. Check that its schedules are enabled.",
-            *("AWS/Lambda", "Invocations", function, "Sum", 10 * _MINUTES, 3, below, 1, "breaching"),
+            f"Nothing has collected for 30 minutes. {stopped}",
+            *(METRICS_NAMESPACE, "Runs", service, "Sum", 10 * _MINUTES, 3, below, 1, "breaching"),
         ),
         Alarm(
             "collector-silent",
-            "No bar was delivered for 26 hours, although a sweep runs every day. See the function's log.",
-            METRICS_NAMESPACE,
-            "BarsDelivered",
-            {"service": args.function_name},
-            *("Sum", _HOURS, 26, below, 1, "breaching"),
+            silent,
+            *(METRICS_NAMESPACE, "BarsDelivered", service, "Sum", *silence, below, 1, "breaching"),
         ),
         Alarm(
             "vendor-refuses",
-            "Yahoo does not answer the function: it refuses some addresses. If this lasts, collect on another machine "
-            "with `tickerlake collect --sink firehose`; docs/deploy.md shows how.",
-            METRICS_NAMESPACE,
-            "VendorAnswers",
-            {"service": args.function_name},
-            *("Maximum", 5 * _MINUTES, 1, below, 1, "ignore"),
+            f"Yahoo does not answer. {refused}",
+            *(METRICS_NAMESPACE, "VendorAnswers", service, "Maximum", 5 * _MINUTES, 1, below, 1, "ignore"),
         ),
         Alarm(
             "compaction-overdue",
@@ -261,11 +254,36 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
     ]
 
 
+def _function_alarms(name: pulumi.Input[str]) -> list[Alarm]:
+    function, above = {"FunctionName": name}, "GreaterThanThreshold"
+    return [
+        Alarm(
+            "collector-failing",
+            "Three runs in a row failed. The function's log names the tickers and the reasons.",
+            *("AWS/Lambda", "Errors", function, "Sum", 5 * _MINUTES, 3, above, 0),
+        ),
+        Alarm(
+            "collector-throttled",
+            "Lambda throttled the collector. Reserve more concurrency, or find out why runs take so long.",
+            *("AWS/Lambda", "Throttles", function, "Sum", 5 * _MINUTES, 3, above, 0),
+        ),
+        Alarm(
+            "collector-slow",
+            f"A run took more than 80 % of its {COLLECTOR_TIMEOUT_SECONDS} seconds. Lower tickersPerShard.",
+            *("AWS/Lambda", "Duration", function, "Maximum", 5 * _MINUTES, 1, above, COLLECTOR_TIMEOUT_SECONDS * 800),
+        ),
+    ]
+
+
+def _service(args: MonitoringArgs) -> pulumi.Input[str]:
+    """The dimension `service` of the metrics of what collects: the function, or the stream that a machine sends to."""
+    return args.function_name or args.stream_name
+
+
 def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[str, Any]]:
     """The charts of the dashboard, three in a row: collecting, delivery and queries."""
     firehose = ("DeliveryStreamName", args.stream_name)
-    function = ("FunctionName", args.function_name)
-    collector = ("service", args.function_name)
+    collector = ("service", _service(args))
     charts: list[tuple[str, str, list[list[Any]]]] = [
         ("Incoming records", "Sum", [["AWS/Firehose", "IncomingRecords", *firehose]]),
         ("Delivery success", "Average", [["AWS/Firehose", "DeliveryToS3.Success", *firehose]]),
@@ -288,12 +306,7 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
                 ["AWS/Firehose", "FailedConversion.Records", *firehose],
             ],
         ),
-        ("Collector duration, ms", "Maximum", [["AWS/Lambda", "Duration", *function]]),
-        (
-            "Collector runs",
-            "Sum",
-            [["AWS/Lambda", metric, *function] for metric in ("Invocations", "Errors", "Throttles")],
-        ),
+        *(_function_charts(args.function_name) if args.function_name else ()),
         (
             "Failed events and crawls",
             "Maximum",
@@ -325,6 +338,18 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
             },
         }
         for number, (title, statistic, metrics) in enumerate(charts)
+    ]
+
+
+def _function_charts(name: pulumi.Input[str]) -> list[tuple[str, str, list[list[Any]]]]:
+    function = ("FunctionName", name)
+    return [
+        ("Collector duration, ms", "Maximum", [["AWS/Lambda", "Duration", *function]]),
+        (
+            "Collector runs",
+            "Sum",
+            [["AWS/Lambda", metric, *function] for metric in ("Invocations", "Errors", "Throttles")],
+        ),
     ]
 
 

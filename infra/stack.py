@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -95,6 +96,8 @@ class Stack(pulumi.ComponentResource):
                 place=place,
                 bucket=lake.bucket,
                 stream=delivery.stream,
+                sending=delivery.sending,
+                outside=settings.collect == "outside",
                 package=package,
                 function_name=f"{name}-collector",
                 shards=settings.shards,
@@ -126,7 +129,7 @@ class Stack(pulumi.ComponentResource):
             MonitoringArgs(
                 place=place,
                 stack_name=name,
-                function_name=collector.function.name,
+                function_name=collector.function.name if collector.function else None,
                 compactor_name=compactor.function.name,
                 queue_name=collector.queue.name,
                 stream_name=delivery.stream.name,
@@ -156,40 +159,53 @@ class Stack(pulumi.ComponentResource):
             "bucket": lake.bucket.bucket,
             "results": lake.results.bucket,
             "stream": delivery.stream.name,
-            "function": collector.function.name,
             "compactor": compactor.function.name,
             "failures": collector.queue.url,
             "crawler": catalog.crawler.name,
+            "senderPolicy": delivery.sender.arn,
             "readerPolicy": analytics.reader.arn,
             "alarmTopic": monitoring.topic.arn,
             "dashboardUrl": monitoring.dashboard_url,
         }
+        if collector.function:
+            self.outputs["function"] = collector.function.name
         self.register_outputs(self.outputs)
 
     def readme(self) -> pulumi.Output[str]:
         """The page of the stack: https://www.pulumi.com/docs/pulumi-cloud/projects-and-stacks/#stack-readme."""
-        return pulumi.Output.all(**self.outputs).apply(
-            lambda values: _README.format(**values, invoke=_INVOKE.format(**values))
-        )
+        return pulumi.Output.all(**self.outputs).apply(_readme)
 
 
-_INVOKE = "aws lambda invoke --region {region} --function-name {function} --cli-binary-format raw-in-base64-out"
+def _readme(outputs: Mapping[str, str]) -> str:
+    collecting = _WITH_FUNCTION if "function" in outputs else _OUTSIDE
+    return _README.format(**outputs, collecting=collecting.format(**outputs))
+
+
 _README = """\
 # Tickerlake
 
-Bars of a watchlist flow from Yahoo through `{function}` and `{stream}` into `s3://{bucket}/bars/`,
-where the workgroup `{workgroup}` queries the table `{database}.{table}`.
+Bars of a watchlist flow from Yahoo through `{stream}` into `s3://{bucket}/bars/`, where the workgroup `{workgroup}`
+queries the table `{database}.{table}`.
 
 | to | do |
 |---|---|
+{collecting}\
 | monitor the pipeline | open [the dashboard]({dashboardUrl}) |
 | get alarms | subscribe to `{alarmTopic}` |
 | query | choose workgroup `{workgroup}` in Athena and open a saved query |
-| see whether Yahoo answers | wait five minutes, then look at the alarm `vendor-refuses` |
-| collect on another machine if it does not | `tickerlake collect --sink firehose --stream {stream}` |
-| collect a session again | `{invoke} --payload '{{"session": "last"}}' report.json` |
 | compact the lake now | `aws lambda invoke --region {region} --function-name {compactor} report.json` |
 | read failed events | receive messages from `{failures}` |
 | give read access | attach `{readerPolicy}` |
 | open the local dashboard on this stack | `make dashboard-aws` |
+"""
+_INVOKE = "aws lambda invoke --region {region} --function-name {function} --cli-binary-format raw-in-base64-out"
+_WITH_FUNCTION = f"""\
+| see whether Yahoo answers `{{function}}` | wait five minutes, then look at the alarm `vendor-refuses` |
+| collect on a machine of yours if it does not | `pulumi config set collect outside`, then follow `docs/outside.md` |
+| collect a session again | `{_INVOKE} --payload '{{{{"session": "last"}}}}' report.json` |
+"""
+_OUTSIDE = """\
+| allow a machine to collect | attach `{senderPolicy}` to its AWS user; `docs/outside.md` has every step |
+| collect on it | `tickerlake watch --sink firehose --stream {stream} --bucket {bucket}` |
+| see whether it does | look at the alarms `heartbeat` and `vendor-refuses` |
 """

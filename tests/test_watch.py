@@ -1,6 +1,8 @@
 """The watcher against a clock that only its own waits move."""
 
 import datetime as dt
+import itertools
+import json
 import os
 import re
 import signal
@@ -9,16 +11,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tests.fakes.yahoo import running_yahoo
-from tickerlake import exchange, watchlist
+from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, RateLimited, SinkError, Unavailable
+from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.sender import HEARTBEAT, Sender
 from tickerlake.sources.simulated import SimulatedSource
+from tickerlake.upkeep import FolderUpkeep
 from tickerlake.watch import LONGEST_WAIT, Watch
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +65,8 @@ class Machine:
         self.said = []
         self.waits = []
         self.vendor = Vendor(self)
+        self.upkeep = None
+        """What keeps the bars, if not the folder of a lake."""
 
     def wait(self, seconds):
         self.waits.append(seconds)
@@ -69,7 +77,9 @@ class Machine:
             raise KeyboardInterrupt
 
     def watch(self, tickers=("META", "AMZN")):
-        return Watch(self.lake, self.vendor, 30, tickers, clock=lambda: self.now, wait=self.wait, say=self.said.append)
+        clock = lambda: self.now  # noqa: E731
+        upkeep = self.upkeep or FolderUpkeep(self.lake, clock, self.said.append)
+        return Watch(upkeep, self.vendor, 30, lambda: tickers, clock=clock, wait=self.wait, say=self.said.append)
 
     def run(self, start, until, tickers=("META", "AMZN")):
         self.now, self.until = clock(start), clock(until)
@@ -229,14 +239,15 @@ def test_a_clock_set_back_does_not_stop_it(swept):
     assert swept.runs() == ["20 11:59:00", "20 12:00:30", "20 10:30:30", "20 11:00:30", "20 11:30:30"]
 
 
-def test_the_watchlist_is_read_for_each_run(swept):
-    (swept.lake / "tickerlake.toml").write_text('tickers = ["META", "AMZN"]')
-    watch = swept.watch(None)
-    assert watch._tickers() == ("META", "AMZN")
+def test_the_tickers_are_read_for_each_run(swept):
+    swept.now, swept.until = clock("2026-11-20T10:15"), clock("2026-11-20T10:31")
+    watch = swept.watch()
+    watch._tickers = lambda: ("META",) if swept.now < clock("2026-11-20T10:30") else ("META", "SNAP")
 
-    watchlist.add(Layout(swept.lake).config, ["NVDA"])
+    with pytest.raises(KeyboardInterrupt):
+        watch.run()
 
-    assert watch._tickers() == ("META", "AMZN", "NVDA")
+    assert [symbol for _, symbol in swept.vendor.asked] == ["META", "META", "SNAP"]
 
 
 def test_once_collects_what_is_due_and_then_has_nothing_to_do(swept):
@@ -305,3 +316,92 @@ def test_a_session_is_compacted_after_its_sweep(swept):
     assert files[0].endswith(".compact.parquet")
     assert not [line for line in said if "cannot" in line]
     assert swept.bars()["2026-11-20"] == 26
+
+
+class Cloud:
+    """Clients of Firehose and CloudWatch that keep what they get, unless the connection is `down`."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.bars = []
+        self.metrics = []
+        self.down = lambda: False
+
+    def put_record_batch(self, DeliveryStreamName, Records):  # noqa: N803
+        if self.down():
+            raise EndpointConnectionError(endpoint_url="https://firehose")
+        self.bars += [json.loads(record["Data"]) for record in Records]
+        return {"FailedPutCount": 0}
+
+    def put_metric_data(self, Namespace, MetricData):  # noqa: N803
+        assert Namespace == "Tickerlake"
+        assert all(each["Dimensions"] == [{"Name": "service", "Value": "bars"}] for each in MetricData)
+        if self.down():
+            raise EndpointConnectionError(endpoint_url="https://monitoring")
+        self.metrics.append((self.machine.now, {each["MetricName"]: each["Value"] for each in MetricData}))
+
+
+@pytest.fixture
+def cloud(machine):
+    cloud = Cloud(machine)
+    machine.vendor.name = "yahoo"
+    sink = FirehoseSink(cloud, "bars", lambda _: None, skip_repeats=True)
+    machine.upkeep = Sender(sink, "bars", cloud, machine.said.append)
+    return cloud
+
+
+class TestSending:
+    """A watcher that sends to a stack."""
+
+    def test_each_bar_is_sent_once_and_all_of_them_again_by_the_sweep(self, machine, cloud):
+        machine.run("2026-11-20T09:00", "2026-11-20T18:00")
+
+        assert machine.runs()[:2] + machine.runs()[-2:] == ["20 09:00:00", "20 10:00:30", "20 16:00:30", "20 17:05:00"]
+        bars = [bar for bar in cloud.bars if bar["dt"] == "2026-11-20"]
+        assert len(bars) == 2 * 26
+        assert len({(bar["ticker"], bar["ts"]) for bar in bars}) == 26
+
+    def test_it_starts_with_the_last_session_and_todays_so_far(self, machine, cloud):
+        machine.run("2026-11-20T11:02", "2026-11-20T11:04")
+
+        assert {bar["dt"] for bar in cloud.bars} == {"2026-11-19", "2026-11-20"}
+        assert len(cloud.bars) == 26 + 6
+
+    def test_its_heart_beats_day_and_night(self, machine, cloud):
+        machine.run("2026-11-20T20:00", "2026-11-23T12:00")
+
+        moments = [moment for moment, _ in cloud.metrics]
+        assert max(later - earlier for earlier, later in itertools.pairwise(moments)) <= HEARTBEAT
+        assert {counts["Runs"] for _, counts in cloud.metrics} == {1}
+        assert len(cloud.metrics) <= 64 * 12 + 6
+
+    def test_a_run_has_the_metrics_of_the_functions_runs(self, machine, cloud):
+        machine.fails = lambda now, symbol: Unavailable("no answer") if symbol == "AMZN" else None
+
+        machine.run("2026-11-21T12:00", "2026-11-21T12:01")
+
+        assert cloud.metrics[0][1] == {
+            "Runs": 1,
+            "BarsDelivered": 13,
+            "RecordsRejected": 0,
+            "TickersFailed": 1,
+            "VendorAnswers": 1,
+        }
+
+    def test_a_vendor_that_does_not_answer_shows(self, machine, cloud):
+        machine.fails = lambda now, symbol: RateLimited("HTTP 429")
+
+        machine.run("2026-11-21T12:00", "2026-11-21T12:01")
+
+        assert cloud.metrics[0][1]["VendorAnswers"] == 0
+
+    def test_what_was_not_delivered_is_sent_after_the_connection_is_back(self, machine, cloud):
+        machine.run("2026-11-20T09:58", "2026-11-20T09:59")
+        cloud.bars.clear()
+        cloud.down = lambda: clock("2026-11-20T10:29") < machine.now < clock("2026-11-20T10:33")
+
+        said = machine.run("2026-11-20T10:29", "2026-11-20T11:01")
+
+        assert any("bars were not delivered" in line for line in said)
+        assert any("cannot send metrics to CloudWatch" in line for line in said)
+        assert len({bar["ts"] for bar in cloud.bars if bar["dt"] == "2026-11-20"}) == 3

@@ -1,4 +1,4 @@
-"""AWS clients in the region that the environment names."""
+"""AWS clients in the region that the environment names, and the namespace of our metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from typing import Any
 
 from tickerlake.settings import REGION_VARIABLES
+
+METRICS_NAMESPACE = "Tickerlake"
+"""CloudWatch namespace of the metrics of collecting."""
 
 
 def region(given: str | None = None) -> str | None:

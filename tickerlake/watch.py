@@ -10,23 +10,14 @@ import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
-from tickerlake import exchange, symbols, watchlist
-from tickerlake.collect import FINAL, SessionReport, collect
-from tickerlake.errors import LakeEmpty, RateLimited, SinkError, TickerlakeError
-from tickerlake.forecast.making import just_begun, make_live
-from tickerlake.lake.compaction import compact, finished
-from tickerlake.lake.layout import Layout
-from tickerlake.lake.parquet import ParquetSink
-from tickerlake.lake.retention import tidy
-from tickerlake.lake.runs import read_runs
-from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.repair import forgetting, repair, total
+from tickerlake import exchange, symbols
+from tickerlake.collect import FINAL, SessionReport
+from tickerlake.errors import RateLimited, TickerlakeError
 from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
 from tickerlake.sources import Source
+from tickerlake.upkeep import Upkeep
 
 LONGEST_WAIT = dt.timedelta(minutes=1)
 """No system's timer counts the time that the machine sleeps: look at the clock this often."""
@@ -36,28 +27,28 @@ _MOMENT = dt.timedelta(microseconds=1)
 
 
 class Watch:
-    """Collects the bars of `tickers`, else of the lake's watchlist, from `source` into the folder `lake`.
+    """Collects the bars of `tickers` from `source` into what `upkeep` keeps.
 
-    `say` is called with one line a run. `wait` takes seconds.
+    `tickers` is called for each run: a person may change the watchlist meanwhile. `say` is called with one line a run.
+    `wait` takes seconds.
     """
 
     def __init__(
         self,
-        lake: Path,
+        upkeep: Upkeep,
         source: Source,
         bar_minutes: int,
-        tickers: Sequence[str] | None = None,
+        tickers: Callable[[], Sequence[str]],
         delay: dt.timedelta = DELAY,
         *,
         clock: Callable[[], dt.datetime],
         wait: Callable[[float], object] = time.sleep,
         say: Callable[[str], object] = print,
     ) -> None:
-        self._layout = Layout(lake)
+        self._upkeep = upkeep
         self._source = source
-        self._sink = ParquetSink(lake)
         self._bar_minutes = bar_minutes
-        self._only = tickers
+        self._tickers = tickers
         self._delay = delay
         self._clock = clock
         self._wait = wait
@@ -68,7 +59,7 @@ class Watch:
 
         Raises ConfigError, before the first run, if the lake does not take the bars of this source.
         """
-        self._sink.check_sources({self._source.name})
+        self._upkeep.sink.check_sources({self._source.name})
         now = self._clock()
         self._say(f"watching {symbols.listing(self._tickers())} from {self._source.name}; {self._coming(now)}")
         done, failures = self._done(now), 0
@@ -97,7 +88,7 @@ class Watch:
 
     def once(self) -> int:
         """Collects what is due and is not in the lake yet; returns the exit code. TickerlakeError."""
-        self._sink.check_sources({self._source.name})
+        self._upkeep.sink.check_sources({self._source.name})
         now = self._clock()
         due = missed(self._done(now), now, self._bar_minutes, self._delay)
         if not due:
@@ -111,76 +102,31 @@ class Watch:
         return 3 if any(report.failures for report in reports) else 0
 
     def _attempt(self, due: Sequence[Due]) -> tuple[list[SessionReport], str, bool]:
-        """One run, with repair and compaction after a sweep: what was collected, and what `_failure` says."""
-        reports = self._collect(due)
+        """One run, with the upkeep after it: what was collected, and what `_failure` says."""
+        sweep = any(each.sweep for each in due)
+        reports = self._collect(due, sweep=sweep)
         failure, rate_limited = _failure(reports)
-        if not failure and any(each.sweep for each in due):
-            failure, rate_limited = self._repair()
-            self._compact()
+        if sweep and not failure:
+            failure, rate_limited = self._upkeep.after_sweep(self._source, self._tickers())
         return reports, failure, rate_limited
 
-    def _repair(self) -> tuple[str, bool]:
-        now, source = self._clock(), self._source
-        whole = total(repair(self._layout.folder, source, self._tickers(), self._clock))
-        if not whole.missing:
-            return "", False
-        self._say(f"{_clock_time(self._clock())} repair: {whole.line()}")
-        limited = RateLimited.reason in whole.unanswered
-        if not limited and whole.unanswered.total() < whole.missing:
-            return "", False
-        reach = partial(source.oldest, now=now)
-        return forgetting(self._layout.folder, source.name, self._tickers(), reach, now), limited
-
-    def _compact(self) -> None:
-        """Compacts the sessions that have finished. Those that are compact already cost a listing each."""
-        lake, now = self._layout.folder, self._clock()
-        for done in compact(lake, finished(lake, now), now):
-            if done.error:
-                self._say(f"{_clock_time(now)} {done.error}")
-        try:
-            lines = tidy(lake, now)
-        except SinkError as error:
-            lines = [str(error)]
-        for line in lines:
-            self._say(f"{_clock_time(now)} {line}")
-
-    def _collect(self, due: Sequence[Due]) -> list[SessionReport]:
+    def _collect(self, due: Sequence[Due], *, sweep: bool) -> list[SessionReport]:
         """Collects the sessions of `due` that the source still has, and says one line for each."""
         oldest = self._source.oldest(self._bar_minutes, self._clock())
         sessions = [each.session for each in due if each.session.open >= oldest]
-        reports = collect(self._source, self._sink, sessions, self._tickers(), self._bar_minutes, self._clock)
+        reports = self._upkeep.collect(
+            self._source, sessions, self._tickers(), self._bar_minutes, self._clock, sweep=sweep
+        )
         for report in reports:
             self._say(f"{_clock_time(self._clock())} {report.line()}{_reasons(report)}")
-        self._forecast()
+        self._upkeep.after_run()
         return reports
-
-    def _forecast(self) -> None:
-        """Stores the forecasts of the hour that has just begun, if the lake has enough history."""
-        now = self._clock()
-        if just_begun(now) is None:
-            return
-        try:
-            new = make_live(DuckDBEngine(self._layout.folder), now)
-            self._sink.store_forecasts(new)
-        except LakeEmpty:
-            return
-        except TickerlakeError as error:
-            # The bars are stored; the next hour brings another forecast.
-            self._say(f"{_clock_time(self._clock())} no forecast: {error}")
-            return
-        if len(new):
-            hour, tickers = new["hour"].iloc[0], new["ticker"].nunique()
-            self._say(f"{_clock_time(self._clock())} forecast of {hour}:00: {tickers} tickers")
-
-    def _tickers(self) -> Sequence[str]:
-        """Read for each run: a person may change the watchlist meanwhile."""
-        return self._only or watchlist.read(self._layout.config)
 
     def _done(self, now: dt.datetime) -> dt.datetime:
         """Up to when nothing is left to do, from what the lake says was asked."""
         sweep = last_sweep(now)
         asked: dict[tuple[str, str], dt.datetime] = {}
-        for run in read_runs(self._layout.runs(since=sweep.at)):
+        for run in self._upkeep.runs(sweep.at):
             if (run.source, run.bar_minutes) == (self._source.name, self._bar_minutes) and run.outcome in FINAL:
                 key = run.ticker, run.session
                 asked[key] = max(asked.get(key, run.collected_at), run.collected_at)
@@ -202,6 +148,7 @@ class Watch:
 
     def _rest(self, now: dt.datetime, until: dt.datetime) -> None:
         """Waits until `until`, or for a while."""
+        self._upkeep.beat(now)
         pause = min(until - now, LONGEST_WAIT)
         self._wait(pause.total_seconds())
         woken = self._clock()

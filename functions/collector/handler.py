@@ -21,7 +21,7 @@ import datetime as dt
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -35,12 +35,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.collector.settings import Settings
 from tickerlake import exchange, symbols
+from tickerlake.aws import METRICS_NAMESPACE
 from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
 from tickerlake.lake.objects import LakeObjects
+from tickerlake.metrics import measures
 from tickerlake.plan import parse_date, plan
 from tickerlake.sources import Source
 from tickerlake.sources.yahoo import YahooSource
@@ -56,11 +58,11 @@ _ALLOWED = (
 )
 
 logger = Logger(service=_SERVICE)
-metrics = Metrics(namespace="Tickerlake", service=_SERVICE)
+metrics = Metrics(namespace=METRICS_NAMESPACE, service=_SERVICE)
 copy_config_to_registered_loggers(logger, include={"functions"})
 _asked = threading.Event()
-"""Set once Yahoo has been asked. The first run of a process asks even if there is nothing to collect, so that within
-five minutes of a deployment it shows whether Yahoo answers."""
+"""Set once the vendor has been asked. The first run of a process asks even if there is nothing to collect, so that
+within five minutes of a deployment it shows whether the vendor answers."""
 # Loads the calendar while Lambda starts, not in the first run's time.
 exchange.last_finished(dt.datetime.now(dt.UTC))
 
@@ -91,11 +93,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
             source = YahooSource(pause=_pause(stop))
-            report = respond(request, source, sink, _now, settings, stop)
+            report = respond(request, source, sink, _now, settings, stop, _count)
             if not report["sessions"] and not _asked.is_set():
-                _count_answer(is_answered=_answers(source, settings.tickers[0], settings.bar_minutes))
+                _count({"VendorAnswers": int(_answers(source, settings.tickers[0], settings.bar_minutes))})
     except CollectFailed as error:
-        _count(error.report)
         logger.error(str(error), report=error.report)  # noqa: TRY400  # Lambda prints the traceback
         raise
     except TickerlakeError as error:
@@ -104,7 +105,6 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     finally:
         if sink is not None:
             metrics.add_metric("BarsDelivered", MetricUnit.Count, sink.delivered - before)
-    _count(report)
     logger.info("collected", report=report)
     return report
 
@@ -154,8 +154,9 @@ def respond(
     clock: Callable[[], dt.datetime],
     settings: Settings,
     stop: threading.Event | None = None,
+    count: Callable[[Mapping[str, int]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Collects what `event` asks for and returns the report, ready for JSON.
+    """Collects what `event` asks for and returns the report, ready for JSON. `count` gets the run's `measures`.
 
     Setting `stop` ends the requests; what has arrived is delivered. Raises ConfigError before the first request,
     SinkError, and CollectFailed after everything else has been delivered.
@@ -171,6 +172,7 @@ def respond(
         reports = collect(
             source, sink, window.sessions, tickers, settings.bar_minutes, clock, since=window.since, stop=stop
         )
+    count(measures(reports, len(tickers)))
     report = _report(window, tickers, settings, reports)
     _raise_failures(reports, report)
     return report
@@ -242,19 +244,11 @@ def _raise_failures(reports: Sequence[SessionReport], report: dict[str, Any]) ->
     )
 
 
-def _count(report: dict[str, Any]) -> None:
-    metrics.add_metric("RecordsRejected", MetricUnit.Count, sum(report["rejected"].values()))
-    metrics.add_metric("TickersFailed", MetricUnit.Count, report["failed"])
-    if report["sessions"]:
-        asked = len(report["requested"]["tickers"])
-        unanswered = [sum(reason not in FINAL for reason in each["failed"].values()) for each in report["sessions"]]
-        _count_answer(is_answered=min(unanswered) < asked)
-
-
-def _count_answer(*, is_answered: bool) -> None:
-    """Counts whether Yahoo answers this function. It refuses some addresses, and then the lake stays empty."""
-    _asked.set()
-    metrics.add_metric("VendorAnswers", MetricUnit.Count, int(is_answered))
+def _count(counts: Mapping[str, int]) -> None:
+    for name, value in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, value)
+    if "VendorAnswers" in counts:
+        _asked.set()
 
 
 def _answers(source: Source, ticker: str, bar_minutes: int) -> bool:

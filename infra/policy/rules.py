@@ -16,7 +16,7 @@ Props = Mapping[str, Any]
 Rule = Callable[[Props], Iterator[str]]
 
 SECONDS_BETWEEN_RUNS = 300
-WITHOUT_RESOURCE = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"})
+WITHOUT_RESOURCE = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData"})
 """Actions that cannot be restricted to a resource, and so need `*`."""
 POLICY_PROPERTIES = {
     "aws:iam/role:Role": "assumeRolePolicy",
@@ -50,7 +50,7 @@ _CRON_FIELDS = (
     re.compile(r"\*|\d{4}(-\d{4})?"),
 )
 _CRON_LIMITS = ((0, 59), (0, 23))
-_HEARTBEATS = ("BarsDelivered", "Compactions", "Invocations")
+_HEARTBEATS = ("BarsDelivered", "Compactions", "Runs")
 """Metrics that have data at every hour of every day, so that missing data is a fault."""
 _RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
 
@@ -95,6 +95,8 @@ def _grant(statement: Props) -> Iterator[str]:
             yield f"the policy statement {where} grants {action!r}; name each action"
     if "*" in resources and not set(actions) <= WITHOUT_RESOURCE:
         yield f"the policy statement {where} grants on every resource; name them"
+    if "cloudwatch:PutMetricData" in actions and not _condition(statement, "cloudwatch:namespace"):
+        yield f"the policy statement {where} lets metrics of every namespace be written; name one in a condition"
     for resource in resources:
         if resource != "*" and not _ARN.fullmatch(resource):
             yield f"the policy statement {where} names {resource!r}, which is not an ARN"
@@ -103,6 +105,10 @@ def _grant(statement: Props) -> Iterator[str]:
         yield f"the policy statement {where} grants to everyone"
     for action in actions:
         yield from _misplaced(where, action, resources)
+
+
+def _condition(statement: Props, key: str) -> bool:
+    return key in statement.get("Condition", {}).get("StringEquals", {})
 
 
 def _misplaced(where: str, action: str, resources: Sequence[str]) -> Iterator[str]:

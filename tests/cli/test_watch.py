@@ -5,7 +5,6 @@ import plistlib
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -65,9 +64,9 @@ def test_another_system_is_told_to_use_its_scheduler(tickerlake, home, monkeypat
 
 
 def test_a_unit_that_cannot_be_written_leaves_the_old_one_whole(home, monkeypatch):
-    unit = service(["--lake", "a"], Path("a"), {"HOME": str(home)}, "linux")
+    unit = service(["--lake", "a"], "a", {"HOME": str(home)}, "linux")
     unit.install()
-    other = service(["--lake", "b"], Path("b"), {"HOME": str(home)}, "linux")
+    other = service(["--lake", "b"], "b", {"HOME": str(home)}, "linux")
     monkeypatch.setattr(services.os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left")))
 
     with pytest.raises(services.TickerlakeError, match="cannot write .*: No space left"):
@@ -79,7 +78,7 @@ def test_a_unit_that_cannot_be_written_leaves_the_old_one_whole(home, monkeypatc
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_systemd_takes_the_unit(home, tmp_path):
-    unit = service(["--lake", '/a 100% "lake" for $5'], Path("/a 100%"), {"HOME": str(home)}, "linux")
+    unit = service(["--lake", '/a 100% "lake" for $5'], "/a 100%", {"HOME": str(home)}, "linux")
     unit.install()
 
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}

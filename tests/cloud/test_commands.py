@@ -51,6 +51,8 @@ def test_collecting_into_the_stream_fills_the_lake_in_s3(typed, stack, session, 
         "firehose",
         "--stream",
         stack.outputs["stream"],
+        "--bucket",
+        stack.outputs["bucket"],
     )
     count = len(WATCHLIST) * len(session.bar_starts(5))
     assert (done.returncode, done.stdout) == (

@@ -27,6 +27,11 @@ def dev():
     return deployed("dev")
 
 
+@pytest.fixture(scope="module")
+def outside():
+    return deploy({**stack_config("dev"), "tickerlake:collect": "outside"})
+
+
 def inputs(recording, name):
     return recording.one(name).inputs
 
@@ -372,6 +377,46 @@ def test_no_executions_are_reserved_by_default(dev):
     assert "reservedConcurrentExecutions" not in inputs(dev, "collector-function")
 
 
+# Collecting outside
+
+
+def test_collecting_outside_deploys_all_but_the_function_that_collects(dev, outside):
+    everything, left = ({item.name for item in recording.registrations} for recording in (dev, outside))
+
+    assert left <= everything
+    assert {name.removeprefix("tickerlake-dev-") for name in everything - left} == {
+        *("collector-function", "collector-failure-destination", "collector-logs"),
+        *("collector-role", "collector-role-policy", "collector-scheduler-role", "collector-scheduler-role-policy"),
+        *("collector-schedules", "collector-collect-1", "collector-sweep-1"),
+        *("monitoring-collector-failing", "monitoring-collector-slow", "monitoring-collector-throttled"),
+    }
+
+
+def test_outside_the_alarms_watch_the_metrics_of_the_sender(outside):
+    alarms = {item.inputs["name"].removeprefix("tickerlake-dev-"): item.inputs for item in outside.all("MetricAlarm")}
+
+    for name, metric in {
+        "heartbeat": "Runs",
+        "collector-silent": "BarsDelivered",
+        "vendor-refuses": "VendorAnswers",
+    }.items():
+        assert (alarms[name]["namespace"], alarms[name]["metricName"]) == ("Tickerlake", metric)
+        assert alarms[name]["dimensions"] == {"service": "tickerlake-dev-bars"}
+    # From Thursday evening to Tuesday morning, a watcher delivers nothing.
+    assert alarms["collector-silent"]["period"] * alarms["collector-silent"]["evaluationPeriods"] == 5 * 24 * 3600
+
+
+def test_outside_the_outputs_name_the_next_step(dev, outside):
+    assert dev.exports["tickerlake"].keys() - outside.exports["tickerlake"].keys() == {"function"}
+    for part in ("docs/outside.md", outside.exports["tickerlake"]["senderPolicy"], "--stream tickerlake-dev-bars"):
+        assert part in outside.exports["readme"]
+
+
+def test_the_alarm_and_the_outputs_say_what_to_do_if_the_vendor_refuses(dev):
+    assert "docs/outside.md" in inputs(dev, "monitoring-vendor-refuses")["alarmDescription"]
+    assert "`pulumi config set collect outside`" in dev.exports["readme"]
+
+
 # Analytics
 
 
@@ -417,7 +462,7 @@ def test_the_heartbeats_alone_treat_missing_data_as_a_fault(prod):
     assert breaching == {
         "tickerlake-prod-collector-silent": "BarsDelivered",
         "tickerlake-prod-compaction-overdue": "Compactions",
-        "tickerlake-prod-heartbeat": "Invocations",
+        "tickerlake-prod-heartbeat": "Runs",
     }
 
 
@@ -475,7 +520,7 @@ def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
 
     assert set(deployed_names) == {
         *("region", "database", "table", "workgroup", "bucket", "results", "stream", "function", "failures"),
-        *("compactor", "crawler", "readerPolicy", "alarmTopic", "dashboardUrl"),
+        *("compactor", "crawler", "readerPolicy", "senderPolicy", "alarmTopic", "dashboardUrl"),
     }
     assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")
     assert f"s3://{BUCKET}/bars/" in prod.exports["readme"]

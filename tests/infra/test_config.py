@@ -65,11 +65,12 @@ def test_every_fault_is_listed_in_one_message():
         bucketName="My_Lake",
         scanLimitMb=5,
         onDestroy="yes",
+        collect="home",
         firstSession="2027-01-01",
         alarmEmial="you@example.com",
     )
 
-    assert said.count("\n  - ") == 11
+    assert said.count("\n  - ") == 12
     for part in (
         "watchlist: ",
         "nowhere/tickerlake.toml does not exist; create it: tickerlake watchlist add",
@@ -81,6 +82,7 @@ def test_every_fault_is_listed_in_one_message():
         "bucketName is 'My_Lake'; use 3 to 63 lower-case letters, digits and dashes",
         "scanLimitMb is 5; it must lie between 10 and 7000000",
         "onDestroy is 'yes'; write refuse, keep or delete",
+        "collect is 'home'; write lambda or outside",
         "firstSession is 2027-01-01; it must lie between 1990-01-01 and today, 2026-11-20",
         "alarmEmial is not a key; the keys are accountId, alarmEmail,",
     ):

@@ -48,6 +48,7 @@ def test_the_keys_it_mentions_exist():
         "crawl",
         "accountId",
         "watchlist",
+        "collect",
     } == keys & set(re.findall(r"\w+", section))
 
 

@@ -6,14 +6,23 @@ import datetime as dt
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from tickerlake import exchange, symbols, watchlist
-from tickerlake.cli.console import Date, Tickers, needs_aws, progress
-from tickerlake.cli.vendor import bar_minutes_option, default_lake, new_lake_option, source_option
+from tickerlake.cli.console import Date, Tickers, progress
+from tickerlake.cli.vendor import (
+    bar_minutes_option,
+    check_sink,
+    default_lake,
+    new_lake_option,
+    open_sender,
+    sink_options,
+    source_option,
+)
 from tickerlake.errors import ConfigError
 from tickerlake.lake import Sink
 from tickerlake.lake.layout import Layout
@@ -22,8 +31,6 @@ from tickerlake.sources import open_source
 
 if TYPE_CHECKING:
     from tickerlake.collect import SessionReport
-
-SINKS = ("parquet", "firehose")
 
 
 class SessionName(click.ParamType[dt.date | Literal["today", "last"]]):
@@ -55,14 +62,7 @@ Examples:
 @bar_minutes_option
 @source_option
 @new_lake_option
-@click.option(
-    "--sink",
-    type=click.Choice(SINKS),
-    default="parquet",
-    show_default=True,
-    help="Where to store bars: files of the lake, or a Firehose stream.",
-)
-@click.option("--stream", envvar="COLLECTOR_STREAM", help="Firehose stream. Default: $COLLECTOR_STREAM.")
+@sink_options
 def collect_command(
     session: dt.date | Literal["today", "last"] | None,
     first: dt.date | None,
@@ -73,6 +73,7 @@ def collect_command(
     lake: Path | None,
     sink: str,
     stream: str | None,
+    bucket: str | None,
 ) -> int:
     """Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo."""
     from tickerlake.collect import collect, refuse_too_old  # noqa: PLC0415  # loads pandas, which --help does not need
@@ -89,7 +90,16 @@ def collect_command(
             f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
-    store = _open_sink(sink, folder, stream, is_lake_named=lake is not None)
+    target = check_sink(sink, stream, bucket) or folder
+    if sink == "firehose":
+        sender = open_sender(stream, bucket)
+        store: Sink = sender.sink
+        gather = partial(sender.collect, vendor)
+    else:
+        from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  # pyarrow takes a tenth of a second
+
+        store = ParquetSink(folder)
+        gather = partial(collect, vendor, store)
     store.check_sources({vendor.name})
     tickers = tickers or watchlist.read(config)
     for note in symbols.rename_notes(tickers, sessions[0].date, sessions[-1].date):
@@ -99,9 +109,8 @@ def collect_command(
 
     windows = math.ceil(len(sessions) / vendor.sessions_per_request(minutes))
     companies = {symbols.current_symbol(ticker) for ticker in tickers}
-    target = stream if sink == "firehose" else folder
     with progress(f"{source} → {target}", total=windows * len(companies)) as on_answer:
-        reports = collect(vendor, store, sessions, tickers, minutes, _now, on_answer=on_answer)
+        reports = gather(sessions, tickers, minutes, _now, on_answer=on_answer)
     return _print_reports(reports, source)
 
 
@@ -125,22 +134,6 @@ def _print_reports(reports: Sequence[SessionReport], source: str) -> int:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
-
-
-def _open_sink(sink: str, folder: Path, stream: str | None, *, is_lake_named: bool) -> Sink:
-    context = click.get_current_context()
-    if sink == "parquet":
-        if context.get_parameter_source("stream") == click.core.ParameterSource.COMMANDLINE:
-            raise ConfigError("--stream needs --sink firehose; add it, or leave --stream out")
-        from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415  # pyarrow takes a tenth of a second
-
-        return ParquetSink(folder)
-    if is_lake_named or not stream:
-        raise ConfigError("--sink firehose sends to a stream: name it with --stream, and leave --lake out")
-    with needs_aws():
-        from tickerlake.lake.firehose import open_firehose  # noqa: PLC0415
-
-        return open_firehose(stream)
 
 
 def _failures(reports: Sequence[SessionReport]) -> list[str]:

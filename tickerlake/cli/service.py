@@ -18,7 +18,7 @@ from tickerlake.errors import ConfigError, TickerlakeError
 
 _UNIT = """\
 [Unit]
-Description=Tickerlake: collect bars into {lake}
+Description=Tickerlake: collect bars into {target}
 
 [Service]
 ExecStart={command}
@@ -75,8 +75,11 @@ class Service:
         return True
 
 
-def service(arguments: Sequence[str], lake: Path, environment: Mapping[str, str], platform: str) -> Service:
-    """The service that runs `tickerlake watch` with `arguments`. `platform` is `sys.platform`. ConfigError."""
+def service(arguments: Sequence[str], target: str, environment: Mapping[str, str], platform: str) -> Service:
+    """The service that runs `tickerlake watch` with `arguments`, which collects into `target`.
+
+    `platform` is `sys.platform`. ConfigError.
+    """
     command = [sys.executable, "-m", "tickerlake", "watch", *arguments]
     home = Path(environment.get("HOME") or Path.home())
     if platform == "darwin":
@@ -104,7 +107,7 @@ def service(arguments: Sequence[str], lake: Path, environment: Mapping[str, str]
         config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
         return Service(
             config / "systemd" / "user" / unit,
-            _UNIT.format(lake=_escaped(str(lake)), command=" ".join(map(_quoted, command))).encode(),
+            _UNIT.format(target=_escaped(target), command=" ".join(map(_quoted, command))).encode(),
             # Without lingering, the service ends when its user logs out.
             start=("systemctl --user daemon-reload", f"systemctl --user enable --now {unit}", "loginctl enable-linger"),
             stop=(f"systemctl --user disable --now {unit}",),

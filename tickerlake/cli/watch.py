@@ -9,9 +9,19 @@ from pathlib import Path
 
 import click
 
+from tickerlake import watchlist
 from tickerlake.cli.console import Tickers
 from tickerlake.cli.service import Service, service
-from tickerlake.cli.vendor import bar_minutes_option, default_lake, new_lake_option, source_option
+from tickerlake.cli.vendor import (
+    bar_minutes_option,
+    check_sink,
+    default_lake,
+    new_lake_option,
+    open_sender,
+    sink_options,
+    source_option,
+)
+from tickerlake.errors import ConfigError
 from tickerlake.lake.layout import Layout
 from tickerlake.schedule import DELAY
 from tickerlake.sources import open_source
@@ -24,12 +34,14 @@ Examples:
   tickerlake watch
   tickerlake watch --once                  from cron, every five minutes
   tickerlake watch --install               as a service of your account
+  tickerlake watch --sink firehose --stream tickerlake-prod-bars --bucket my-lake
 """,
 )
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
 @bar_minutes_option
 @source_option
 @new_lake_option
+@sink_options
 @click.option(
     "--delay",
     type=click.IntRange(0, 3600),
@@ -45,6 +57,9 @@ def watch_command(
     bar_minutes: str,
     source: str,
     lake: Path | None,
+    sink: str,
+    stream: str | None,
+    bucket: str | None,
     delay: int,
     once: bool,
     install: bool,
@@ -57,20 +72,34 @@ def watch_command(
     """
     if once + install + uninstall > 1:
         raise click.UsageError("--once, --install and --uninstall exclude each other", click.get_current_context())
+    if once and sink == "firehose":
+        raise ConfigError(
+            "--once needs to read what was collected, and --sink firehose only sends; leave --once out, or run "
+            "tickerlake collect --session today --sink firehose"
+        )
     folder = lake or default_lake(source)
+    target = check_sink(sink, stream, bucket) or folder.resolve()
     if install or uninstall:
         arguments = ["--lake", str(folder.resolve()), "--source", source]
         arguments += ["--bar-minutes", bar_minutes, "--delay", str(delay)]
         arguments += ["--tickers", ",".join(tickers)] if tickers else []
-        unit = service(arguments, folder.resolve(), os.environ, sys.platform)
+        if stream and bucket and sink == "firehose":
+            arguments += ["--sink", sink, "--stream", stream, "--bucket", bucket]
+        unit = service(arguments, str(target), os.environ, sys.platform)
         return _install(unit) if install else _uninstall(unit)
-    from tickerlake.watch import Watch  # noqa: PLC0415  # loads pandas, which --help does not need
+    from tickerlake.upkeep import FolderUpkeep, Upkeep  # noqa: PLC0415  # loads pandas, which --help does not need
+    from tickerlake.watch import Watch  # noqa: PLC0415
 
+    upkeep: Upkeep
+    if sink == "firehose":
+        upkeep = open_sender(stream, bucket, skip_repeats=True)
+    else:
+        upkeep = FolderUpkeep(folder, _now, click.echo)
     watch = Watch(
-        folder,
+        upkeep,
         open_source(source, Layout(folder).config),
         int(bar_minutes),
-        tickers,
+        lambda: tickers or watchlist.read(Layout(folder).config),
         dt.timedelta(seconds=delay),
         clock=_now,
         say=click.echo,

@@ -150,6 +150,10 @@ class FirehoseSink:
         self._sent.update({key: line for key, (_, line) in (unsent or {}).items()})
         return Counter(record.ticker for record in records)
 
+    def forget(self) -> None:
+        """Makes the next write send every bar, whatever was delivered before."""
+        self._sent = {}
+
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:  # noqa: ARG002
         """Withdraws nothing: a stream does not know what the lake holds."""
         return Counter()
