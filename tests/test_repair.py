@@ -9,11 +9,12 @@ from tests.test_watch import Machine, clock
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import LakeEmpty, RateLimited, Unavailable
+from tickerlake.gaps import Gap, deadline, find_gaps
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.repair import Gap, deadline, find_gaps, open_gaps, repair
+from tickerlake.repair import open_gaps, repair
 from tickerlake.sources.limits import oldest
 from tickerlake.sources.simulated import SimulatedSource
 

@@ -36,13 +36,13 @@ from tickerlake.lake.runs import runs_table
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.lake.splits import read_splits, splits_table
 from tickerlake.lake.sql import reason
+from tickerlake.lake.withdrawals import after, withdrawn
 from tickerlake.record import COLUMNS, FORECASTS, KEY, KNOWLEDGE, PRICES
 
 SCHEMA = parquet_schema(COLUMNS)
 """The columns of a file. The partition `dt` is in the name of its folder."""
 
 SIMULATED = "simulated"
-_LATE = dt.timedelta(hours=1)
 # pyarrow raises a plain ValueError for nulls in a column that allows none.
 _READ_ERRORS = (pa.ArrowException, ValueError, OSError)
 _NEXT_STEPS = {
@@ -99,26 +99,12 @@ class ParquetSink:
         return self._append(session, _turning_points(self._stored(session, set(frame["ticker"])), frame)).total()
 
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
-        """Stores a record without numbers for each bar in force that `answered` lacks; returns how many of each ticker.
-
-        A bar counts as withdrawn if it has ended, the source answered other bars of its ticker, and a later one among
-        them, or the session closed over an hour ago: the newest bars may just be late.
-        """
+        """Stores a record for each bar that is `withdrawn`; returns how many of each ticker."""
         stored = bars.empty() if answered.empty else self._stored(session.dt, set(answered["ticker"]))
         if stored.empty:
             return Counter()
-        last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
-        held = _in_force(stored).query("bar_minutes == @bar_minutes").dropna(subset=["high"])
-        held = held.merge(last, on=["ticker", "source"])
-        known = pd.MultiIndex.from_frame(answered[["ticker", "source", "ts"]])
-        missing = ~pd.MultiIndex.from_frame(held[["ticker", "source", "ts"]]).isin(known)
-        ended = held["ts"] + pd.Timedelta(minutes=bar_minutes) <= now
-        settled = (held["last"] > held["ts"]) | (now >= session.close + _LATE)
-        gone = held[missing & ended & settled].drop(columns="last")
-        blank = gone.assign(collected_at_before=gone["collected_at"], collected_at=pd.Timestamp(now))
-        blank[list(PRICES)] = float("nan")
-        blank["volume"] = pd.array([pd.NA] * len(blank), dtype="Int64")
-        return self._append(session.dt, _after(blank))
+        in_force = _in_force(stored).dropna(subset=["high"])
+        return self._append(session.dt, withdrawn(in_force, answered, session, bar_minutes, now))
 
     def reports(self) -> list[Split]:
         """Every report of a split. SinkError."""
@@ -335,8 +321,7 @@ def _changed(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
 
 def _after(changed: pd.DataFrame) -> pd.DataFrame:
     """`changed`, stamped so that each row comes after the record it replaces."""
-    earliest = changed["collected_at_before"] + pd.Timedelta(milliseconds=1)
-    return changed.assign(collected_at=changed["collected_at"].where(~(earliest > changed["collected_at"]), earliest))
+    return changed.assign(collected_at=after(changed["collected_at_before"], changed["collected_at"]))
 
 
 def _turning_points(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
