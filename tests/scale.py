@@ -7,6 +7,9 @@ from dataclasses import dataclass
 SESSIONS, DAYS = 21, 30
 RUNS = 84
 """Runs of a session that collect: every five minutes, up to the look-back after the close."""
+DAY_RUNS = 24 * 60 // 5
+IDLE_SECONDS = 0.1
+"""How long a run takes while the exchange is closed."""
 LOOK_BACK_MINUTES = 30
 SESSION_MINUTES = 390
 TICKERS_PER_SHARD = 50
@@ -18,6 +21,7 @@ BYTES_PER_RECORD = 265
 
 # us-east-1, without free tiers; see docs/scale.md for the pages.
 LAMBDA_GB_SECOND = 0.0000133334
+LAMBDA_RUN = 0.20 / 1e6
 FIREHOSE_GB = 0.029 + 0.018 + 0.020
 FIREHOSE_OBJECT = 0.005 / 1000
 S3_PUT = 0.005 / 1000
@@ -81,10 +85,13 @@ class Scale:
     @property
     def dollars(self) -> dict[str, float]:
         """By service, for a month. Without crawler, alarms, metrics and logs, which hardly depend on the size."""
-        seconds = (RUNS * SESSIONS + DAYS) * self.shards * (15 if self.shards > 1 else 5)
+        collecting = RUNS * SESSIONS + DAYS
+        idle = DAY_RUNS * DAYS + DAYS - collecting
+        seconds = self.shards * (collecting * (15 if self.shards > 1 else 5) + idle * IDLE_SECONDS)
+        runs = self.shards * (collecting + idle)
         scanned = max(self.scanned_mb(compacted=True) * 1e6, ATHENA_LEAST)
         return {
-            "Lambda": seconds * LAMBDA_GB_SECOND,
+            "Lambda": seconds * LAMBDA_GB_SECOND + runs * LAMBDA_RUN,
             "Firehose": self.billed_gb * FIREHOSE_GB + self.objects * FIREHOSE_OBJECT,
             "S3": self.objects * S3_PUT + self.month_mb * 1e6 / GB * S3_GB_MONTH,
             "Athena": 1000 * scanned / TB * ATHENA_TB,

@@ -57,6 +57,7 @@ COMMANDS = {
         "compact_command",
         "Make one file of the files of a finished session. Queries answer the same, only faster.",
     ),
+    "mcp": Verb("mcp", "mcp_command", "Serve the named queries to agents on standard input and output, read-only."),
     "dashboard": Verb("dashboard", "dashboard_command", "Serve the dashboard on this machine."),
     "settings": Verb("settings", "settings_command", "Show every setting, its value and where the value comes from."),
     "doctor": Verb("doctor", "doctor_command", "Check lake, settings, vendor and versions, and say what to do."),
