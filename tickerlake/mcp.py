@@ -28,7 +28,7 @@ MOST_ROWS = 1_000
 
 _INSTRUCTIONS = (
     "Bars of stocks as a vendor gave them, with every correction. Sessions are dates of the exchange, times carry "
-    "their offset. hourly_high answers what each ticker's highest price was in every hour; coverage says what is missing."
+    "their offset. hourly_high answers what each ticker's highest price was in every hour; coverage what is missing."
 )
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "varchar": {"type": "string"},
