@@ -153,14 +153,14 @@ def test_a_session_with_a_file_that_is_not_of_bars_is_left_as_it_is(tmp_path):
 
 def test_a_compactor_whose_files_another_one_has_replaced_lists_again(tmp_path, monkeypatch):
     lake = lake_of(tmp_path, [record(0)], [record(5)])
-    read, others = compaction._read, [lambda: compacted(lake)]
+    merge, others = compaction._merge, [lambda: compacted(lake)]
 
-    def slow(connection, listed):
+    def slow(*arguments):
         if others:
             others.pop()()
-        return read(connection, listed)
+        return merge(*arguments)
 
-    monkeypatch.setattr(compaction, "_read", slow)
+    monkeypatch.setattr(compaction, "_merge", slow)
     assert compacted(lake).files_after == 1
     assert len(stored(lake)) == 2
 

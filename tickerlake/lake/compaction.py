@@ -18,6 +18,7 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,47 +30,55 @@ from tickerlake.lake.faults import faults_in
 from tickerlake.lake.finished import COMPACTED, is_finished
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place
-from tickerlake.lake.sql import kept, quoted, reason, typed
+from tickerlake.lake.sql import array, kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 _LISTINGS = 5
+_SESSIONS_AT_ONCE = 2
 _MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
 _KEY = ", ".join(KEY)
 _ORDER = ", ".join(f"{name} NULLS FIRST" for name in KNOWLEDGE)
 
-_STORED = f"""
-CREATE OR REPLACE TEMPORARY TABLE stored AS
-SELECT {typed(COLUMNS)}
-FROM read_parquet($files, hive_partitioning = false)
-ORDER BY {_KEY}, collected_at
-"""  # noqa: S608  # our own names
+_STORED = f"SELECT {typed(COLUMNS)} FROM read_parquet({{files}}, hive_partitioning = false)"  # noqa: S608
+_SORTED = f"{_STORED} ORDER BY {_KEY}, collected_at"
 _NULLS = " OR ".join(f"{column.name} IS NULL" for column in COLUMNS if not column.nullable)
-_INCOMPLETE = f"SELECT count(*) FROM stored WHERE {_NULLS}"  # noqa: S608  # our own names
+_CHECKED = f"""
+SELECT
+    count(*) FILTER ({_NULLS}),
+    count(*) FILTER (high < 1e300) = count(*),
+    max(collected_at)
+FROM stored
+"""  # noqa: S608  # our own names
+_IN_FORCE = "CREATE TEMPORARY VIEW in_force AS FROM stored WHERE high < 1e300"
+_HOURS = f"CREATE OR REPLACE TEMPORARY TABLE hours AS {hours.SQL}"
 
 # Few bars have several records; only theirs are compared.
 _REPEATED = f"""
-CREATE OR REPLACE TEMPORARY TABLE repeated AS
+CREATE TEMPORARY TABLE repeated AS
 SELECT {_KEY} FROM stored GROUP BY {_KEY} HAVING count(*) > 1
 """  # noqa: S608  # our own names
 _COMPARED = f"""
-CREATE OR REPLACE TEMPORARY TABLE compared AS
+CREATE TEMPORARY TABLE compared AS
 SELECT s.rowid AS id, s.* FROM stored s JOIN repeated USING ({_KEY})
 """  # noqa: S608  # our own names
 _REPEATS = f"""
 DELETE FROM stored
 WHERE rowid IN (SELECT id FROM compared) AND rowid NOT IN (SELECT id FROM ({kept("compared")}))
 """  # noqa: S608  # our own names
-_SUPERSEDED = f"""
-DELETE FROM stored WHERE rowid IN (
-    SELECT id
-    FROM (
-        SELECT s.rowid AS id, lead(true) OVER (PARTITION BY {_KEY} ORDER BY {_ORDER}, s.rowid) AS followed
-        FROM stored s
-        JOIN repeated USING ({_KEY})
+_LATEST = f"""
+CREATE OR REPLACE TEMPORARY VIEW in_force AS
+FROM stored
+WHERE high < 1e300
+    AND rowid NOT IN (
+        SELECT id
+        FROM (
+            SELECT s.rowid AS id, lead(true) OVER (PARTITION BY {_KEY} ORDER BY {_ORDER}, s.rowid) AS followed
+            FROM stored s
+            JOIN repeated USING ({_KEY})
+        )
+        WHERE followed
     )
-    WHERE followed
-)
 """  # noqa: S608  # our own names
 
 
@@ -99,27 +108,34 @@ def finished(lake: Path, now: dt.datetime) -> list[str]:
 
 
 def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[Compacted]:
-    """Compacts `sessions` one by one; what is compact already stays as it is.
+    """Compacts `sessions`, two at a time; what is compact already stays as it is. Reports them in order.
 
-    A session whose files cannot be read or replaced is left as it is, with the error in its report. ConfigError for a
-    session that has not finished by `now`.
+    A session whose files cannot be read or replaced is left as it is, with the error in its report. ConfigError,
+    before anything is done, for a session that has not finished by `now`.
     """
+    wanted = list(sessions)
+    for session in wanted:
+        if not is_finished(session, now):
+            raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
     layout = Layout(lake)
-    with _open(layout) as connection:
-        for session in sessions:
-            if not is_finished(session, now):
-                raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
-            before = _sizes(layout, session)
-            try:
-                _compact(connection, layout, session)
-                error = ""
-            except SinkError as failure:
-                error = str(failure)
-            after = _sizes(layout, session)
-            yield Compacted(session, len(before), sum(before), len(after), sum(after), error)
+    # One at a time leaves cores idle: a session is small, and its file must reach the disk.
+    with _open(layout) as database, ThreadPoolExecutor(_SESSIONS_AT_ONCE) as pool:
+        yield from pool.map(lambda session: _reported(database, layout, session), wanted)
 
 
-def _compact(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> None:
+def _reported(database: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> Compacted:
+    """Compacts one session."""
+    before = _sizes(layout, session)
+    try:
+        _compact(database, layout, session)
+        error = ""
+    except SinkError as failure:
+        error = str(failure)
+    after = _sizes(layout, session)
+    return Compacted(session, len(before), sum(before), len(after), sum(after), error)
+
+
+def _compact(database: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> None:
     """Compacts one session, listing its files again if some vanish meanwhile. SinkError."""
     day = dt.date.fromisoformat(session)
     for _ in range(_LISTINGS):
@@ -127,7 +143,8 @@ def _compact(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str
         if not listed or hours.is_settled(layout, session, listed):
             return
         try:
-            _replace(connection, layout, session, listed)
+            with database.cursor() as connection:  # with tables of its own
+                _replace(connection, layout, session, listed)
         except (duckdb.Error, OSError, ValueError) as error:
             if all(path.exists() for path in listed):
                 raise SinkError(f"cannot compact {session}: {_reason(listed, error)}") from error
@@ -137,48 +154,72 @@ def _compact(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str, listed: Sequence[Path]) -> None:
-    newest = _read(connection, listed)
+    _check_columns(connection, listed)
     if len(listed) == 1 and listed[0].name.endswith(COMPACTED):
         compacted = listed[0]  # only its hours are missing
+        newest, _ = _read(connection, compacted)
     else:
         digest = hashlib.sha256("\n".join(sorted(path.name for path in listed)).encode()).hexdigest()[:12]
-        compacted = layout.partition(session) / f"{newest:%Y%m%dT%H%M%SZ}-{digest}{COMPACTED}"
-        place(layout, compacted, lambda path: _copy(connection, "stored", path))
+        compacted = layout.partition(session) / f"{digest}{COMPACTED}"
+        newest = place(layout, compacted, lambda path: _merge(connection, listed, path))
         _sync(compacted.parent)
         _remove(listed, compacted)
     before = layout.hours_of(session)
-    connection.execute(_SUPERSEDED)
-    connection.execute("CREATE OR REPLACE TEMPORARY VIEW in_force AS FROM stored WHERE high < 1e300")
     target = hours.target(layout, compacted, newest)
-    place(layout, target, lambda path: _copy(connection, f"({hours.SQL})", path))
+    place(layout, target, lambda path: _copy(connection, "SELECT * EXCLUDE once FROM hours", path))
     _remove(before, target)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> dt.datetime:
-    """Fills the table `stored` with the records of `listed` that stay, sorted; returns when the newest was collected.
-
-    SinkError if the files are not files of bars.
-    """
-    folder = listed[0].parent
-    files = [str(path) for path in listed]
-    schema = "SELECT file_name, list(name) FROM parquet_schema($files) WHERE num_children IS NULL GROUP BY file_name"
+def _check_columns(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> None:
+    """Raises SinkError if a file has not exactly the columns of bars."""
+    columns = "SELECT file_name, list(name) FROM parquet_schema($files) WHERE num_children IS NULL GROUP BY file_name"
     known = {column.name for column in COLUMNS}
-    for file, columns in connection.execute(schema, {"files": files}).fetchall():
-        if odd := known ^ (set(columns) - {PARTITION.name}):
+    for file, names in connection.execute(columns, {"files": list(map(str, listed))}).fetchall():
+        if odd := known ^ (set(names) - {PARTITION.name}):
             raise SinkError(
-                f"cannot compact {folder}: {file} has not exactly the columns of bars ({', '.join(sorted(odd))}); "
-                "move it out of the lake"
+                f"cannot compact {listed[0].parent}: {file} has not exactly the columns of bars "
+                f"({', '.join(sorted(odd))}); move it out of the lake"
             )
-    connection.execute(_STORED, {"files": files})
-    if connection.execute(_INCOMPLETE).fetchone() != (0,):
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path], path: Path) -> dt.datetime:
+    """Writes the records of `listed` that stay to `path`, sorted, and fills the table `hours` from them.
+
+    Returns when the newest was collected. ValueError if there are none.
+    """
+    # Most sessions have nothing to remove. So sort straight into the file; through a table it takes half as long again.
+    _copy(connection, _SORTED.format(files=array(listed)), path)
+    newest, removed = _read(connection, path)
+    if removed:
+        _copy(connection, "FROM stored", path)
+    return newest
+
+
+def _read(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[dt.datetime, bool]:
+    """Fills the table `hours` from `file`, a sorted file of bars.
+
+    Returns when the newest record was collected, and whether the file has repeats; the table `stored` has none.
+    ValueError if there are no rows, or rows without a value that every row must have.
+    """
+    stored = _STORED.format(files=array([file]))
+    connection.execute(f"CREATE TEMPORARY VIEW stored AS {stored}")
+    ((incomplete, priced, newest),) = connection.execute(_CHECKED).fetchall()
+    if incomplete:
         raise ValueError("rows lack a value that every row must have")
+    if newest is None:
+        raise ValueError("its files hold no bars; move them out of the lake")
+    connection.execute(_IN_FORCE)
+    connection.execute(_HOURS)
+    if priced and connection.execute("SELECT bool_and(once) FROM hours").fetchone() == (True,):
+        return newest, False
+    connection.execute("DROP VIEW stored")
+    connection.execute(f"CREATE TEMPORARY TABLE stored AS {stored}")
     connection.execute(_REPEATED)
     connection.execute(_COMPARED)
-    connection.execute(_REPEATS)
-    (newest,) = connection.execute("SELECT max(collected_at) FROM stored").fetchone() or (None,)
-    if newest is None:
-        raise SinkError(f"cannot compact {folder}: its files hold no bars; move them out of the lake")
-    return newest
+    removed = connection.execute(_REPEATS).fetchone() != (0,)
+    connection.execute(_LATEST)
+    connection.execute(_HOURS)
+    return newest, removed
 
 
 def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
@@ -186,13 +227,14 @@ def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    connection.execute("SET parquet_metadata_cache = true")  # each file is opened twice
     connection.execute(f"SET temp_directory = {quoted(layout.incoming / f'spill-{os.getpid()}')}")
     return connection
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, what: str, path: Path) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     # Into the file that is there: `place` holds it open, to force it to disk.
-    connection.execute(f"COPY {what} TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
+    connection.execute(f"COPY ({query}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
 
 
 def _remove(paths: Iterable[Path], kept: Path) -> None:

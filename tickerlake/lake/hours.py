@@ -20,30 +20,40 @@ _TIME = "%Y%m%dT%H%M%S%fZ"
 
 SQL = """
 WITH
-sizes AS (
-    SELECT
-        ticker,
-        count(DISTINCT (source, bar_minutes)) = 1
-            AND bool_and(extract(MINUTE FROM ts) + bar_minutes <= 60 AND ts = date_trunc('minute', ts)) AS plain
-    FROM in_force
-    GROUP BY ticker
-),
 highs AS (
     SELECT
         ticker,
         hour,
         bar_minutes,
         source,
-        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
+        -- Both pass over bars without this price.
+        min_by(open, ts) AS open,
         max(high) AS high,
         min(low) AS low,
-        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
+        max_by(close, ts) AS close,
         CAST(sum(volume) AS bigint) AS volume,
         count(*) AS bars,
         max(collected_at) AS collected_at,
-        date_trunc('hour', min(ts)) = date_trunc('hour', max(ts)) AS same_hour
+        list(STRUCT_PACK(high, ts)) AS each,
+        bit_or(CAST(1 AS bigint) << CAST(extract(MINUTE FROM ts) AS integer)) AS minutes,
+        date_trunc('hour', min(ts)) = date_trunc('hour', max(ts)) AS same_hour,
+        bool_and(ts = date_trunc('minute', ts)) AS to_the_minute,
+        bool_and(extract(MINUTE FROM ts) + bar_minutes <= 60) AS inside
     FROM in_force
     GROUP BY ticker, hour, bar_minutes, source
+),
+tickers AS (
+    SELECT
+        ticker,
+        min(source) = max(source)
+            AND min(bar_minutes) = max(bar_minutes)
+            AND bool_and(inside AND to_the_minute) AS plain
+    FROM highs
+    GROUP BY ticker
+),
+touched AS (
+    SELECT *, list_transform(list_filter(each, lambda bar: bar.high = highs.high), lambda bar: bar.ts) AS times
+    FROM highs
 )
 SELECT
     h.ticker,
@@ -56,22 +66,21 @@ SELECT
     h.close,
     h.volume,
     h.bars,
-    min(b.ts) AS ts,
-    bit_or(CAST(1 AS bigint) << CAST(extract(MINUTE FROM b.ts) AS integer)) AS touches,
+    list_min(h.times) AS ts,
+    list_bit_or(
+        list_transform(h.times, lambda ts: CAST(1 AS bigint) << CAST(extract(MINUTE FROM ts) AS integer))
+    ) AS touches,
     h.collected_at,
-    s.plain AND h.same_hour AS plain
-FROM highs h
-JOIN sizes s ON s.ticker = h.ticker
-JOIN in_force b
-    ON b.ticker = h.ticker
-    AND b.hour = h.hour
-    AND b.bar_minutes = h.bar_minutes
-    AND b.source = h.source
-    AND b.high = h.high
-GROUP BY ALL
+    t.plain AND h.same_hour AS plain,
+    h.bars = bit_count(h.minutes) AND h.same_hour AND h.to_the_minute AS once
+FROM touched h
+JOIN tickers t ON t.ticker = h.ticker
 ORDER BY h.ticker, h.hour, h.bar_minutes, h.source
 """
-"""The rows of one session, for DuckDB, from a table `in_force` of its bars in force."""
+"""The rows of one session, for DuckDB, from a table `in_force` of its bars in force.
+
+`once` says that no bar of the hour is there twice.
+"""
 
 
 def target(layout: Layout, bars: Path, newest: dt.datetime) -> Path:

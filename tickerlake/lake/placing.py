@@ -9,22 +9,29 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from tickerlake.lake.layout import ABANDONED_AFTER, Layout
 
+T = TypeVar("T")
 
-def place(layout: Layout, target: Path, write: Callable[[Path], object]) -> None:
-    """Has `write` write a file in `.incoming`, forces it to disk and renames it to `target`. Raises OSError."""
+
+def place(layout: Layout, target: Path, write: Callable[[Path], T]) -> T:
+    """Has `write` write a file in `.incoming`, forces it to disk and renames it to `target`. Raises OSError.
+
+    Returns what `write` does.
+    """
     incoming = layout.incoming
     incoming.mkdir(parents=True, exist_ok=True)
     _sweep(incoming)
     handle, name = tempfile.mkstemp(dir=incoming, suffix=target.suffix)
     temporary = Path(name)
     try:
-        write(temporary)
+        written = write(temporary)
         os.fsync(handle)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(target)
+        return written
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)
