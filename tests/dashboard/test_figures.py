@@ -368,6 +368,7 @@ def test_an_early_close_is_announced():
         (labels.size(999), "999 B"),
         (labels.size(3_400_000), "3.4 MB"),
         (labels.hour_span(9), "09:30\N{EN DASH}10:00"),
+        (labels.code("a`![x](y)` \n b"), "`a'![x](y)' b`"),
         (labels.escape("[x](y) :red[z] $1$ <b>"), r"\[x\](y) \:red\[z\] \$1\$ \<b\>"),
     ],
 )

@@ -12,6 +12,8 @@ import streamlit as st
 from dashboard.data import lake_files, prices, rejected
 from dashboard.data.lake import Lake
 from tests.query.lakes import write_lake
+from tickerlake.lake import Run
+from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import Settings
 
 EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)
@@ -74,6 +76,18 @@ def test_without_opens_the_bars_of_the_first_and_last_session_give_the_prices(tm
         ("bars", days[0], days[0], ("A",)),
         ("bars", days[2], days[2], ("A", "B")),
     ]
+
+
+def test_an_answer_is_kept_until_a_run_is_logged(tmp_path):
+    folder = write_lake(tmp_path / "lake", [record("B", DAYS[0], 15, 9.0, 11.0)])
+    lake, day = Lake(Settings(lake=folder)), dt.date.fromisoformat(DAYS[0])
+    before = lake.query("runs", day, day)
+    run = Run("B", "XNYS", DAYS[0], EVENING, EVENING, 60, 0, 0, 0, 0, "no-data", "yahoo", EVENING)
+
+    ParquetSink(folder).log([run])
+
+    assert before.empty
+    assert lake.query("runs", day, day)["outcome"].tolist() == ["no-data"]
 
 
 def test_with_opens_no_bars_are_read(tmp_path, monkeypatch):
