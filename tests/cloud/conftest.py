@@ -9,7 +9,14 @@ import pytest
 
 if importlib.util.find_spec("ministack") is None:
     # test_patches.py remains, and is skipped with a reason.
-    collect_ignore = ["test_access.py", "test_commands.py", "test_compaction.py", "test_faults.py", "test_path.py"]
+    collect_ignore = [
+        "test_access.py",
+        "test_commands.py",
+        "test_compaction.py",
+        "test_faults.py",
+        "test_outside.py",
+        "test_path.py",
+    ]
 else:
     from tests.cloud.local import local_lake
     from tests.cloud.stack import running_guarded_stack, running_stack

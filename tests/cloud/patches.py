@@ -8,7 +8,8 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
     Athena      reads the partitions of the projection or the catalog; has Trino's functions, integer division and
                 UTC; writes results where and how Athena does; names a missing table as Athena does; enforces the
                 workgroup; knows "$path"; runs UNLOAD, which writes several objects and a manifest
-    callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms
+    callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms; knows the
+                namespace of metrics that are put
     Lambda      assigns the whole log of a run to that run, even on a slow machine
     Scheduler   checks for due schedules every fifth of a second, not every ten seconds
 """
@@ -60,6 +61,7 @@ PATCHED = {
     (athena, "_table_relation"): "a1a2686723d2ddff",
     (athena, "_duckdb_type"): "4198ed4b47d0c533",
     (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
+    (iam_actions, "request_tag_context"): "d46adb816e024778",
     (lambda_runtime.Worker, "_drain_stderr_bounded"): "3fd7cc742872e604",
     (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
     (scheduler, "_tick_schedules"): "0ece514e91205b1d",
@@ -87,6 +89,7 @@ def apply() -> None:
     athena._save_query_results = _save_query_results
     athena._table_relation = _table_relation
     iam_actions.extract_resource_arn = _extract_resource_arn
+    iam_actions.request_tag_context = _request_tag_context
     lambda_runtime.Worker._drain_stderr_bounded = _drain_stderr
     scheduler._SCHEDULE_TICK_INTERVAL = TICK_SECONDS
 
@@ -382,6 +385,14 @@ def _extract_resource_arn(
     if service == "monitoring" and operation == "DescribeAlarms":
         return f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
     return found
+
+
+def _request_tag_context(service: str, action: str, body: bytes, params: Any) -> dict[str, Any]:
+    """What policies may test of a request, with the namespace of metrics."""
+    found = _ORIGINAL[iam_actions, "request_tag_context"](service, action, body, params)
+    if action != "cloudwatch:PutMetricData":
+        return found
+    return {**found, "cloudwatch:namespace": json.loads(body)["Namespace"]}
 
 
 if __name__ == "__main__":

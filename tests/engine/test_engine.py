@@ -18,12 +18,13 @@ if not os.environ.get("ENGINE_TESTS"):
 pytestmark = pytest.mark.engine
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+OUTSIDE = (ROOT / "docs" / "outside.md").read_text(encoding="utf-8")
 DATA = "bars/dt=2026-11-20/20261120-one.parquet"
 
 
-def commands(section, *, starting=("cp ", "pulumi ")):
-    """The command lines of a section of docs/deploy.md that start with `starting`, without their comments."""
-    text = DEPLOY.split(f"\n## {section}\n")[1].split("\n## ")[0]
+def commands(section, *, starting=("cp ", "pulumi "), page=DEPLOY):
+    """The command lines of a section of `page` that start with `starting`, without their comments."""
+    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
     lines = [line[4:].split(" #")[0].rstrip() for line in text.splitlines() if line.startswith("    ")]
     return [line for line in lines if line.startswith(starting)]
 
@@ -146,6 +147,26 @@ def test_a_refresh_sees_what_was_changed_by_hand_and_an_update_restores_it(accou
     assert done.steps == {"collector-function": {"updated"}, "monitoring-delivery-late": {"created"}}
     assert on(account, "dev", "function")["Timeout"] == 240
     assert "tickerlake-dev-delivery-late" in [alarm["AlarmName"] for alarm in on(account, "dev", "alarms")]
+
+
+def test_the_documented_commands_move_the_collecting_outside_and_back(account, dev):
+    for command in commands("1. Take the function out of the stack", page=OUTSIDE):
+        gone = dev.ok(command)
+
+    assert {name for name, steps in gone.steps.items() if steps == {"deleted"}} == {
+        *("collector-function", "collector-failure-destination", "collector-logs", "collector-schedules"),
+        *("collector-role", "collector-role-policy", "collector-scheduler-role", "collector-scheduler-role-policy"),
+        *("collector-collect-1", "collector-sweep-1"),
+        *("monitoring-collector-failing", "monitoring-collector-slow", "monitoring-collector-throttled"),
+    }
+    assert "docs/outside.md" in dev.ok("pulumi stack output readme").output
+    assert [alarm["Dimensions"] for alarm in on(account, "dev", "alarms") if "heartbeat" in alarm["AlarmName"]] == [
+        [{"Name": "service", "Value": "tickerlake-dev-bars"}]
+    ]
+
+    for command in commands("Back to the function", page=OUTSIDE):
+        dev.ok(command)
+    assert on(account, "dev", "function")["State"] == "Active"
 
 
 def test_another_account_is_refused_before_anything_changes(dev):
