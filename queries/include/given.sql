@@ -32,11 +32,7 @@ given AS (
         ts,
         hour,
         bar_minutes,
-        if(divisor = 1, open, round(open / (divisor * 1e0), 6)) AS open,
-        if(divisor = 1, high, round(high / (divisor * 1e0), 6)) AS high,
-        if(divisor = 1, low, round(low / (divisor * 1e0), 6)) AS low,
-        if(divisor = 1, close, round(close / (divisor * 1e0), 6)) AS close,
-        if(divisor = 1, volume, CAST(round(volume * divisor) AS bigint)) AS volume,
+-- include: on_basis
         currency,
         source,
         collected_at,

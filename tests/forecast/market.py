@@ -1,4 +1,4 @@
-"""Markets for forecasts: hours of bars as the query `hourly` gives them, from the simulation and from plain walks."""
+"""Markets for forecasts, as the query `hourly_versions` gives them: the simulation, and plain walks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import pandas as pd
 from tickerlake import bars, exchange
 from tickerlake.exchange import Session
 from tickerlake.forecast.models import Har, HourOfDay
-from tickerlake.forecast.samples import samples
+from tickerlake.forecast.samples import Target, known
 from tickerlake.forecast.scores import losses
-from tickerlake.forecast.walk import walk
+from tickerlake.forecast.walk import LOOK_BACK, walk
 from tickerlake.sources.simulated import SimulatedSource
 
 SESSIONS = exchange.sessions_between(dt.date(2024, 1, 2), dt.date(2026, 11, 20))
 TICKERS = ("AMZN", "META", "NFLX", "SNAP")
 MODELS = (HourOfDay(), Har())
+AT_ONCE = pd.Timestamp(SESSIONS[0].open)
+"""From when on all hours are known, so that a market has one version of each."""
 
 
 def simulated(seed: int, sessions: Sequence[Session], tickers: Sequence[str] = TICKERS) -> pd.DataFrame:
@@ -28,9 +30,17 @@ def simulated(seed: int, sessions: Sequence[Session], tickers: Sequence[str] = T
     made = [source.bars(ticker, sessions, 5).assign(ticker=ticker, bar_minutes=5) for ticker in tickers]
     frame = bars.placed(pd.concat(made)).rename(columns={"dt": "session"})
     hours = frame.groupby(["session", "ticker", "hour", "bar_minutes"], sort=True)
-    return hours.agg(
-        open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"), last_ts=("ts", "max")
-    ).reset_index()
+    return (
+        hours.agg(
+            open=("open", "first"),
+            high=("high", "max"),
+            low=("low", "min"),
+            close=("close", "last"),
+            last_ts=("ts", "max"),
+        )
+        .reset_index()
+        .assign(known_from=AT_ONCE)
+    )
 
 
 Volatility = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -75,14 +85,20 @@ def walked(
         opens = pd.DatetimeIndex([session.open for session in sessions])[day]
         frame["last_ts"] = opens + pd.Timedelta(minutes=5 * (end - 1))
         frame["ticker"] = np.tile(list(tickers), count)
-        frames.append(frame.assign(hour=hour, bar_minutes=5))
+        frames.append(frame.assign(hour=hour, bar_minutes=5, known_from=AT_ONCE))
     whole = pd.concat(frames, ignore_index=True)
     closes = whole["session"].map({session.dt: pd.Timestamp(session.close) for session in sessions})
     return whole[whole["last_ts"] < closes].reset_index(drop=True)
 
 
-def forecast(hours: pd.DataFrame, sessions: Sequence[Session], models=MODELS, wanted: Sequence[int] | None = None):
+def samples(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[Target, pd.DataFrame]:
+    """The samples of each target, of hours that have one version."""
+    (found,) = known(hours, sessions, range(len(sessions)), LOOK_BACK)
+    return found.past
+
+
+def forecast(hours: pd.DataFrame, sessions: Sequence[Session], models=MODELS, wanted: range | None = None):
     """The forecasts of a walk over `hours`, with their losses, named as the query `forecasts` names them."""
-    made = walk(samples(hours, sessions), range(len(sessions)) if wanted is None else wanted, models)
+    made = walk(known(hours, sessions, range(len(sessions)) if wanted is None else wanted, LOOK_BACK), models)
     made["loss"] = losses(made)
     return made.assign(kind="back-tested")

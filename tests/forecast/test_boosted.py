@@ -8,8 +8,8 @@ import pytest
 from tests.forecast.market import SESSIONS, forecast, walked
 from tickerlake.errors import ConfigError
 from tickerlake.forecast.boosted import Boosted, load
-from tickerlake.forecast.samples import DIRECTION, samples
-from tickerlake.forecast.walk import QUANTILES, walk
+from tickerlake.forecast.samples import DIRECTION
+from tickerlake.forecast.walk import QUANTILES
 
 DAYS = SESSIONS[-60:]
 
@@ -23,18 +23,18 @@ def market():
 def file(market, tmp_path_factory):
     file = tmp_path_factory.mktemp("models") / "boosted.json"
     model = Boosted()
-    walk(samples(market, DAYS), [58], [model])
+    forecast(market, DAYS, [model], range(58, 59))
     file.write_text(model.as_text())
     return file
 
 
 def test_its_quantiles_never_cross_and_its_future_changes_nothing(market):
-    made = forecast(market, DAYS, [Boosted()], [50])
+    made = forecast(market, DAYS, [Boosted()], range(50, 51))
     later = (market["session"] > DAYS[50].dt) | ((market["session"] == DAYS[50].dt) & (market["hour"] >= 12))
     altered = market.copy()
     altered.loc[later, ["high", "close"]] *= 1.1
 
-    again = forecast(altered, DAYS, [Boosted()], [50])
+    again = forecast(altered, DAYS, [Boosted()], range(50, 51))
     said, before = [*QUANTILES, "probability"], made["hour"] <= 12
     assert (np.diff(made.loc[made["target"] != DIRECTION, QUANTILES], axis=1) >= 0).all()
     assert made.loc[before, said].equals(again.loc[before, said])
@@ -42,13 +42,12 @@ def test_its_quantiles_never_cross_and_its_future_changes_nothing(market):
 
 
 def test_what_it_learned_is_used_for_later_sessions_and_never_for_earlier_ones(market, file):
-    found = samples(market, DAYS)
     learned = load(file)
 
     kept = Boosted(file)
-    walk(found, [59], [kept])
+    forecast(market, DAYS, [kept], range(59, 60))
     assert kept._fits == learned
-    walk(found, [40], [kept])
+    forecast(market, DAYS, [kept], range(40, 41))
     assert all(kept._fits[target].until < DAYS[40].date.toordinal() - 1 for target in learned)
 
 

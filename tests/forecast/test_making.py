@@ -11,7 +11,7 @@ from tickerlake.actions import Split
 from tickerlake.collect import collect
 from tickerlake.errors import LakeEmpty
 from tickerlake.forecast.making import just_begun, make, make_live
-from tickerlake.forecast.samples import LEAST_SESSIONS
+from tickerlake.forecast.samples import LEAST_SESSIONS, moments
 from tickerlake.forecast.walk import QUANTILES
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -53,10 +53,10 @@ def made(lake, now=ELEVEN, **options):
     return make(DuckDBEngine(lake), [FRIDAY], now, **options).forecasts
 
 
-def test_what_the_lake_learns_after_the_moment_changes_no_forecast_as_of_it(lake):
+def test_what_the_lake_learns_after_the_moment_changes_no_forecast_of_it(lake):
     before = made(lake)
     vendor = Vendor()
-    # Restatements of the past, and the rest of Friday.
+    # Restatements of the past, the rest of Friday, and a split.
     vendor.factors = {session.date: 1.05 for session in SESSIONS[-6:]}
     collected(lake, SESSIONS[-6:], FRIDAY.close + HOUR, vendor)
     ParquetSink(lake).report_splits(
@@ -65,7 +65,45 @@ def test_what_the_lake_learns_after_the_moment_changes_no_forecast_as_of_it(lake
 
     pd.testing.assert_frame_equal(made(lake), before)
     later = made(lake, FRIDAY.close + HOUR)
-    assert not later[later["hour"] == 11].reset_index(drop=True).equals(before[before["hour"] == 11])
+    assert set(later["hour"]) == {10, 11, 12, 13, 14, 15}
+    said = later[later["hour"] <= 11].reset_index(drop=True).assign(made_at=before["made_at"])
+    pd.testing.assert_frame_equal(said, before)
+
+
+def test_a_back_test_says_what_was_said_at_each_hour(tmp_path):
+    # Collected as it happens, corrected after each session, and older sessions in the middle of later ones.
+    vendor = Vendor()
+    days = SESSIONS[-3:]
+    collected(tmp_path, SESSIONS[:-3], days[0].open - HOUR, vendor)
+    said = []
+    for number, session in enumerate(days):
+        for moment in moments(session):
+            now = moment.at + dt.timedelta(minutes=2)
+            collected(tmp_path, [session], now, vendor)
+            if moment.hour == 12:
+                vendor.factors = {each.date: 1 + 0.01 * (number + 1) for each in SESSIONS[-9 : -4 + number]}
+                collected(tmp_path, SESSIONS[-9 : -4 + number], now, vendor)
+            found = make(DuckDBEngine(tmp_path), [session], now).forecasts
+            said.append(found[found["known_until"] == moment.at])
+        vendor.factors[session.date] = 1.02
+        collected(tmp_path, [session], session.close + HOUR, vendor)
+
+    order = ["session", "hour", "target", "model"]
+    live = pd.concat(said).sort_values(order, ignore_index=True)
+    later = make(DuckDBEngine(tmp_path), days, FRIDAY.close + 2 * HOUR).forecasts.sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(later.drop(columns="made_at"), live.drop(columns="made_at"), atol=2e-6)
+    assert len(later) == 3 * 6 * 3 * 2
+
+
+def test_an_hour_that_was_collected_later_counts_as_it_was_first_collected(tmp_path):
+    collected(tmp_path, SESSIONS, FRIDAY.close + HOUR)
+    first = made(tmp_path, FRIDAY.close + HOUR)
+    vendor = Vendor()
+    vendor.factors = {session.date: 1.05 for session in SESSIONS[-2:]}
+    collected(tmp_path, SESSIONS[-2:], FRIDAY.close + 2 * HOUR, vendor)
+
+    corrected = made(tmp_path, FRIDAY.close + 2 * HOUR)
+    pd.testing.assert_frame_equal(corrected.drop(columns="made_at"), first.drop(columns="made_at"))
 
 
 def test_a_split_in_the_window_changes_the_reference_and_nothing_else(lake, tmp_path_factory):

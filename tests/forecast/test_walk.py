@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.forecast.market import MODELS, SESSIONS, TICKERS, forecast, simulated
-from tickerlake.forecast.samples import DIRECTION, TARGETS, moments, samples
-from tickerlake.forecast.scores import compare
-from tickerlake.forecast.walk import LOOK_BACK, QUANTILES
+from tests.forecast.market import MODELS, SESSIONS, TICKERS, forecast, samples, simulated
+from tickerlake.forecast.samples import DIRECTION, TARGETS, Known, moments
+from tickerlake.forecast.scores import compare, losses
+from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
 
 DAYS = SESSIONS[-60:]
 LAST = len(DAYS) - 1
@@ -26,7 +26,7 @@ def forecasts(market):
 
 
 def said(hours, place, hour, sessions=DAYS):
-    made = forecast(hours, sessions, wanted=[place])
+    made = forecast(hours, sessions, wanted=range(place, place + 1))
     return made.loc[made["hour"] == hour, SAID].reset_index(drop=True)
 
 
@@ -185,10 +185,7 @@ def test_shuffled_targets_give_no_skill():
         for rows in frame.groupby(["ticker", "hour"]).groups.values():
             order = random.permutation(rows)
             frame.loc[rows, ["outcome", "size"]] = frame.loc[order, ["outcome", "size"]].to_numpy()
-    from tickerlake.forecast.scores import losses
-    from tickerlake.forecast.walk import walk
-
-    made = walk(found, range(len(days)), MODELS)
+    made = walk([Known(list(range(len(days))), found, found)], MODELS)
     made["loss"] = losses(made)
     for _, rows in made.groupby("target"):
         assert compare(rows, "har", "hour-of-day").statistic < 2

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import random
 
+import pandas as pd
 import pytest
 
 from tests.query.lakes import ANSWERS, CASES, write_case, write_lake
@@ -57,6 +58,22 @@ def test_records_of_one_moment_have_an_order_whatever_the_order_of_files(tmp_pat
         engine = DuckDBEngine(lake)
         assert run(engine, "bars").column("close") == run(engine, "daily").column("close") == [9.7]
         assert run(engine, "restatements").rows == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_versions_of_an_hour_are_what_hourly_gives_as_of_each_of_their_moments(seed, tmp_path):
+    engine = DuckDBEngine(write_lake(tmp_path / "lake", random_records(random.Random(seed))))
+    versions = run(engine, "hourly_versions").frame
+
+    changed = 0
+    for moment in sorted(set(versions["known_from"])):
+        hourly = run(engine, "hourly", as_of=moment.to_pydatetime()).frame
+        over = hourly["last_ts"].dt.floor("h") + pd.Timedelta(minutes=65) <= moment
+        known = versions[versions["known_from"] <= moment].groupby(["session", "ticker", "hour"])
+        changed += (known.size() > 1).any()
+        latest = known.tail(1)[hourly.columns].reset_index(drop=True)
+        pd.testing.assert_frame_equal(latest, hourly[over].reset_index(drop=True))
+    assert changed
 
 
 @pytest.mark.parametrize("bar_minutes", [1, 5, 15, 30])

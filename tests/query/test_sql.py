@@ -44,6 +44,7 @@ READS = {
     "high_hour": 8,
     "hourly": 4,
     "hourly_high": 6,
+    "hourly_versions": 9,
     "restatements": 2,
     "runs": 0,
     "sessions": 1,

@@ -14,15 +14,13 @@ import pandas as pd
 from tickerlake import exchange
 from tickerlake.exchange import EXCHANGE, Session
 from tickerlake.forecast.models import Har, HourOfDay, Model
-from tickerlake.forecast.samples import LEAST_SESSIONS, Moment, moments, samples
+from tickerlake.forecast.samples import LEAST_SESSIONS, LIVE, Moment, known, moments
 from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
 from tickerlake.query import Engine, run
 from tickerlake.record import FORECASTS
 
 MODELS: tuple[Model, ...] = (HourOfDay(), Har())
 """The models that need nothing but NumPy."""
-LIVE = dt.timedelta(minutes=5)
-"""How long after its hour began a forecast is live, as in queries/include/scored.sql: no bar of it has ended."""
 KEY = ["ticker", "session", "hour", "target", "model", "version"]
 _STORED = """
 SELECT DISTINCT ticker, session, hour, target, model, version
@@ -52,17 +50,16 @@ def make(
 ) -> Made:
     """The forecasts of `sessions`, consecutive and oldest first, at every full hour that has begun by `now`.
 
-    Bars are those that the lake knows at `now`, up to the hour; those of later sessions and hours are never looked at.
-    Raises as `query.run` does.
+    Each is made from what was known at its hour, as `samples` explains; no later than `now`. Prices are in the shares
+    of their own session. Raises as `query.run` does.
     """
     before = sessions[0].date - dt.timedelta(days=LOOK_BACK * 2)  # more than enough days for so many sessions
-    known = exchange.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
-    parameters: dict[str, Any] = {"first": known[0].date, "last": known[-1].date, "tickers": tickers, "as_of": now}
-    hours = run(engine, "hourly", basis="as-traded", **parameters).frame
-    found = samples(hours, known)
-    wanted = range(len(known) - len(sessions), len(known))
-    made = walk(found, wanted, models, lambda place: on_session(known[place].dt))
-    return Made(_dated(made, known, now), _short(hours, sessions))
+    days = exchange.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
+    parameters: dict[str, Any] = {"first": days[0].date, "last": days[-1].date, "tickers": tickers, "as_of": now}
+    hours = run(engine, "hourly_versions", basis="as-traded", **parameters).frame
+    wanted = range(len(days) - len(sessions), len(days))
+    made = walk(known(hours, days, wanted, LOOK_BACK), models, lambda place: on_session(days[place].dt))
+    return Made(_dated(made, days, now), _short(hours, sessions))
 
 
 def just_begun(now: dt.datetime) -> Moment | None:
@@ -94,9 +91,9 @@ def without_stored(engine: Engine, forecasts: pd.DataFrame) -> pd.DataFrame:
     return forecasts[new]
 
 
-def _dated(made: pd.DataFrame, known: Sequence[Session], now: dt.datetime) -> pd.DataFrame:
+def _dated(made: pd.DataFrame, days: Sequence[Session], now: dt.datetime) -> pd.DataFrame:
     """`made` with the columns of the table, without the hours that have not begun."""
-    by_key = {(place, moment.hour): moment for place, session in enumerate(known) for moment in moments(session)}
+    by_key = {(place, moment.hour): moment for place, session in enumerate(days) for moment in moments(session)}
     found = [by_key[key] for key in zip(made["session"], made["hour"], strict=True)]
     ends = [moment.ends(target) for moment, target in zip(found, made["target"], strict=True)]
     utc = partial(pd.Series, index=made.index, dtype="datetime64[us, UTC]")

@@ -3,12 +3,16 @@
 A *moment* is a full exchange hour inside the session: 10:00 to 15:00, on an early close 10:00 to 12:00. One sample is
 one ticker at one moment. Everything in it but the outcome comes from hours that ended by the moment. Prices enter
 relative to others of the same session, so a split between two sessions changes nothing.
+
+What is *known* at a moment is what the lake held five minutes later, when a live forecast is made at the latest: later
+corrections do not count. An hour of which the lake held nothing by then, because it was collected or imported later,
+counts as it was first collected.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -17,6 +21,7 @@ import pandas as pd
 
 from tickerlake import symbols
 from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.record import PRICES
 
 Target = Literal["next-hour-high", "day-high", "close-above"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -29,11 +34,14 @@ WEEK, MONTH, USUAL = 5, 20, 120
 """Over how many earlier sessions ranges are averaged; `USUAL` is for what is usual for a ticker at that hour."""
 COUNTED = 250
 """`sessions_used` counts up to this many."""
+LIVE = dt.timedelta(minutes=5)
+"""How long after its hour began a forecast is live, as in queries/include/scored.sql: no bar of it has ended."""
 _HOURS = range(9, 16)
 _LEAST_USUAL = 5
 _LEAST_RANGE = 1e-4  # an hour without a trade has no range, and no logarithm
 _EXTREME = 3.0
 _FEATURES = ("week", "month", "today", "moved", "lately")
+_OPEN, _HIGH, _LOW, _CLOSE = range(4)
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,23 @@ def moments(session: Session) -> list[Moment]:
     return found
 
 
-def samples(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[Target, pd.DataFrame]:
-    """The samples of each target, ordered by session, ticker and hour.
+class Known(NamedTuple):
+    """What is known at consecutive moments, between which the lake learned nothing of earlier sessions."""
 
-    `hours` has the columns of the query `hourly`; `sessions` are consecutive, and the last one may be running. The
-    columns of a frame:
+    sessions: list[int]
+    """The places of the sessions of these moments."""
+    past: dict[Target, pd.DataFrame]
+    """The samples of all sessions, to learn from those before the moment."""
+    now: dict[Target, pd.DataFrame]
+    """The samples of the moments themselves."""
+
+
+def known(hours: pd.DataFrame, sessions: Sequence[Session], wanted: range, look_back: int) -> Iterator[Known]:
+    """What is known at each moment of the sessions at the places `wanted`, earliest first.
+
+    `hours` has the columns of the query `hourly_versions`; `sessions` are consecutive, and the last one may be running.
+    No more than `look_back` sessions before one that is wanted are looked at. Samples are ordered by session, ticker
+    and hour, and have the columns
 
     - `ticker` as traded in the session, `session` (its place in `sessions`), `date` (its ordinal), `hour`, and
       `reference`: the last close, USD
@@ -74,51 +94,110 @@ def samples(hours: pd.DataFrame, sessions: Sequence[Session]) -> dict[Target, pd
     - `moved`, `lately`: the return of the session and of the last hour, in usual ranges
     - `outcome`: the high relative to `reference`, less 1; for `close-above` 1 or 0; NaN until it is known
     """
-    grid = _grid(hours, sessions)
-    return {target: _of_target(grid, sessions, target) for target in TARGETS}
+    versions = _versions(hours, sessions)
+    at = np.full((len(sessions), len(_HOURS)), np.inf)
+    for place, session in enumerate(sessions):
+        for moment in moments(session):
+            at[place, moment.hour - _HOURS.start] = (moment.at + LIVE).timestamp()
+    # A session is looked back on from the next one's first moment on. What is learned of it later begins a new period.
+    looked_back_on = np.append(at.min(axis=1)[1:], np.inf)[versions.cells[0]]
+    late = ~versions.is_first & (versions.known_from > looked_back_on)
+    learned = np.unique(versions.known_from[late])
+    period = np.where(np.isfinite(at), np.searchsorted(learned, at, side="right"), -1)
+    grid = versions.grid(~late)
+    for number in np.unique(period[wanted][period[wanted] >= 0]):
+        if number:
+            versions.put(grid, late & (versions.known_from <= learned[number - 1]))
+        places = [place for place in wanted if number in period[place]]
+        window = slice(max(places[0] - look_back, 0), places[-1] + 1)
+
+        def today(hour: int, window: slice = window) -> np.ndarray:
+            by_then = versions.known_from <= at[versions.cells[0], hour]
+            return versions.grid(versions.is_first | by_then)[:, window]
+
+        past, now = {}, {}
+        for target in TARGETS:
+            about = _About(target, sessions[window], window.start, versions.tickers[window])
+            past[target] = found = _samples(grid[:, window], about)
+            if not versions.is_first.all():
+                found = _samples(grid[:, window], about, today)
+            now[target] = found[period[found["session"], found["hour"] - _HOURS.start] == number]
+        yield Known(places, past, now)
 
 
-class _Grid(NamedTuple):
-    """Prices of each session, company and hour: arrays of shape (sessions, companies, hours), NaN where missing."""
+class _Versions(NamedTuple):
+    """What was known of each hour, from the earliest version on."""
 
     tickers: np.ndarray
     """Each company's symbol in each session: shape (sessions, companies)."""
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    covered: np.ndarray
-    """The end of the latest bar of each company's session, seconds UTC: shape (sessions, companies)."""
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray]
+    """Session, company and hour of each version."""
+    values: np.ndarray
+    """Open, high, low and close of each version, and the end of its latest bar, seconds UTC: shape (5, versions)."""
+    known_from: np.ndarray
+    """Seconds UTC."""
+    is_first: np.ndarray
+    """Whether it is the first version of its hour."""
+
+    def grid(self, chosen: np.ndarray) -> np.ndarray:
+        """The latest of the `chosen` versions of each hour, NaN without one: shape (5, sessions, companies, hours)."""
+        grid = np.full((len(self.values), *self.tickers.shape, len(_HOURS)), np.nan)
+        self.put(grid, chosen)
+        return grid
+
+    def put(self, grid: np.ndarray, chosen: np.ndarray) -> None:
+        """Puts the `chosen` versions into `grid`; of several of an hour, the latest stays."""
+        grid[:, *(place[chosen] for place in self.cells)] = self.values[:, chosen]
 
 
-def _grid(hours: pd.DataFrame, sessions: Sequence[Session]) -> _Grid:
+def _versions(hours: pd.DataFrame, sessions: Sequence[Session]) -> _Versions:
     number = {session.dt: place for place, session in enumerate(sessions)}
-    hours = hours[hours["session"].isin(number) & hours["hour"].isin(_HOURS)]
+    hours = hours[hours["session"].isin(number) & hours["hour"].isin(_HOURS)].sort_values("known_from", kind="stable")
     current = {ticker: symbols.current_symbol(ticker) for ticker in hours["ticker"].unique()}
     companies = sorted(set(current.values()))
     company = {ticker: companies.index(name) for ticker, name in current.items()}
-    at = (
+    cells = (
         hours["session"].map(number).to_numpy(int),
         hours["ticker"].map(company).to_numpy(int),
         hours["hour"].to_numpy(int) - _HOURS.start,
     )
-    shape = (len(sessions), len(companies), len(_HOURS))
-    prices = []
-    for name in ("open", "high", "low", "close"):
-        array = np.full(shape, np.nan)
-        array[at] = hours[name].to_numpy(float)
-        prices.append(array)
-    covered = np.zeros(shape[:2])
-    starts = hours["last_ts"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]").astype(float)
-    np.maximum.at(covered, at[:2], starts + 60 * hours["bar_minutes"].to_numpy(int))
+    ends = _seconds(hours["last_ts"]) + 60 * hours["bar_minutes"].to_numpy(float, na_value=np.nan)
     named = [[symbols.as_traded(name, session.date) for name in companies] for session in sessions]
-    return _Grid(np.array(named, dtype=object).reshape(shape[:2]), *prices, covered)
+    cell = np.ravel_multi_index(cells, (len(sessions), max(len(companies), 1), len(_HOURS)))
+    is_first = np.zeros(len(cell), bool)
+    is_first[np.unique(cell, return_index=True)[1]] = True
+    return _Versions(
+        tickers=np.array(named, dtype=object).reshape(len(sessions), len(companies)),
+        cells=cells,
+        values=np.array([*(hours[name].to_numpy(float, na_value=np.nan) for name in PRICES), ends]),
+        known_from=_seconds(hours["known_from"]),
+        is_first=is_first,
+    )
 
 
-def _of_target(grid: _Grid, sessions: Sequence[Session], target: Target) -> pd.DataFrame:
-    relative = _range(grid.high, grid.low)
-    relative /= _mean(relative, USUAL)
-    used = _trailing(np.isfinite(grid.close).max(axis=2), COUNTED)
+def _seconds(times: pd.Series) -> np.ndarray:
+    """Seconds UTC; NaN where there is no time."""
+    naive = times.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ms]")
+    return np.where(np.isnat(naive), np.nan, naive.astype(float) / 1000)
+
+
+class _About(NamedTuple):
+    """What samples are about."""
+
+    target: Target
+    sessions: Sequence[Session]
+    start: int
+    """The place of the first of these sessions."""
+    tickers: np.ndarray
+
+
+def _samples(grid: np.ndarray, about: _About, today: Callable[[int], np.ndarray] | None = None) -> pd.DataFrame:
+    """The samples of one target. `today` gives the grid in which each session is as it was known at an hour of it."""
+    sessions, target = about.sessions, about.target
+    _, high, low, close, end = grid
+    relative = _mean(_range(high, low), USUAL)
+    used = _trailing(np.isfinite(close).max(axis=2), COUNTED)
+    covered = np.nan_to_num(end).max(axis=2)
     dates = np.array([session.date.toordinal() for session in sessions])
     by_hour = [{moment.hour: moment for moment in moments(session)} for session in sessions]
     frames = []
@@ -126,13 +205,15 @@ def _of_target(grid: _Grid, sessions: Sequence[Session], target: Target) -> pd.D
         if place == 0:
             continue  # the open comes at half past nine
         ends = np.array([day[hour].ends(target).timestamp() if hour in day else np.nan for day in by_hour])[:, None]
-        reference, opened = grid.close[..., place - 1], _last(grid.open[..., place - 1 :: -1])
+        seen = grid if today is None else today(place)
+        seen = seen[..., :place]
+        reference, opened = seen[_CLOSE, ..., -1], _last(seen[_OPEN, ..., ::-1])
         coming = slice(place, place + 1 if target == "next-hour-high" else None)
-        high, low = np.fmax.reduce(grid.high[..., coming], axis=2), np.fmin.reduce(grid.low[..., coming], axis=2)
-        size = _range(high, low)
+        highest, lowest = np.fmax.reduce(high[..., coming], axis=2), np.fmin.reduce(low[..., coming], axis=2)
+        size = _range(highest, lowest)
         usual = _mean(size, USUAL)
         with np.errstate(invalid="ignore", divide="ignore"):
-            final = _last(grid.close)
+            final = _last(close)
             closed_above = np.where(np.isnan(final), np.nan, final > reference)
             values = {
                 "sessions_used": used,
@@ -141,15 +222,15 @@ def _of_target(grid: _Grid, sessions: Sequence[Session], target: Target) -> pd.D
                 "size": size,
                 "week": np.log(_mean(size, WEEK, least=1) / usual),
                 "month": np.log(_mean(size, MONTH, least=1) / usual),
-                "today": np.log(_mean_of_last_axis(relative[..., :place])),
+                "today": np.log(_mean_of_last_axis(_range(seen[_HIGH], seen[_LOW]) / relative[..., :place])),
                 "moved": np.log(reference / opened) / usual,
-                "lately": np.log(reference / grid.open[..., place - 1]) / usual,
-                "outcome": closed_above if target == DIRECTION else high / reference - 1,
+                "lately": np.log(reference / seen[_OPEN, ..., -1]) / usual,
+                "outcome": closed_above if target == DIRECTION else highest / reference - 1,
             }
-        values["outcome"] = np.where(grid.covered >= ends, values["outcome"], np.nan)
+        values["outcome"] = np.where(covered >= ends, values["outcome"], np.nan)
         there = np.isfinite(reference) & np.isfinite(usual) & ~np.isnan(ends)
         session = np.broadcast_to(np.arange(len(sessions))[:, None], there.shape)
-        columns = {"ticker": grid.tickers, "session": session, "date": dates[session], **values}
+        columns = {"ticker": about.tickers, "session": session + about.start, "date": dates[session], **values}
         frames.append(pd.DataFrame({name: column[there] for name, column in columns.items()}).assign(hour=hour))
     found = pd.concat(frames, ignore_index=True)
     # What is not known about the size of the moves counts as usual.

@@ -6,13 +6,13 @@ outcomes may still be corrected. What the features tell about it is known all th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from tickerlake.forecast.models import LEVELS, Model, Rows
-from tickerlake.forecast.samples import DIRECTION, LEAST_SESSIONS, USUAL, Target
+from tickerlake.forecast.samples import DIRECTION, LEAST_SESSIONS, USUAL, Known
 
 EMBARGO = 1
 LEARNED = 130
@@ -26,44 +26,49 @@ COLUMNS = [*_KEPT, "target", "model", "version", *QUANTILES, "probability"]
 
 
 def walk(
-    samples: Mapping[Target, pd.DataFrame],
-    wanted: Sequence[int],
-    models: Sequence[Model],
-    on_session: Callable[[int], None] = lambda _: None,
+    known: Iterable[Known], models: Sequence[Model], on_session: Callable[[int], None] = lambda _: None
 ) -> pd.DataFrame:
-    """The forecasts of `models` for the sessions at the places `wanted`, oldest first.
+    """The forecasts of `models` for the moments of `known`, which come earliest first, as `samples.known` gives them.
 
-    `samples` are those of the function of that name. Returns one row per ticker, session, hour, target and model:
-    `ticker session hour reference sessions_used outcome`, `target`, the quantiles `q05 q25 q50 q75 q95` relative to the
-    reference or the `probability`, `model` and `version`. Tickers with fewer than `LEAST_SESSIONS` earlier sessions are
-    left out.
+    Returns one row per ticker, session, hour, target and model: `ticker session hour reference sessions_used outcome`,
+    `target`, the quantiles `q05 q25 q50 q75 q95` relative to the reference or the `probability`, `model` and `version`.
+    Tickers with fewer than `LEAST_SESSIONS` earlier sessions are left out.
     """
-    columns = {target: {name: frame[name].to_numpy() for name in frame} for target, frame in samples.items()}
     parts: list[Rows] = []
-    for session in wanted:
-        for target, rows in columns.items():
-            past, now = _split(rows, session)
-            if not len(past["hour"]) or not len(now["hour"]):
-                continue
-            for model in models:
-                values = model.forecast(target, past, now)
-                labels = {"target": target, "model": model.name, "version": model.version}
-                part = {name: now[name] for name in _KEPT}
-                part |= {name: np.full(len(values), label) for name, label in labels.items()}
-                part |= {name: np.full(len(values), np.nan) for name in (*QUANTILES, "probability")}
-                part |= dict(zip(["probability"] if target == DIRECTION else QUANTILES, values.T, strict=True))
-                parts.append(part)
-        on_session(session)
+    for period in known:
+        columns = {target: (_arrays(period.past[target]), _arrays(frame)) for target, frame in period.now.items()}
+        for session in period.sessions:
+            for target, (before, moments) in columns.items():
+                past, now = _learned_from(before, session), _ready(moments, session)
+                if not len(past["hour"]) or not len(now["hour"]):
+                    continue
+                for model in models:
+                    values = model.forecast(target, past, now)
+                    labels = {"target": target, "model": model.name, "version": model.version}
+                    part = {name: now[name] for name in _KEPT}
+                    part |= {name: np.full(len(values), label) for name, label in labels.items()}
+                    part |= {name: np.full(len(values), np.nan) for name in (*QUANTILES, "probability")}
+                    part |= dict(zip(["probability"] if target == DIRECTION else QUANTILES, values.T, strict=True))
+                    parts.append(part)
+            on_session(session)
     return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) if parts else [] for name in COLUMNS})
 
 
-def _split(rows: Rows, session: int) -> tuple[Rows, Rows]:
-    """The samples to learn from, whose outcomes are known, and those to forecast."""
+def _arrays(frame: pd.DataFrame) -> Rows:
+    return {name: frame[name].to_numpy() for name in frame}
+
+
+def _learned_from(rows: Rows, session: int) -> Rows:
+    """The samples to learn from, whose outcomes are known."""
     first, end = np.searchsorted(rows["session"], [session - EMBARGO - LEARNED, session - EMBARGO])
+    known = np.isfinite(rows["outcome"][first:end]) & np.isfinite(rows["size"][first:end])
+    return _taken(rows, np.flatnonzero(known) + first)
+
+
+def _ready(rows: Rows, session: int) -> Rows:
+    """The samples to forecast."""
     begin, stop = np.searchsorted(rows["session"], [session, session + 1])
-    known = np.flatnonzero(np.isfinite(rows["outcome"][first:end]) & np.isfinite(rows["size"][first:end])) + first
-    ready = np.flatnonzero(rows["sessions_used"][begin:stop] >= LEAST_SESSIONS) + begin
-    return _taken(rows, known), _taken(rows, ready)
+    return _taken(rows, np.flatnonzero(rows["sessions_used"][begin:stop] >= LEAST_SESSIONS) + begin)
 
 
 def _taken(rows: Rows, places: np.ndarray) -> Rows:
