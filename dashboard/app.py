@@ -24,6 +24,8 @@ def show() -> None:
     st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "chrome" / "icon.svg"), layout="wide")
     st.logo(HERE / "chrome" / "logo.svg", size="large")
     st.html(HERE / "chrome" / "page.css")
+    keys = (HERE / "chrome" / "keys.js").read_text(encoding="utf-8")
+    st.container(key="keys").html(f"<script>{keys}</script>", unsafe_allow_javascript=True)
     page = st.navigation(
         [
             st.Page(f"app_pages/{page.name}.py", title=page.title, icon=page.icon, default=page is PAGES[0])

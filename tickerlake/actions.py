@@ -80,6 +80,11 @@ def unknown(splits: Iterable[Split], reports: Sequence[Split]) -> list[Split]:
     return [split for split in splits if not says_nothing_new(split)]
 
 
+def ratio_text(ratio: float) -> str:
+    """`10:1`; `1:8` for a reverse split."""
+    return f"{ratio:g}:1" if ratio >= 1 else f"1:{1 / ratio:g}"
+
+
 def parse_ratio(text: str) -> float:
     """`"10:1"` → 10.0, `"1:8"` → 0.125. ConfigError for anything else."""
     match = _RATIO.fullmatch(text.strip())

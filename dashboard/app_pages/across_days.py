@@ -22,8 +22,6 @@ _GO = "open a session"
 
 def page() -> None:
     """Draw the page."""
-    if st.session_state.pop(_GO, None):
-        st.switch_page("app_pages/session.py", query_params=url.recall())
     lake = as_of.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
@@ -126,6 +124,8 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
 
 def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None, *, simulated: bool) -> None:
     """Each session's range, half days, gaps and restatements."""
+    if st.session_state.pop(_GO, None):
+        st.switch_page("app_pages/session.py", query_params=url.recall())
     first, last = inside[-1], inside[0]
     coverage = lake.query("coverage", first, last, (ticker,), coverage_until(last, lake.now()))
     frame = days.calendar(
@@ -137,14 +137,15 @@ def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None,
     widest = frame.loc[frame["range"].idxmax()]
     said = f"{labels.day(dt.date.fromisoformat(widest['session']))} has the widest range, {widest['range']:.1%}"
     st.markdown(labels.escape(f"{ticker}: {said}.".replace("%", " %")))
-    st.altair_chart(
-        calendar(frame, palette(), ticker=ticker, simulated=simulated),
-        width="stretch",
-        key="calendar",
-        alt=f"{ticker}: {said}",
-        on_select=_open_session,
-        selection_mode=CELL,
-    )
+    with st.container(key="cells"):  # see keys.js
+        st.altair_chart(
+            calendar(frame, palette(), ticker=ticker, simulated=simulated),
+            width="stretch",
+            key="calendar",
+            alt=f"{ticker}: {said}",
+            on_select=_open_session,
+            selection_mode=CELL,
+        )
     st.caption(
         "½ half day, \N{MINUS SIGN}4 bars missing, ✕ no bars, ✎ bars restated or withdrawn. Click a day to open it."
     )

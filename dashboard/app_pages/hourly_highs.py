@@ -196,52 +196,33 @@ def _heat_map(hours: pd.DataFrame, measure: Measure, *, simulated: bool) -> None
     shown = hours[hours["ticker"].isin(order)]
     by_hour = "hour" in hours
     heading = measure.title if by_hour else measure.title.replace("Hourly", "Session")
-    st.altair_chart(
-        heat_map(shown, measure.scale, palette(), order=order, heading=heading, simulated=simulated),
-        width="stretch",
-        key="heat",
-        alt=_in_words(hours, measure),
-        on_select=_open_cell,
-        selection_mode=CELL,
-    )
+    with st.container(key="cells"):  # see keys.js
+        st.altair_chart(
+            heat_map(shown, measure.scale, palette(), order=order, heading=heading, simulated=simulated),
+            width="stretch",
+            key="heat",
+            alt=_in_words(hours, measure),
+            on_select=_open_cell,
+            selection_mode=CELL,
+        )
     st.caption(
         (
             f"Under each value: the minute that reached the hour's high; {labels.TIMES}2: two bars did. "
-            f"{UNUSUAL} above every earlier session shown. A frame marks the day's high. Click a cell to open its hour."
+            f"{UNUSUAL} above every earlier session shown. A frame marks the day's high. "
+            "Click a cell, or press Enter on it, to open its hour."
             if by_hour
             else "A frame marks each ticker's greatest high."
         )
         + (f" {left_out} tickers between the first and the last are not shown." if left_out else "")
-    )
-    if by_hour:
-        _open_by_name(shown, order)
-
-
-def _open_by_name(hours: pd.DataFrame, order: list[str]) -> None:
-    """The cells as a list, for the keyboard."""
-    cells = hours.sort_values("hour", kind="stable").set_index("ticker").loc[order].reset_index()
-    options = list(zip(cells["ticker"], cells["slot"], strict=True))
-    st.selectbox(
-        "Open an hour",
-        options,
-        index=None,
-        key="pick cell",
-        placeholder="Open an hour",
-        label_visibility="collapsed",
-        format_func=lambda cell: f"{cell[0]} {labels.hour_span(int(cell[1][11:]))}",
-        on_change=lambda: _open(*st.session_state["pick cell"]) if st.session_state["pick cell"] else None,
     )
 
 
 def _open_cell() -> None:
     for cell in st.session_state["heat"]["selection"].get(CELL, []):
         if " " in cell["slot"]:  # a session of a range has no hour
-            _open(cell["ticker"], cell["slot"])
-
-
-def _open(ticker: str, slot: str) -> None:
-    url.choose(ticker=ticker, session=slot[:10], hour=str(int(slot[11:])))
-    st.session_state[_GO] = True
+            session, hour = cell["slot"].split()
+            url.choose(ticker=cell["ticker"], session=session, hour=str(int(hour)))
+            st.session_state[_GO] = True
 
 
 def _small_multiples(hours: pd.DataFrame, tickers: tuple[str, ...], measure: Measure, *, simulated: bool) -> None:

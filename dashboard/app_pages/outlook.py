@@ -23,13 +23,14 @@ def page() -> None:
     """Draw the page."""
     lake = as_of.current_lake()
     held = lake.sessions()
-    left, right = st.columns([1, 3.2], gap="medium")
-    chosen = one_ticker.choose(lake, held, left, right)
+    # The controls are on the right, so that they come after the chart on a phone.
+    left, right = st.columns([3.2, 1], gap="medium")
+    chosen = one_ticker.choose(lake, held, right, left)
     if chosen is None:
         return
     # More tickers would make the page slow; the command and the query score all of them.
     scored = tuple(dict.fromkeys([chosen.ticker, *chosen.tickers]))[: figures.SHOWN_AT_FIRST]
-    with right:
+    with left:
         every = live.interval(lake, [chosen.session.date])
         live.live(_board, every)(lake, chosen.session, chosen.ticker, scored, simulated=header.is_simulated(held))
 

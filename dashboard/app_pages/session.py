@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import labels
-from dashboard.charts.candles import candles, volumes
-from dashboard.chrome import as_of, controls, header, live, one_ticker
+from dashboard.charts.candles import candles
+from dashboard.chrome import as_of, controls, header, live, one_ticker, url
 from dashboard.chrome.theme import palette
-from dashboard.data import figures, prices
+from dashboard.data import days, figures, prices
 from dashboard.data.lake import Lake, coverage_until
 from tickerlake import exchange
+from tickerlake.actions import ratio_text
 from tickerlake.query.formats import to_csv
 
 
@@ -22,17 +23,23 @@ def page() -> None:
     """Draw the page."""
     lake = as_of.current_lake()
     held = lake.sessions()
-    left, right = st.columns([1, 3.2], gap="medium")
-    chosen = one_ticker.choose(lake, held, left, right)
+    # The controls are on the right, so that they come after the chart on a phone.
+    left, right = st.columns([3.2, 1], gap="medium")
+    chosen = one_ticker.choose(lake, held, right, left, by_key=True)
     if chosen is None:
         return
     hour = controls.hour()
     with right:
+        under = controls.other([dt.date.fromisoformat(session) for session in held["session"]], chosen.session.date)
+    url.write()
+    with left:
         every = live.interval(lake, [chosen.session.date])
-        live.live(_board, every)(lake, chosen.session, chosen.ticker, hour, simulated=header.is_simulated(held))
+        live.live(_board, every)(lake, chosen.session, chosen.ticker, hour, under, simulated=header.is_simulated(held))
 
 
-def _board(lake: Lake, session: exchange.Session, ticker: str, hour: int | None, *, simulated: bool) -> None:
+def _board(
+    lake: Lake, session: exchange.Session, ticker: str, hour: int | None, under: dt.date | None, *, simulated: bool
+) -> None:
     """Figures, candles, volume, gaps, and the bars as a table."""
     now, date = lake.now(), session.date
     daily = prices.daily(lake, date, date)  # of every ticker: the page has queried that already
@@ -51,26 +58,45 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, hour: int | None,
     for note in notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
     marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
-    st.altair_chart(
-        candles(bars, marked, palette(), session=session, hour=hour, simulated=simulated),
-        width="stretch",
-        key="candles",
-        alt=f"Candles of {ticker}: high {row['high']}, low {row['low']}, last {row['last_price']}",
-    )
-    if bars["volume"].notna().any():
+    changes = lake.query("restatements", date, date, (ticker,))
+    changes = changes.drop_duplicates(["ts", "bar_minutes", "source"], keep="last")
+    with st.container(key="zoom"):  # see keys.js
         st.altair_chart(
-            volumes(bars, palette(), session=session),
+            candles(
+                bars,
+                marked,
+                palette(),
+                session=session,
+                hour=hour,
+                changes=changes,
+                split=_split(lake, ticker, date),
+                under=_course(lake, ticker, under, row["first_price"]) if under else None,
+                simulated=simulated,
+            ),
             width="stretch",
-            key="volumes",
-            alt=f"Volume of {ticker}: {row['volume']} shares in the session",
+            key="candles",
+            alt=f"Candles of {ticker}: high {row['high']}, low {row['low']}, last {row['last_price']}",
         )
-    st.caption(_legend(bars, highs, hours))
+    st.caption(_legend(bars, highs, hours, under))
     if note := figures.midpoint_note(daily):
         st.caption(f":material/info: {labels.escape(note)}")
     _gaps(lake, session, ticker, now)
-    _changes(lake, session, ticker)
+    _changes(changes)
     with st.expander(f"{labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
         _table(bars, ticker, session)
+
+
+def _split(lake: Lake, ticker: str, date: dt.date) -> str:
+    """What the chart says of a split on that day."""
+    ratios = [ratio_text(ratio) for ratio in lake.query("splits", date, date, (ticker,))["ratio"]]
+    return f"{labels.listing(ratios)} split" if ratios else ""
+
+
+def _course(lake: Lake, ticker: str, date: dt.date, first_price: float) -> pd.DataFrame:
+    """Another session's course, moved to start at `first_price`: `minute` and `price`."""
+    bars, daily = lake.query("bars", date, date, (ticker,)), prices.daily(lake, date, date, (ticker,))
+    course = days.courses(bars, daily)
+    return course.assign(price=first_price * (1 + course["change"]))[["minute", "price"]]
 
 
 def _hour(highs: pd.DataFrame, hour: int | None) -> None:
@@ -101,13 +127,17 @@ def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
             st.metric(label, value, delta, delta_description=description, width="content")
 
 
-def _legend(bars: pd.DataFrame, highs: pd.DataFrame, hours: pd.DataFrame) -> str:
+def _legend(bars: pd.DataFrame, highs: pd.DataFrame, hours: pd.DataFrame, under: dt.date | None) -> str:
     touches = labels.count(len(highs), "touch", "touches")
     parts = [f"Lines mark the hourly highs, triangles the bars that reached them ({touches})."]
     if (bars["open"].notna() & bars["close"].notna()).any():
         parts.append("Hollow bars rose, filled bars fell.")
     if hours["provisional"].any():
-        parts.append("The running hour's high is provisional: dashed.")
+        parts.append("The running hour is provisional: dashed and pale.")
+    if under:
+        parts.append(f"The orange line is {labels.day(under)}, moved to the same open.")
+    parts.append("Wheel and drag, or + and \N{MINUS SIGN} with Shift and the arrow keys, change the times shown.")
+    parts.append("A double click, or 0, resets them.")
     return " ".join(parts)
 
 
@@ -120,10 +150,8 @@ def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) 
         )
 
 
-def _changes(lake: Lake, session: exchange.Session, ticker: str) -> None:
+def _changes(last: pd.DataFrame) -> None:
     """The bars that the source changed later or no longer gives."""
-    changes = lake.query("restatements", session.date, session.date, (ticker,))
-    last = changes.drop_duplicates(["ts", "bar_minutes", "source"], keep="last")
     withdrawn = last[last["kind"] == "withdrawn"]
     if len(withdrawn):
         bars = [f"{labels.clock_time(bar.ts)} (high {labels.price(bar.old_high)})" for bar in withdrawn.itertuples()]

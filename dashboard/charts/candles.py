@@ -1,4 +1,4 @@
-"""One ticker's session: candles with the hourly highs, and the volume below."""
+"""One ticker's session: candles with the hourly highs, and the volume below, on one time axis."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.axes import DASH, clock_axis
+from dashboard import labels
+from dashboard.charts.axes import DASH, clock_axis, crosshair, minute
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
 
 _HALF_PAST_NINE = 9 * 60 + 30
+_PRICES, _VOLUMES = 0.78, 0.83
+"""Where the prices end and the volumes begin, as shares of the height."""
+_PALE = 0.5
+_RESTATED, _WITHDRAWN = "\N{PENCIL}", "\N{MULTIPLICATION X}"
 
 
 def candles(
@@ -20,107 +25,221 @@ def candles(
     *,
     session: Session,
     hour: int | None = None,
+    changes: pd.DataFrame | None = None,
+    split: str = "",
+    under: pd.DataFrame | None = None,
+    reach: float = 0.0,
     simulated: bool = False,
 ) -> Layers:
-    """One ticker's bars of one session as candles, with a line for each hourly high and a triangle for each touch.
+    """One ticker's bars of one session as candles, a line for each hourly high, a triangle for each touch, the volume.
 
-    Bars that rose are hollow, bars that fell are filled; a bar without an open or a close is a grey line from low to
-    high. `highs` is the answer of `hourly_high` with `provisional` and `bar_minutes`. `hour` is shaded.
+    Bars that rose are hollow, bars that fell are filled, bars of a running hour are pale; a bar without an open or a
+    close is a grey line from low to high. `highs` is the answer of `hourly_high` with `provisional` and `bar_minutes`.
+    `hour` is shaded. `changes` are the last ones of each bar in `restatements`; a bar that was withdrawn is a dashed
+    line where it was. `split` is written at the open. `under` has the course of another session, `minute` and `price`.
+    The prices span `reach` as a share at least. Wheel and drag change the times shown, a double click resets them.
     """
-    frame = _on_the_clock(bars).assign(side=_sides(bars))
+    frame = _on_the_clock(bars).assign(side=_sides(bars), opacity=1.0)
+    running = highs.loc[highs["provisional"].astype(bool), "hour"]
+    frame["opacity"] = frame["opacity"].where(~bars["ts"].dt.hour.isin(running).to_numpy(), _PALE)
+    changed = _changed(changes)
     low, high = float(bars["low"].min()), float(bars["high"].max())
-    margin = max((high - low) * 0.08, high * 0.0005)
-    scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
+    if under is not None and not under.empty:
+        low, high = min(low, float(under["price"].min())), max(high, float(under["price"].max()))
+    margin = max((high - low) * 0.08, high * 0.0005, (reach * high - (high - low)) / 2)
+    has_volume = bool(bars["volume"].notna().any())
+    bottom = alt.ExprRef(f"height * {_PRICES if has_volume else 1}")
+    scale = alt.Scale(domain=[low - margin, high + margin], range=[bottom, 0], nice=False, zero=False)
+    prices = [
+        *_shade(hour, palette, session),
+        *_under(under, palette, session, scale),
+        *_candles(frame, palette, session, scale),
+        *_highs(_on_the_clock(highs), palette, session, scale),
+        *_changes(changed, palette, session, scale),
+        *_split(split, palette, session),
+    ]
+    # Bound to the time axis alone: the prices keep their scale, so that bars stay comparable.
+    zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
+    prices[-1] = prices[-1].add_params(zoom)
+    parts = [alt.LayerChart(layer=prices), *(_volumes(frame, palette, session) if has_volume else [])]
+    pointed = crosshair(_columns(frame, highs, changed), palette, clock_axis(session, labelled=True), _tooltips())
     ticker, minutes = str(bars["ticker"].iloc[0]), int(bars["bar_minutes"].iloc[0])
     return Layers(
-        layer=[
-            *_shade(hour, palette, session),
-            *_candles(frame, palette, session, scale),
-            *_highs(_on_the_clock(highs), palette, session, scale),
-        ],
-        height=420,
+        layer=[*parts, *pointed],
+        height=560 if has_volume else 440,
         title=title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated),
-    )
-
-
-def volumes(bars: pd.DataFrame, palette: Palette, *, session: Session) -> alt.Chart:
-    """The volume of each bar, in shares, on the candles' time axis. Bars without a volume are left out."""
-    frame = _on_the_clock(bars).dropna(subset=["volume"])
-    return (
-        layer(frame.astype({"volume": "float64"}), "rect", color=palette.faint)
-        .encode(
-            x=alt.X("left:Q", **clock_axis(session, labelled=True)),
-            x2="right:Q",
-            y=alt.Y("volume:Q", title="shares", axis=_axis(".2~s", 3)),
-            y2=alt.datum(0),
-            tooltip=[alt.Tooltip("at:N", title="bar"), alt.Tooltip("volume:Q", title="volume", format=",")],
-        )
-        .properties(height=110)
-    )
+    ).resolve_scale(y="independent")
 
 
 def _shade(hour: int | None, palette: Palette, session: Session) -> list[alt.Chart]:
     if hour is None:
         return []
     frame = pd.DataFrame({"from": [max(hour * 60, _HALF_PAST_NINE)], "to": [hour * 60 + 60]})
-    x = alt.X("from:Q", **clock_axis(session, labelled=False))
+    x = alt.X("from:Q", **clock_axis(session, labelled=True))
     return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2="to:Q")]
 
 
+def _under(under: pd.DataFrame | None, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+    if under is None or under.empty:
+        return []
+    line = layer(under, "line", color=palette.categories[1], strokeWidth=1.6, opacity=0.8, clip=True)
+    return [line.encode(x=alt.X("minute:Q", **clock_axis(session, labelled=True)), y=_usd("price", scale))]
+
+
 def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
-    x = clock_axis(session, labelled=False)
+    x = clock_axis(session, labelled=True)
     colours = alt.Scale(domain=["rose", "fell", "unknown"], range=[palette.up, palette.down, palette.faint])
-    tooltip = [
-        alt.Tooltip("at:N", title="bar"),
-        *[alt.Tooltip(f"{name}:Q", title=name, format=",.4~f") for name in ("open", "high", "low", "close")],
-        alt.Tooltip("volume:Q", title="volume", format=","),
-        alt.Tooltip("source:N", title="source"),
-    ]
+    opacity = alt.Opacity("opacity:Q", scale=None)
     known = frame[frame["side"] != "unknown"]
     # Without bodies the wicks are all there is to see.
-    wicks = layer(frame, "rule", strokeWidth=3 if known.empty else 1).encode(
+    wicks = layer(frame, "rule", strokeWidth=3 if known.empty else 1, clip=True).encode(
         x=alt.X("middle:Q", **x),
-        y=alt.Y("low:Q", title="USD", scale=scale, axis=_axis(",.2f", 6)),
+        y=_usd("low", scale),
         y2="high:Q",
         color=alt.Color("side:N", legend=None, scale=colours),
-        tooltip=tooltip,
+        opacity=opacity,
     )
-    bodies = layer(known, "rect", strokeWidth=1.2).encode(
+    bodies = layer(known, "rect", strokeWidth=1.2, clip=True).encode(
         x=alt.X("left:Q", **x),
         x2="right:Q",
-        y=alt.Y("open:Q", scale=scale),
+        y=_usd("open", scale),
         y2="close:Q",
         stroke=alt.Stroke("side:N", legend=None, scale=colours),
         fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
-        tooltip=tooltip,
+        opacity=opacity,
     )
     return [wicks] if known.empty else [wicks, bodies]
 
 
 def _highs(touches: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
-    x = clock_axis(session, labelled=False)
-    y = alt.Y("high:Q", scale=scale)
+    x = clock_axis(session, labelled=True)
+    y = _usd("high", scale)
     hours = touches[touches["touch"] == 1]
     layers = []
     for provisional, dash in ((False, [1, 0]), (True, DASH)):
         part = hours[hours["provisional"] == provisional]
         if not part.empty:
-            rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash)
+            rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash, clip=True)
             layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2="hour_right:Q", y=y))
     names = layer(
-        hours, "text", align="left", baseline="bottom", dy=-13, dx=2, fontSize=11, fontWeight=600, color=palette.ink
+        hours,
+        "text",
+        align="left",
+        baseline="bottom",
+        dy=-13,
+        dx=2,
+        fontSize=11,
+        fontWeight=600,
+        color=palette.ink,
+        clip=True,
     )
     layers.append(names.encode(x=alt.X("hour_left:Q", **x), y=y, text=alt.Text("high:Q", format=",.2f")))
     triangles = layer(
-        touches, "point", shape="triangle-down", size=70, filled=True, opacity=1, color=palette.ink, yOffset=-6
+        touches,
+        "point",
+        shape="triangle-down",
+        size=70,
+        filled=True,
+        opacity=1,
+        color=palette.ink,
+        yOffset=-6,
+        clip=True,
     )
-    tooltip = [
-        alt.Tooltip("at:N", title="touch at"),
-        alt.Tooltip("high:Q", title="hourly high, USD", format=",.4~f"),
-        alt.Tooltip("touch:Q", title="touch"),
-    ]
-    layers.append(triangles.encode(x=alt.X("middle:Q", **x), y=y, tooltip=tooltip))
+    layers.append(triangles.encode(x=alt.X("middle:Q", **x), y=y))
     return layers
+
+
+def _changes(changed: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+    """Where bars were before they were withdrawn or restated, and a sign above."""
+    if changed.empty:
+        return []
+    x = alt.X("middle:Q", **clock_axis(session, labelled=True))
+    before = layer(changed, "rule", strokeWidth=2, strokeDash=[2, 2], color=palette.faint, clip=True)
+    signs = layer(changed, "text", fontSize=12, baseline="top", dy=6, color=palette.ink, clip=True)
+    return [
+        before.encode(x=x, y=_usd("old_low", scale), y2="old_high:Q"),
+        signs.encode(x=x, y=_usd("old_low", scale), text="sign:N"),
+    ]
+
+
+def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
+    if not split:
+        return []
+    frame = pd.DataFrame({"minute": [minute(session.open)], "split": [split]})
+    x = alt.X("minute:Q", **clock_axis(session, labelled=True))
+    text = layer(
+        frame,
+        "text",
+        align="left",
+        baseline="top",
+        dx=6,
+        dy=6,
+        fontSize=12,
+        fontWeight=600,
+        color=palette.ink,
+        clip=True,
+    )
+    return [
+        layer(frame, "rule", strokeWidth=3, color=palette.categories[1], clip=True).encode(x=x),
+        text.encode(x=x, y=alt.value(0), text="split:N"),
+    ]
+
+
+def _volumes(frame: pd.DataFrame, palette: Palette, session: Session) -> list[alt.Chart]:
+    """The volume of each bar, in shares. Bars without a volume are left out."""
+    known = frame.dropna(subset=["volume"]).astype({"volume": "float64"})
+    scale = alt.Scale(range=[alt.ExprRef("height"), alt.ExprRef(f"height * {_VOLUMES}")], zero=True, nice=False)
+    return [
+        layer(known, "rect", color=palette.faint, clip=True).encode(
+            x=alt.X("left:Q", **clock_axis(session, labelled=True)),
+            x2="right:Q",
+            y=alt.Y("volume:Q", title="shares", scale=scale, axis=_axis(".2~s", 3)),
+            y2=alt.datum(0),
+            opacity=alt.Opacity("opacity:Q", scale=None),
+        )
+    ]
+
+
+def _columns(frame: pd.DataFrame, highs: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
+    """What the tooltip tells of each bar; of a bar that was withdrawn nothing else is left."""
+    places = ["at", "left", "right", "middle"]
+    rows = (
+        frame.merge(changed[[*places, "change"]], how="outer", on=places) if len(changed) else frame.assign(change="")
+    )
+    touches = dict(zip(highs["ts"].dt.strftime("%H:%M %Z"), highs["touch"], strict=True))
+    notes = [
+        " and ".join(filter(None, (f"touch {touches[at]} of the hourly high" if at in touches else "", change)))
+        for at, change in zip(rows["at"], rows["change"].fillna(""), strict=True)
+    ]
+    half = frame["bar_minutes"].iloc[0] / 2
+    columns = rows.assign(note=notes, left=rows["middle"] - half, right=rows["middle"] + half)
+    columns["note"] = columns["note"].replace("", labels.DASH)
+    return columns[[*places, "open", "high", "low", "close", "volume", "source", "note"]]
+
+
+def _tooltips() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("at:N", title="bar"),
+        *[alt.Tooltip(f"{name}:Q", title=name, format=",.4~f") for name in ("open", "high", "low", "close")],
+        alt.Tooltip("volume:Q", title="volume", format=","),
+        alt.Tooltip("source:N", title="source"),
+        alt.Tooltip("note:N", title="note"),
+    ]
+
+
+def _changed(changes: pd.DataFrame | None) -> pd.DataFrame:
+    """`changes` on the clock, with a `sign` and the `change` in words."""
+    if changes is None or changes.empty:
+        return pd.DataFrame()
+    frame = _on_the_clock(changes.dropna(subset=["old_high"]))
+    is_gone = frame["kind"] == "withdrawn"
+    return frame.assign(
+        sign=np.where(is_gone, _WITHDRAWN, _RESTATED),
+        change=[
+            "withdrawn" if gone else f"restated, high was {labels.price(old)}"
+            for gone, old in zip(is_gone, frame["old_high"], strict=True)
+        ],
+    )[["at", "left", "right", "middle", "old_low", "old_high", "sign", "change"]]
 
 
 def _sides(bars: pd.DataFrame) -> np.ndarray:
@@ -146,8 +265,9 @@ def _on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
     return placed.drop(columns=["ts", "collected_at"], errors="ignore")
 
 
+def _usd(column: str, scale: alt.Scale) -> alt.Y:
+    return alt.Y(f"{column}:Q", title="USD", scale=scale, axis=_axis(",.2f", 6))
+
+
 def _axis(number: str, ticks: int) -> alt.Axis:
-    # The same width on both charts, so that their time axes line up.
-    return alt.Axis(
-        format=number, tickCount=ticks, domain=False, ticks=False, labelPadding=8, minExtent=64, maxExtent=64
-    )
+    return alt.Axis(format=number, tickCount=ticks, domain=False, ticks=False, labelPadding=8, orient="left")

@@ -77,7 +77,9 @@ def hour_map(
     cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
         **place, color=alt.Color("times:Q", title=None, scale=colours, legend=legend)
     )
-    frames = layer(None, "rect", cornerRadius=3, filled=False, strokeWidth=2).transform_filter("datum.unusual")
+    frames = layer(frame[frame["unusual"]], "rect", cornerRadius=3, filled=False, strokeWidth=2)
+    # A layer without marks has no text for screen readers.
+    framed = [frames.encode(**place, stroke=alt.StrokeValue(palette.ink))] if frame["unusual"].any() else []
     ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
     texts = [
         layer(None, "text", fontSize=size, dy=down).encode(**place, text=alt.Text(text), color=ink)
@@ -85,7 +87,7 @@ def hour_map(
     ]
     return Layers(
         data=frame,
-        layer=[cells, frames.encode(**place, stroke=alt.StrokeValue(palette.ink)), *texts],
+        layer=[cells, *framed, *texts],
         height=_ROW_HEIGHT * len(order) + AROUND_ROWS,
         title=title(f"Sessions whose {extreme} came in this hour", simulated=simulated),
     )

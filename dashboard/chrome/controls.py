@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import streamlit as st
 from streamlit.elements.lib.mutable_tab_container import TabContainer
@@ -40,8 +40,8 @@ class Tickers(NamedTuple):
     unknown: list[str]
 
 
-def session(held: Sequence[dt.date]) -> dt.date:
-    """One session of `held` (newest first), or the date in the address."""
+def session(held: Sequence[dt.date], *, by_key: bool = False) -> dt.date:
+    """One session of `held` (newest first), or the date in the address. With `by_key` also by the arrow keys."""
     chosen = _date("session") or held[0]
     options = sorted({*held, chosen}, reverse=True)
     _set("pick session", chosen)
@@ -52,7 +52,14 @@ def session(held: Sequence[dt.date]) -> dt.date:
         key="pick session",
         on_change=lambda: url.choose(session=st.session_state["pick session"].isoformat(), to=None, hour=None),
     )
-    _step_buttons(options, options.index(chosen))
+    at = options.index(chosen)
+    _step_buttons(
+        [
+            _Step("Earlier", "left", {"session": options[at + 1].isoformat()} if at + 1 < len(options) else None),
+            _Step("Later", "right", {"session": options[at - 1].isoformat()} if at else None),
+        ],
+        by_key=by_key,
+    )
     return chosen
 
 
@@ -92,8 +99,8 @@ def tickers(held: Sequence[str], default: Sequence[str]) -> Tickers:
     return Tickers(chosen, [ticker for ticker in wanted if ticker not in set(held)])
 
 
-def ticker(held: Sequence[str], default: str) -> str:
-    """One of the tickers `held`. ConfigError for another."""
+def ticker(held: Sequence[str], default: str, *, by_key: bool = False) -> str:
+    """One of the tickers `held`. With `by_key` also by the arrow keys. ConfigError for another."""
     wanted = url.recall().get("ticker") or default
     chosen = wanted if wanted in held else wanted.upper()
     if chosen not in held:
@@ -105,6 +112,15 @@ def ticker(held: Sequence[str], default: str) -> str:
         key="pick ticker",
         on_change=lambda: url.choose(ticker=st.session_state["pick ticker"], hour=None),
     )
+    if by_key:
+        at = list(held).index(chosen)
+        _step_buttons(
+            [
+                _Step("Previous", "up", {"ticker": held[at - 1]} if at else None),
+                _Step("Next", "down", {"ticker": held[at + 1]} if at + 1 < len(held) else None),
+            ],
+            by_key=True,
+        )
     return chosen
 
 
@@ -192,23 +208,29 @@ def views(names: Sequence[str], parameter: str = "view") -> Sequence[TabContaine
     return st.tabs(names, key=key, on_change=pick)
 
 
-def _step_buttons(options: Sequence[dt.date], at: int) -> None:
-    """Buttons to the sessions before and after `options[at]`."""
-    earlier, later = st.columns(2, gap="small", wrap=False)
-    for column, step, label, icon, side in (
-        (earlier, 1, "Earlier", ":material/chevron_left:", "left"),
-        (later, -1, "Later", ":material/chevron_right:", "right"),
-    ):
-        exists = 0 <= at + step < len(options)
+class _Step(NamedTuple):
+    """A button to what comes before or after."""
+
+    label: str
+    towards: Literal["left", "right", "up", "down"]
+    choices: dict[str, str] | None
+    """What it chooses; None where there is nothing more."""
+
+
+def _step_buttons(steps: Sequence[_Step], *, by_key: bool) -> None:
+    """Buttons side by side; with `by_key` the arrow keys press them."""
+    icons = {"left": "chevron_left", "right": "chevron_right", "up": "expand_less", "down": "expand_more"}
+    for column, step in zip(st.columns(2, gap="small", wrap=False), steps, strict=True):
         column.button(
-            label,
-            icon=icon,
-            icon_position=side,
-            key=f"step {step}",
-            disabled=not exists,
+            step.label,
+            icon=f":material/{icons[step.towards]}:",
+            icon_position="right" if step.towards == "right" else "left",
+            key=f"step {step.towards}",
+            disabled=step.choices is None,
             width="stretch",
             on_click=url.choose,
-            kwargs={"session": options[at + step].isoformat(), "to": None, "hour": None} if exists else {},
+            kwargs={"to": None, "hour": None, **(step.choices or {})},
+            shortcut=step.towards.capitalize() if by_key else None,
         )
 
 

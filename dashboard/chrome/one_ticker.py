@@ -22,21 +22,23 @@ class Choice(NamedTuple):
     tickers: list[str]
 
 
-def choose(lake: Lake, held: pd.DataFrame, left: DeltaGenerator, right: DeltaGenerator) -> Choice | None:
-    """Draw the controls in `left`. None if the lake lacks the session in the address; `right` then says so.
+def choose(
+    lake: Lake, held: pd.DataFrame, side: DeltaGenerator, main: DeltaGenerator, *, by_key: bool = False
+) -> Choice | None:
+    """Draw the controls in `side`. None if the lake lacks the session in the address; `main` then says so.
 
-    `held` is the answer of `sessions`.
+    `held` is the answer of `sessions`. With `by_key` the arrow keys step through sessions and tickers.
     """
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
-    with left:
-        date = controls.session(dates)
+    with side:
+        date = controls.session(dates, by_key=by_key)
         if date not in dates:
             url.write()
-            with right:
+            with main:
                 errors.no_session(date, dates, lake.now())
             return None
         daily = prices.daily(lake, date, date)
         tickers = daily["ticker"].tolist()
-        ticker = controls.ticker(tickers, figures.first_choice(daily, lake.watchlist())[0])
+        ticker = controls.ticker(tickers, figures.first_choice(daily, lake.watchlist())[0], by_key=by_key)
     url.write()
     return Choice(exchange.session_on(date), ticker, tickers)

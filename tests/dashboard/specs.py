@@ -110,8 +110,9 @@ def charts() -> dict[str, Any]:
         ),
         "heat-map": heat_map.heat_map(hours(), "usd", LIGHT, order=["B", "A"]),
         "heat-map-percentile": heat_map.heat_map(hours(), "percentile", DARK, order=["A", "B"]),
-        "candles": candles.candles(TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY, hour=9),
-        "volumes": candles.volumes(TestCandles.BARS, LIGHT, session=FRIDAY),
+        "candles": candles.candles(
+            TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY, hour=9, changes=TestCandles.CHANGES
+        ),
         "fan": outlook.fan_chart(TestCandles.BARS, FAN, LIGHT, session=FRIDAY),
         "against": outlook.against_chart(AGAINST, LIGHT, what="Each hour's high", simulated=True),
         "calibration": outlook.calibration_chart(CALIBRATED, DARK),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -18,7 +19,7 @@ from dashboard.charts.theme import LIGHT
 from dashboard.chrome import live
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
-from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled
+from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled, waited
 from tests.fakes.yahoo import running_yahoo
 from tickerlake.query import Settings, open_engine, run
 from tickerlake.query.formats import to_csv
@@ -29,7 +30,17 @@ expect.set_options(timeout=PATIENCE * 1000)  # five seconds are too short on a b
 
 PATHS = {"" if page is PAGES[0] else page.name: page.title for page in PAGES}
 VIEWS = ("view=Lines", "measure=unusual", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20")
+COMPARED = ("across_days?compare=One+clock&other=2026-11-18", "across_days?compare=Calendar")
 SERIOUS = ("serious", "critical")
+# Counts what the page sends to the server.
+COUNTING = """() => {
+    window.sent = 0
+    const send = WebSocket.prototype.send
+    WebSocket.prototype.send = function (...given) { window.sent++; return send.apply(this, given) }
+}"""
+# The bodies of the candles, where they are drawn.
+SHOWN = """() => [...document.querySelectorAll('.st-key-zoom .mark-rect path')]
+    .map(body => body.getAttribute('d') + body.getAttribute('transform')).join()"""
 # Records how the chart looks in each frame: whether it is drawn, its opacity, its height.
 WATCHING = """() => new Promise(watched => {
     window.looks = []
@@ -92,6 +103,12 @@ def visit(browser):
     assert foreign == []
 
 
+def changed(page, before):
+    """What the candles show, once that differs from `before`."""
+    waited(page, f"before => before !== ({SHOWN})()", before)
+    return page.evaluate(SHOWN)
+
+
 def serious_faults(page):
     found = Axe().run(page).response["violations"]
     return [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in SERIOUS]
@@ -114,8 +131,8 @@ def test_every_page_is_drawn_and_accessible(visit, address, width, theme):
 @pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
 def test_every_view_fits_and_is_accessible(visit, address, width, theme):
     page = visit(address, width=width, theme=theme)
-    for view in VIEWS:
-        page.goto(f"{address}/?{view}")
+    for view in (*(f"?{view}" for view in VIEWS), *COMPARED):
+        page.goto(f"{address}/{view}")
         settled(page)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is too wide"
         assert serious_faults(page) == [], f"{view}, {width} px, {theme}"
@@ -201,6 +218,81 @@ def test_the_map_begins_on_the_first_half_of_the_screen_and_a_cell_opens_its_hou
     settled(page).go_back()
     expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Hourly highs", level=1)).to_be_visible()
+
+
+def test_the_keyboard_moves_over_the_cells_and_enter_opens_one(visit, address):
+    page = visit(f"{address}/?session=2026-11-19")
+    cell = page.locator(".st-key-cells [tabindex='0']")
+    cell.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".st-key-cells path:focus")).to_have_attribute("aria-label", re.compile("hour: 10:00"))
+    ticker = re.search(r"ticker: (\w+)", page.locator(".st-key-cells path:focus").get_attribute("aria-label"))[1]
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/session?*ticker={ticker}*")
+    expect(page.get_by_text(f"{labels.hour_span(10)}: high")).to_be_visible()
+
+
+class TestTheCandles:
+    """Hover, zoom and pan happen in the browser alone; arrows ask the server for another page."""
+
+    @pytest.fixture
+    def chart(self, visit, address):
+        page = visit(f"{address}/session?ticker=NFLX&session=2026-11-19")
+        plot = page.locator(".st-key-zoom svg.marks")
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        page.evaluate(COUNTING)
+        yield page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        assert page.evaluate("window.sent") == 0
+        page.close()
+
+    def test_a_tooltip_appears_anywhere_in_a_column(self, chart):
+        page, x, y = chart
+        page.mouse.move(x, y)
+        tooltip = page.locator("#vg-tooltip-element")
+        expect(tooltip).to_contain_text("12:")
+        first = tooltip.inner_text()
+        page.mouse.move(x, y + 200)  # the volume of the same bar
+        expect(tooltip).to_have_text(re.compile("volume"))
+        assert tooltip.inner_text() == first
+
+    def test_wheel_and_drag_change_the_times_and_a_double_click_resets_them(self, chart):
+        page, x, y = chart
+        whole = page.evaluate(SHOWN)
+        page.mouse.move(x, y)
+        page.mouse.wheel(0, -400)
+        zoomed = changed(page, whole)
+        page.mouse.down()
+        page.mouse.move(x - 150, y, steps=3)
+        page.mouse.up()
+        changed(page, zoomed)
+        page.mouse.dblclick(x, y)
+        waited(page, f"whole => whole === ({SHOWN})()", whole)
+
+    def test_keys_do_the_same(self, chart):
+        page, *_ = chart
+        whole = page.evaluate(SHOWN)
+        page.keyboard.press("+")
+        zoomed = changed(page, whole)
+        page.keyboard.press("Shift+ArrowRight")
+        changed(page, zoomed)
+        page.keyboard.press("0")
+        waited(page, f"whole => whole === ({SHOWN})()", whole)
+
+
+def test_arrows_step_through_sessions_and_tickers(visit, address):
+    page = visit(f"{address}/session?ticker=NFLX&session=2026-11-19")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="NFLX, Fri 20 Nov 2026, closed")).to_be_visible()
+    settled(page).keyboard.press("ArrowDown")
+    expect(page.get_by_role("heading", name="OKTA, Fri 20 Nov 2026, closed")).to_be_visible()
+
+
+def test_a_day_of_the_calendar_opens_its_session(visit, address):
+    page = visit(f"{address}/across_days?compare=Calendar&ticker=NFLX")
+    page.locator(".st-key-cells [aria-label*='session: 2026-11-18']").first.click(force=True)
+    expect(page.get_by_role("heading", name="NFLX, Wed 18 Nov 2026, closed")).to_be_visible()
 
 
 def test_a_running_session_updates_without_flicker(visit, tmp_path):

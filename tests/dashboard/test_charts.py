@@ -47,8 +47,11 @@ def hours(**changed):
 
 def layers(chart, mark):
     """The layers with this mark, of a chart that keeps to Vega-Lite's schema."""
-    spec = chart.to_dict(validate=True)
-    return [layer for layer in spec.get("layer", [spec]) if layer["mark"]["type"] == mark]
+    return [layer for layer in _flat(chart.to_dict(validate=True)) if layer["mark"]["type"] == mark]
+
+
+def _flat(spec):
+    return [layer for part in spec["layer"] for layer in _flat(part)] if "layer" in spec else [spec]
 
 
 def rows(chart, layer):
@@ -285,12 +288,22 @@ class TestCandles:
         }
     )
 
+    CHANGES = pd.DataFrame(
+        {
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:40"]).tz_localize(EXCHANGE_TIME),
+            "bar_minutes": 5,
+            "kind": ["restated", "withdrawn"],
+            "old_high": [105.0, 106.0],
+            "old_low": [99.0, 101.0],
+        }
+    )
+
     def drawn(self, bars=BARS, **more):
         return candles.candles(bars, self.HIGHS, LIGHT, session=FRIDAY, **more)
 
     def test_a_body_spans_open_and_close_and_a_wick_low_and_high(self):
         chart = self.drawn()
-        (bodies,), wicks = layers(chart, "rect"), layers(chart, "rule")[0]
+        bodies, wicks = layers(chart, "rect")[0], layers(chart, "rule")[0]
         assert {"x": "left", "x2": "right", "y": "open", "y2": "close", "stroke": "side"}.items() <= fields(
             bodies
         ).items()
@@ -309,7 +322,7 @@ class TestCandles:
 
     def test_axes_span_the_session_and_its_prices(self):
         chart = self.drawn()
-        (bodies,) = layers(chart, "rect")
+        bodies = layers(chart, "rect")[0]
         assert bodies["encoding"]["x"]["scale"]["domain"] == [9 * 60 + 30, 16 * 60]
         assert bodies["encoding"]["x"]["axis"]["values"] == [570, 600, 660, 720, 780, 840, 900, 960]
         assert bodies["encoding"]["y"]["scale"]["domain"] == pytest.approx([98 - 0.48, 104 + 0.48])
@@ -317,7 +330,7 @@ class TestCandles:
 
     def test_each_hourly_high_is_a_line_over_its_hour_dashed_if_provisional(self):
         chart = self.drawn(simulated=True)
-        _, finished, running = layers(chart, "rule")
+        _, finished, running, _ = layers(chart, "rule")
         for rule, dash, row in ((finished, [1, 0], (570, 600, 104.0)), (running, axes.DASH, (600, 660, 102.0))):
             assert fields(rule) == {"x": "hour_left", "x2": "hour_right", "y": "high"}
             assert rule["mark"]["strokeDash"] == dash
@@ -335,15 +348,44 @@ class TestCandles:
 
     def test_bars_without_open_and_close_are_lines_only(self):
         bars = self.BARS.assign(open=float("nan"), close=float("nan"))
-        assert layers(self.drawn(bars), "rect") == []
+        assert [fields(rect)["x"] for rect in layers(self.drawn(bars), "rect")] == ["left", "left"]  # volume, pointer
         assert set(rows(self.drawn(bars), layers(self.drawn(bars), "rule")[0])["side"]) == {"unknown"}
 
     def test_volume_starts_at_zero_and_an_unknown_one_is_left_out(self):
-        chart = candles.volumes(self.BARS, LIGHT, session=FRIDAY)
-        (bars,) = layers(chart, "rect")
-        assert fields(bars) == {"x": "left", "x2": "right", "y": "volume", "y2": 0}
+        chart = self.drawn()
+        _, bars, _ = layers(chart, "rect")
+        assert {"x": "left", "x2": "right", "y": "volume", "y2": 0}.items() <= fields(bars).items()
         assert values(chart, bars, "at", "volume") == [("09:30 EST", 1000.0), ("09:35 EST", 2000.0)]
         assert bars["encoding"]["x"]["title"] == "New York (EST, UTC\N{MINUS SIGN}05:00)"
+        without = self.drawn(self.BARS.assign(volume=pd.array([None] * 3, dtype="Int64")))
+        assert len(layers(without, "rect")) == 2
+
+    def test_the_bars_of_a_running_hour_are_pale(self):
+        wicks = layers(self.drawn(), "rule")[0]
+        assert values(self.drawn(), wicks, "opacity") == [(1.0,), (1.0,), (0.5,)]
+
+    def test_a_column_has_one_tooltip_with_its_touch_and_its_change(self):
+        chart = self.drawn(changes=self.CHANGES, split="10:1 split")
+        pointer = layers(chart, "rect")[-1]
+        assert fields(pointer) == {"x": "left", "x2": "right"}
+        assert values(chart, pointer, "at", "left", "right", "note") == [
+            ("09:30 EST", 570.0, 575.0, "restated, high was 105.00"),
+            ("09:35 EST", 575.0, 580.0, "touch 1 of the hourly high"),
+            ("09:40 EST", 580.0, 585.0, "withdrawn"),
+            ("10:00 EST", 600.0, 605.0, "touch 1 of the hourly high"),
+        ]
+        signs, split = layers(chart, "text")[1:]
+        assert values(chart, signs, "sign", "old_high") == [("\N{PENCIL}", 105.0), ("\N{MULTIPLICATION X}", 106.0)]
+        assert values(chart, split, "split") == [("10:1 split",)]
+
+    def test_another_session_lies_underneath_and_fits(self):
+        under = pd.DataFrame({"minute": [575.0, 580.0], "price": [90.0, 120.0]})
+        chart = self.drawn(under=under)
+        (line,) = layers(chart, "line")
+        assert values(chart, line, "minute", "price") == [(575.0, 90.0), (580.0, 120.0)]
+        assert line["encoding"]["y"]["scale"]["domain"] == pytest.approx([90 - 2.4, 120 + 2.4])
+        wide = layers(self.drawn(reach=0.5), "rect")[0]["encoding"]["y"]["scale"]["domain"]
+        assert wide == pytest.approx([98 - 23, 104 + 23])
 
 
 def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():

@@ -48,6 +48,7 @@ READS = {
     "restatements": 2,
     "runs": 0,
     "sessions": 1,
+    "splits": 0,
     "suspected_splits": 3,
     "tickers": 1,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tickerlake import symbols
-from tickerlake.actions import MANUAL, NEVER, Split, in_force, parse_ratio
+from tickerlake.actions import MANUAL, NEVER, Split, in_force, parse_ratio, ratio_text
 from tickerlake.cli.console import Date, lake_option
 from tickerlake.errors import ConfigError
 from tickerlake.query import open_engine, types
@@ -84,8 +84,4 @@ def _show(settings: Settings) -> None:
     if not splits:
         click.echo(f"no splits in {lake}")
     for split in sorted(splits, key=lambda split: (split.ex_date, split.ticker)):
-        click.echo(f"{split.ticker:<6}  {split.ex_date}  {_words(split.ratio):>6}  ({split.source})")
-
-
-def _words(ratio: float) -> str:
-    return f"{ratio:g}:1" if ratio >= 1 else f"1:{1 / ratio:g}"
+        click.echo(f"{split.ticker:<6}  {split.ex_date}  {ratio_text(split.ratio):>6}  ({split.source})")
