@@ -244,9 +244,9 @@ class Verification:
         if given is None:
             raise _Broken("the role with the reader policy cannot be assumed", "check the organization's policies")
         client = self.reader(given)
-        rows = self._until(lambda: self._query(client), _IAM_SECONDS)
+        answered = self._until(lambda: (self._query(client),), _IAM_SECONDS)
         repair = "restore the policy: pulumi refresh, then pulumi up"
-        if rows is None:
+        if answered is None:
             raise _Broken("the reader policy does not let its user query the lake", repair)
         key = f"{BARS_PREFIX}{PARTITION.name}={self._day}/{SOURCE}"
         try:

@@ -6,9 +6,11 @@ The caller has the rights of `infra/deployer-policy.json` and no others. The tes
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import time
 
+import botocore.session
 import pytest
 
 if not os.environ.get("ENGINE_TESTS"):
@@ -20,6 +22,10 @@ from tests.cloud.stack import running_guarded_stack
 from tests.fakes.yahoo import running_yahoo
 
 pytestmark = pytest.mark.engine
+
+PUT_ALARM = (
+    botocore.session.get_session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape.members
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +57,9 @@ def deployer(guarded, sent):
     return client
 
 
-@pytest.fixture
-def verification(guarded, deployer):
+def verification_of(guarded, deployer, **outputs):
+    """The verification of the stack, with other `outputs` than it has."""
+
     def reader(credentials):
         given = {
             "aws_access_key_id": credentials["AccessKeyId"],
@@ -61,7 +68,13 @@ def verification(guarded, deployer):
         }
         return lambda service: guarded.client_of(service, given)
 
-    return Verification(guarded.outputs, deployer, reader, dt.datetime.now(dt.UTC), lambda _: time.sleep(0.05))
+    now = dt.datetime.now(dt.UTC)
+    return Verification({**guarded.outputs, **outputs}, deployer, reader, now, lambda _: time.sleep(0.05))
+
+
+@pytest.fixture
+def verification(guarded, deployer):
+    return verification_of(guarded, deployer)
 
 
 def found(verification, check):
@@ -103,3 +116,124 @@ UNSEEN = {
 
 def test_what_it_prints_names_no_account(verification):
     assert not [finding for _, finding in verification.examine() if "123456789012" in finding.what + finding.next_step]
+
+
+# Each check, on a stack that is broken where it looks
+
+
+def problem(verification, check):
+    """The one problem that a check finds."""
+    (finding,) = [each for each in found(verification, check) if each.level == "problem"]
+    assert finding.next_step
+    return finding.what
+
+
+def test_a_vendor_that_refuses(guarded, verification):
+    guarded.yahoo.rate_limited_from = 1
+    try:
+        said = problem(verification, "check_collector")
+    finally:
+        guarded.yahoo.rate_limited_from = None
+
+    assert "the collector failed" in said
+    assert "rate-limited" in said
+
+
+def test_a_stream_that_does_not_deliver(guarded, verification):
+    with guarded.firehose_fault(hold=True):
+        said = problem(verification, "check_delivery")
+
+    assert said == "tickerlake-dev-bars has not written the record within 240 seconds"
+    list(verification.remove())
+
+
+def test_a_stream_that_is_gone(guarded, deployer):
+    other = verification_of(guarded, deployer, stream="tickerlake-gone")
+
+    assert "ResourceNotFoundException" in problem(other, "check_delivery")
+
+
+def test_a_table_that_looks_elsewhere(guarded, verification):
+    found(verification, "check_delivery")
+    glue, name = guarded.client("glue"), {"DatabaseName": guarded.outputs["database"]}
+    table = glue.get_table(**name, Name="bars")["Table"]
+    kept = {key: table[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
+    moved = {**kept["Parameters"], "projection.dt.range": "2020-01-01,2020-12-31"}
+    glue.update_table(**name, TableInput={**kept, "Parameters": moved})
+    try:
+        said = problem(verification, "check_athena")
+    finally:
+        glue.update_table(**name, TableInput=kept)
+        list(verification.remove())
+
+    assert said.startswith("Athena answers [] for the marked record of")
+
+
+def test_a_workgroup_that_is_gone(guarded, deployer):
+    other = verification_of(guarded, deployer, workgroup="tickerlake-gone")
+
+    assert "WorkGroup tickerlake-gone is not found" in problem(other, "check_athena")
+
+
+def test_a_crawler_whose_table_is_gone(guarded, verification):
+    glue, crawler = guarded.client("glue"), guarded.outputs["crawler"]
+    targets = glue.get_crawler(Name=crawler)["Crawler"]["Targets"]
+    missing = {"CatalogTargets": [{**targets["CatalogTargets"][0], "Tables": ["gone"]}]}
+    glue.update_crawler(Name=crawler, Targets=missing)
+    try:
+        said = problem(verification, "check_crawler")
+    finally:
+        glue.update_crawler(Name=crawler, Targets=targets)
+
+    assert said == "tickerlake-dev-crawler ended with FAILED: Table tickerlake_dev.gone does not exist"
+
+
+def test_a_crawler_that_finds_no_partition(verification):
+    # Nothing was delivered on that day.
+    assert problem(verification, "check_crawler") == (
+        f"tickerlake-dev-crawler has not registered the partition {verification._day}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (lambda policy: [each for each in policy if each["Sid"] != "RunQueries"], "does not let its user query"),
+        (
+            lambda policy: [*policy, {"Sid": "Write", "Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}],
+            "lets its user write to the lake",
+        ),
+    ],
+)
+def test_a_reader_policy_that_was_changed(guarded, deployer, changed, says):
+    iam, arn = guarded.client("iam"), guarded.outputs["readerPolicy"]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    wrong = json.dumps({**document, "Statement": changed(document["Statement"])})
+    policy = iam.create_policy(PolicyName="tickerlake-changed", PolicyDocument=wrong)["Policy"]["Arn"]
+    try:
+        said = problem(verification := verification_of(guarded, deployer, readerPolicy=policy), "check_reader")
+    finally:
+        iam.delete_policy(PolicyArn=policy)
+        list(verification.remove())
+
+    assert says in said
+
+
+def test_an_alarm_that_notifies_nobody(guarded, verification):
+    watch, name = guarded.client("cloudwatch"), "tickerlake-dev-delivery-late"
+    (alarm,) = watch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    kept = {key: value for key, value in alarm.items() if key in PUT_ALARM}
+    watch.put_metric_alarm(**{**kept, "AlarmActions": []})
+    try:
+        said = problem(verification, "check_alarms")
+    finally:
+        watch.put_metric_alarm(**kept)
+
+    assert said == f"not notifying the topic: {name}"
+
+
+def test_a_record_that_cannot_be_removed(guarded, deployer):
+    gone = verification_of(guarded, deployer, bucket="tickerlake-gone")
+
+    assert "NoSuchBucket" in problem(gone, "remove")
