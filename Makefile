@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-engine test-forecast test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up preflight verify deployer-policy dashboard-aws lock clean
+.PHONY: help run setup test test-cloud test-trino test-engine test-forecast test-arm64 test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up preflight verify deployer-policy dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no sk
 
 test-engine: $(VENV)/.dev ## Run the program under the real Pulumi engine, in the emulator; needs Go (builds the CLI once: 7 minutes)
 	@ENGINE_TESTS=1 $(PY) -m pytest -m engine --force-enable-socket tests/engine
+
+test-arm64: $(VENV)/.dev ## Run the Lambda's own zip on arm64 Python under qemu, for a nightly run (10 minutes)
+	@$(PY) -m tests.arm64
 
 test-kills: $(VENV)/.dev ## Kill 200 compactors at random moments and compare every answer (10 minutes)
 	@$(PY) -m tests.lake.kills 200

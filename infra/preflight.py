@@ -263,7 +263,7 @@ def is_missing(error: ClientError) -> bool:
     return (
         error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
         or any(word in code for word in ("NotFound", "NoSuch"))
-        or "is not found" in message  # Athena
+        or "not found" in message  # Athena
     )
 
 

@@ -10,6 +10,7 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
                 workgroup; knows "$path"; runs UNLOAD, which writes several objects and a manifest
     callers     names the resource of a request as policies do: a query's workgroup, a crawler, alarms; knows the
                 namespace of metrics that are put
+    IAM         simulates with the context of the request
     Lambda      assigns the whole log of a run to that run, even on a slow machine
     Scheduler   checks for due schedules every fifth of a second, not every ten seconds
 """
@@ -18,9 +19,11 @@ from __future__ import annotations
 
 import contextvars
 import datetime as dt
+import functools
 import hashlib
 import inspect
 import io
+import itertools
 import json
 import os
 import re
@@ -34,9 +37,9 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow.parquet
-from ministack.core import iam_actions, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import athena, eventbridge, firehose, glue, s3, scheduler
+from ministack.services import athena, eventbridge, firehose, glue, iam, s3, scheduler
 
 from tickerlake.query.engines.duckdb import TRINO_FUNCTIONS
 
@@ -62,6 +65,7 @@ PATCHED = {
     (athena, "_duckdb_type"): "4198ed4b47d0c533",
     (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
     (iam_actions, "request_tag_context"): "d46adb816e024778",
+    (iam, "_simulate_principal_policy"): "8dbfeffbf14502f4",
     (lambda_runtime.Worker, "_drain_stderr_bounded"): "3fd7cc742872e604",
     (scheduler, "_ticker_loop"): "51e1b1334023fb4a",
     (scheduler, "_tick_schedules"): "0ece514e91205b1d",
@@ -90,6 +94,7 @@ def apply() -> None:
     athena._table_relation = _table_relation
     iam_actions.extract_resource_arn = _extract_resource_arn
     iam_actions.request_tag_context = _request_tag_context
+    iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = _simulate_principal_policy
     lambda_runtime.Worker._drain_stderr_bounded = _drain_stderr
     scheduler._SCHEDULE_TICK_INTERVAL = TICK_SECONDS
 
@@ -380,8 +385,15 @@ def _extract_resource_arn(
     if service == "athena" and found == "*":
         execution = athena._executions.get(json.loads(body or b"{}").get("QueryExecutionId"))
         return athena._arn_workgroup(execution["WorkGroup"]) if execution else found
+    if service == "glue" and operation.endswith("Database"):
+        given = json.loads(body)
+        name = given.get("Name") or given["DatabaseInput"]["Name"]
+        return f"arn:aws:glue:{region}:{account}:database/{name}"
     if service == "glue" and operation in ("GetCrawler", "StartCrawler"):
         return f"arn:aws:glue:{region}:{account}:crawler/{json.loads(body)['Name']}"
+    if service == "monitoring" and operation.endswith("Dashboard"):
+        name = re.search(rb"tickerlake[\w-]*", body)
+        return f"arn:aws:cloudwatch::{account}:dashboard/{name[0].decode() if name else ''}"
     if service == "monitoring" and operation == "DescribeAlarms":
         return f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
     return found
@@ -393,6 +405,26 @@ def _request_tag_context(service: str, action: str, body: bytes, params: Any) ->
     if action != "cloudwatch:PutMetricData":
         return found
     return {**found, "cloudwatch:namespace": json.loads(body)["Namespace"]}
+
+
+# IAM
+
+
+def _simulate_principal_policy(request: dict[str, Any]) -> Any:
+    """The simulation, with the request's ContextEntries, such as the service that a role is passed to."""
+    context = {}
+    for number in itertools.count(1):
+        entry = f"ContextEntries.member.{number}"
+        if f"{entry}.ContextKeyName" not in request:
+            break
+        (name,), (value,) = request[f"{entry}.ContextKeyName"], request[f"{entry}.ContextKeyValues.member.1"]
+        context[name.lower()] = value
+    real = iam_evaluator.EvalContext
+    iam_evaluator.EvalContext = functools.partial(real, service_context=context)
+    try:
+        return _ORIGINAL[iam, "_simulate_principal_policy"](request)
+    finally:
+        iam_evaluator.EvalContext = real
 
 
 if __name__ == "__main__":

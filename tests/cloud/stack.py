@@ -275,17 +275,23 @@ def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
 
     It has no proxy, and the code is `own_code`.
     """
+    guarded, authority = guarding(folder)
+    with running_emulator(folder, _settings(folder) | guarded) as endpoint:
+        outputs = recorded().exports["tickerlake"]
+        stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
+        yield _create_in(stack, own_code())
+
+
+def guarding(folder: Path) -> tuple[dict[str, str], Path]:
+    """The settings of an emulator that checks permissions and uses TLS, and the authority behind its certificate."""
     authority, certificate, key = (folder / f"{name}.pem" for name in ("authority", "certificate", "key"))
     vouching = trustme.CA()
     vouched = vouching.issue_cert("127.0.0.1")
     vouching.cert_pem.write_to_path(authority)
     vouched.cert_chain_pems[0].write_to_path(certificate)
     vouched.private_key_pem.write_to_path(key)
-    guarded = {"AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
-    with running_emulator(folder, _settings(folder) | guarded) as endpoint:
-        outputs = recorded().exports["tickerlake"]
-        stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
-        yield _create_in(stack, own_code())
+    settings = {"AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
+    return settings, authority
 
 
 def _settings(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.preflight import POLICY
 from tests.cloud.emulator import CREDENTIALS, environment, running_emulator
-from tests.cloud.stack import own_code
+from tests.cloud.stack import guarding, own_code
 from tests.engine.cli import STEPS, Project, built
+from tests.engine.provider import NEW_ACCOUNT_EXECUTIONS
+from tests.fakes.yahoo import FakeYahoo, running_yahoo
 from tests.infra.recorder import REGION
 
 
@@ -21,18 +25,34 @@ class Account:
     """An AWS account that is new: it lets no executions of Lambda be reserved."""
 
     url: str
+    authority: Path
+    """Vouches for the certificate at `url`."""
     folder: Path
     zip: Path
     """The function's code, without its packages."""
+    yahoo: FakeYahoo
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **CREDENTIALS)
+        """A boto3 client of the account's owner."""
+        return boto3.client(
+            service, region_name=REGION, endpoint_url=self.url, verify=str(self.authority), **CREDENTIALS
+        )
 
     def project(self, name: str, **variables: str) -> Project:
-        """A clone of its own, with credentials for this account."""
+        """A clone of its own, with the credentials of the account's owner."""
         folder = self.folder / name
         folder.mkdir()
-        return Project(folder, environment(self.url) | variables)
+        reached = {"AWS_ENDPOINT_URL": self.url, "AWS_CA_BUNDLE": str(self.authority)}
+        function = json.dumps({**self.yahoo.environment(), **reached})
+        return Project(folder, environment(self.url) | reached | {"TEST_FUNCTION_ENVIRONMENT": function} | variables)
+
+    def deployer(self, name: str) -> dict[str, str]:
+        """The credentials of a new user who has the rights of the deployer policy and no others."""
+        access, user = self.client("iam"), {"UserName": name}
+        access.create_user(**user)
+        access.put_user_policy(**user, PolicyName="deployer", PolicyDocument=POLICY.read_text(encoding="utf-8"))
+        key = access.create_access_key(**user)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def inventory(self, prefix: str) -> list[str]:
         """The names of everything whose name starts with `prefix`."""
@@ -70,8 +90,13 @@ def account(tmp_path_factory):
     folder = tmp_path_factory.mktemp("account")
     (folder / "faults.json").write_text("{}", encoding="utf-8")
     (folder / "collector.zip").write_bytes(own_code())
-    with running_emulator(folder, {"EMULATOR_FAULTS": str(folder / "faults.json")}) as url:
-        yield Account(url, folder, folder / "collector.zip")
+    guarded, authority = guarding(folder)
+    settings = {
+        "EMULATOR_FAULTS": str(folder / "faults.json"),
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(NEW_ACCOUNT_EXECUTIONS),
+    }
+    with running_yahoo() as yahoo, running_emulator(folder, settings | guarded) as url:
+        yield Account(url, authority, folder, folder / "collector.zip", yahoo)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from infra.preflight import POLICY
 from tests.cloud.resources import Changes, Cloud
 from tests.infra.recorder import ROOT
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.engine
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 OUTSIDE = (ROOT / "docs" / "outside.md").read_text(encoding="utf-8")
+PREFLIGHT, VERIFY = (f".venv/bin/python -m infra.{name}" for name in ("preflight", "verify"))
 DATA = "bars/dt=2026-11-20/20261120-one.parquet"
 
 
@@ -27,6 +29,11 @@ def commands(section, *, starting=("cp ", "pulumi "), page=DEPLOY):
     text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
     lines = [line[4:].split(" #")[0].rstrip() for line in text.splitlines() if line.startswith("    ")]
     return [line for line in lines if line.startswith(starting)]
+
+
+def words(result):
+    """What a command printed, without its line breaks."""
+    return " ".join(result.output.split())
 
 
 def on(account, stack, key):
@@ -47,11 +54,45 @@ def dev(account):
     return account.project("dev-clone")
 
 
-def test_the_documented_commands_create_the_stack_that_the_preview_showed(account, dev):
-    *before, preview, up = commands("Deploy")[:4]
-    for command in before:
+@pytest.fixture(scope="module")
+def deployer(account):
+    return account.deployer("deployer")
+
+
+def test_the_account_is_ready_before_the_stack_is_created(account, dev, deployer):
+    for command in commands("Deploy")[:2]:
         dev.ok(command)
     dev.ok(f"pulumi config set collectorZip {account.zip}")
+
+    checked = words(dev.ok(PREFLIGHT, **deployer))
+
+    assert "arn:aws:iam::123456789012:user/deployer deploys tickerlake-dev to us-east-1" in checked
+    assert "10 of 10 concurrent executions of Lambda are free, 1 needed" in checked
+    assert re.search(r"all \d+ actions of deployer-policy.json are allowed", checked)
+    assert "no name that the stack needs is taken" in checked
+
+
+def test_what_stands_in_the_way_of_a_stack_is_found_before_it_is_created(account, dev, deployer):
+    account.client("glue").create_database(DatabaseInput={"Name": "tickerlake_dev"})
+    dev.ok("pulumi config set reserveConcurrency true")
+    user = {"UserName": "deployer", "PolicyName": "deployer"}
+    less = json.loads(POLICY.read_text(encoding="utf-8"))
+    less["Statement"] = [each for each in less["Statement"] if each["Sid"] != "PassRoles"]
+    account.client("iam").put_user_policy(**user, PolicyDocument=json.dumps(less))
+
+    refused = dev.run(PREFLIGHT, **deployer)
+
+    account.client("iam").put_user_policy(**user, PolicyDocument=POLICY.read_text(encoding="utf-8"))
+    account.client("glue").delete_database(Name="tickerlake_dev")
+    dev.ok("pulumi config rm reserveConcurrency")
+    assert refused.code == 1
+    assert "the database tickerlake_dev exists, and is not in this stack's state" in words(refused)
+    assert "actions are denied: iam:PassRole" in words(refused)
+    assert "reserveConcurrency asks for 1 of the account's 10 concurrent executions" in words(refused)
+
+
+def test_the_documented_commands_create_the_stack_that_the_preview_showed(account, dev):
+    preview, up = commands("Deploy")[2:4]
 
     shown = dev.ok(preview).counts
     done = dev.ok(f"{up} --skip-preview").counts
@@ -71,6 +112,15 @@ def test_a_second_update_changes_nothing(dev):
     counts = dev.ok("pulumi up --skip-preview").counts
 
     assert counts.keys() == {"unchanged"}
+
+
+def test_the_stack_is_verified(dev, deployer):
+    checked = words(dev.ok(VERIFY, **deployer))
+
+    assert "answers a query with the marked record" in checked
+    assert "all 9 alarms fired and notified the topic" in checked
+    assert checked.endswith("Nothing needs attention.")
+    assert "123456789012" not in checked
 
 
 def test_the_outputs_become_the_settings_of_a_query(dev):

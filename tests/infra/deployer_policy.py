@@ -109,7 +109,7 @@ _RESOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "lakeformation": {},
     "logs": {
         "log-group": (f"/aws/lambda/{_NAMES}", f"/aws/kinesisfirehose/{_NAMES}"),
-        "log-stream": (f"/aws/kinesisfirehose/{_NAMES}:log-stream:*",),
+        "log-stream": (f"/aws/kinesisfirehose/{_NAMES}",),  # its streams too
     },
     "s3": {"bucket": (_NAMES,), "object": (f"{_NAMES}/*",)},
     "scheduler": {"schedule-group": (_NAMES,), "schedule": (f"{_NAMES}/{_NAMES}",)},
