@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,23 +228,27 @@ def check_names(settings: config.Settings, client: Client, deployed: bool) -> It
 
 def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], Any]]:
     """What the stack gives a name of its own, each with a request that finds one of that name."""
-    name, function, stream = settings.name, f"{settings.name}-collector", f"{settings.name}-bars"
+    name, stream = settings.name, f"{settings.name}-bars"
     database = name.replace("-", "_")
 
     def group(of: str) -> list[Any]:
         found = client("logs").describe_log_groups(logGroupNamePrefix=of)["logGroups"]
         return [each for each in found if each["logGroupName"] == of]
 
-    return {
-        f"the function {function}": lambda: client("lambda").get_function_configuration(FunctionName=function),
-        f"the schedule group {function}": lambda: client("scheduler").get_schedule_group(Name=function),
+    finders: dict[str, Callable[[], Any]] = {}
+    for function in (f"{name}-collector", f"{name}-compactor"):
+        finders |= {
+            f"the function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
+            f"the schedule group {function}": partial(client("scheduler").get_schedule_group, Name=function),
+            f"the log group /aws/lambda/{function}": partial(group, f"/aws/lambda/{function}"),
+        }
+    return finders | {
         f"the stream {stream}": lambda: client("firehose").describe_delivery_stream(DeliveryStreamName=stream),
         f"the database {database}": lambda: client("glue").get_database(Name=database),
         f"the crawler {name}-crawler": lambda: client("glue").get_crawler(Name=f"{name}-crawler"),
         f"the workgroup {name}": lambda: client("athena").get_work_group(WorkGroup=name),
         f"the dashboard {name}": lambda: client("cloudwatch").get_dashboard(DashboardName=name),
         f"an alarm {name}-…": lambda: client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"],
-        f"the log group /aws/lambda/{function}": lambda: group(f"/aws/lambda/{function}"),
         f"the log group /aws/kinesisfirehose/{stream}": lambda: group(f"/aws/kinesisfirehose/{stream}"),
     }
 
