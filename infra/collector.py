@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import kinesis, lambda_, s3, sqs
+from pulumi_aws import glue, kinesis, lambda_, s3, sqs
 
 from infra.access import Place, Statement
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
@@ -18,8 +18,9 @@ HANDLER = f"{HANDLER_MODULE}.handler"
 # A minute after each bar ends, when the vendor has it. It runs day and night: the handler knows the exchange's holidays
 # and hours, and returns at once if there is nothing to collect. So a missing run always means that something is wrong.
 COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} * * * ? *)"
-# On days without a session the sweep picks up restatements of the last one.
-SWEEP_SCHEDULE = "cron(45 16 * * ? *)"
+# An hour and five minutes after the close: a bar counts as withdrawn from then on. On days without a session the sweep
+# picks up restatements of the last one.
+SWEEP_SCHEDULE = "cron(5 17 * * ? *)"
 SWEEP_SESSION = "last"
 """The event's `session` for the sweep: the last finished session."""
 _MEMORY_MIB = 1024
@@ -38,6 +39,9 @@ class CollectorArgs:
     """Permissions to send to both."""
     outside: bool
     """Whether a machine outside AWS collects, and there is no function."""
+    database: glue.CatalogDatabase
+    workgroup_name: pulumi.Output[str]
+    querying: Sequence[Statement]
     package: Package
     function_name: str
     shards: tuple[tuple[str, ...], ...]
@@ -98,8 +102,11 @@ class Collector(pulumi.ComponentResource):
                     "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
                     "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
                     "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
+                    "COLLECTOR_DATABASE": args.database.name,
+                    "COLLECTOR_WORKGROUP": args.workgroup_name,
                 },
-                may=args.sending,
+                # The sweep also looks for bars that Yahoo no longer gives, and for gaps.
+                may=[*args.sending, *args.querying],
                 failures=self.queue,
                 log_retention_days=args.log_retention_days,
             ),
@@ -114,4 +121,5 @@ def _wanted(shards: Iterable[Sequence[str]]) -> Iterator[ScheduleArgs]:
         event = {"tickers": list(tickers)}
         # The next run replaces a late look-back run; a late sweep is still useful.
         yield ScheduleArgs(f"collect-{number}", COLLECT_SCHEDULE, event, age_seconds=COLLECT_EVERY_MINUTES * 60)
-        yield ScheduleArgs(f"sweep-{number}", SWEEP_SCHEDULE, {"session": SWEEP_SESSION, **event}, age_seconds=3600)
+        sweep = {"session": SWEEP_SESSION, "repair": True, **event}
+        yield ScheduleArgs(f"sweep-{number}", SWEEP_SCHEDULE, sweep, age_seconds=3600)

@@ -5,14 +5,21 @@
     {"session": "last"}                                 the last finished session; "today" for today's
     {"first": "2026-10-01", "last": "2026-11-20"}       a range; without "last", up to the last finished session
 
-`"tickers": ["META", "AMZN"]` in any of these replaces the watchlist. The look-back makes up for missed runs: each run
+`"tickers": ["META", "AMZN"]` in any of these replaces the watchlist. `"repair": true` then also fills gaps in earlier
+sessions, as far as Yahoo still serves them: a gap is asked for after its session, and once more a day later.
+
+A request for a whole session also finds what Yahoo no longer gives: bars that Athena finds in the lake and that the
+answer lacks are withdrawn, by the rule of `tickerlake.lake.withdrawals`. If Athena cannot be asked, the bars are
+delivered all the same, and the run fails at the end.
+
+The look-back makes up for missed runs: each run
 requests the bars of the previous ones again and sends those that are new. It also reaches past the close, so that a run
 after the close collects the last bar. If no bar has ended in that time, nothing is requested.
 
 Errors: ConfigError for an event or a setting that cannot be used, before any request; SinkError if Firehose did not
 accept all bars; CollectFailed, after everything else has been delivered, for tickers that failed for any reason other
-than having no bars. The function is deployed without retries, so a failed event goes straight to the failure queue: a
-retry after a rate limit would only prolong it.
+than having no bars, and for a lake that could not be read. The function is deployed without retries, so a failed event
+goes straight to the failure queue: a retry after a rate limit would only prolong it.
 """
 
 from __future__ import annotations
@@ -24,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -33,12 +40,15 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.athena import Athena
+from functions.collector.lake import Lake
 from functions.collector.settings import Settings
 from tickerlake import exchange, symbols
 from tickerlake.aws import METRICS_NAMESPACE
 from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
+from tickerlake.gaps import deadline, requests
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
 from tickerlake.lake.objects import LakeObjects
@@ -51,10 +61,11 @@ DELIVERY_SECONDS = 30
 """Time reserved for delivery. A request that is still running may take up half of it."""
 
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tickerlake-collector")
-_KEYS = ("session", "first", "last", "tickers")
+_KEYS = ("session", "first", "last", "tickers", "repair")
 _ALLOWED = (
     'allowed are {} for the last finished bars, {"session": "YYYY-MM-DD"} (or "last", "today") for one session, '
-    '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for a range, each with "tickers": ["META", …] for a few tickers'
+    '{"first": "YYYY-MM-DD", "last": "YYYY-MM-DD"} for a range, each with "tickers": ["META", …] for a few tickers, '
+    '"repair": true to fill gaps'
 )
 
 logger = Logger(service=_SERVICE)
@@ -86,14 +97,16 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     try:
         settings = _settings()
         request = Event.read(event)
+        lake = None if request.looks_back else _lake(settings)
         if request.looks_back:
             sink = _look_back_sink(settings)
         else:
-            sink = open_firehose(settings.stream, objects=_objects(settings.bucket))
+            in_force = lake.in_force if lake else None
+            sink = open_firehose(settings.stream, objects=_objects(settings.bucket), in_force=in_force)
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
             source = YahooSource(pause=_pause(stop))
-            report = respond(request, source, sink, _now, settings, stop, _count)
+            report = respond(request, source, sink, _now, settings, stop, _count, lake)
             if not report["sessions"] and not _asked.is_set():
                 _count({"VendorAnswers": int(_answers(source, settings.tickers[0], settings.bar_minutes))})
     except CollectFailed as error:
@@ -118,11 +131,18 @@ class Event:
     last: dt.date | None = None
     tickers: tuple[str, ...] = ()
     """Empty for those of the settings."""
+    repair: bool = False
+    """Whether to fill gaps too."""
+
+    @property
+    def names_sessions(self) -> bool:
+        """Whether it asks for whole sessions."""
+        return bool(self.session or self.first or self.last)
 
     @property
     def looks_back(self) -> bool:
-        """Whether it asks for the last finished bars instead of whole sessions."""
-        return not (self.session or self.first or self.last)
+        """Whether it asks for the last finished bars."""
+        return not (self.names_sessions or self.repair)
 
     @classmethod
     def read(cls, event: object) -> Event:
@@ -155,6 +175,7 @@ def respond(
     settings: Settings,
     stop: threading.Event | None = None,
     count: Callable[[Mapping[str, int]], None] = lambda _: None,
+    lake: Lake | None = None,
 ) -> dict[str, Any]:
     """Collects what `event` asks for and returns the report, ready for JSON. `count` gets the run's `measures`.
 
@@ -162,26 +183,59 @@ def respond(
     SinkError, and CollectFailed after everything else has been delivered.
     """
     now = clock()
+    stop = stop or threading.Event()
     window = window_of(event, settings, now)
     tickers = event.tickers or settings.tickers
     reports: list[SessionReport] = []
+    repaired: list[SessionReport] = []
+    unread: list[TickerlakeError] = []
+
+    def collect_whole(sessions: Sequence[Session], names: Sequence[str], bar_minutes: int) -> list[SessionReport]:
+        if lake is not None:
+            try:
+                lake.remember(sessions, names)
+            except TickerlakeError as error:
+                unread.append(error)
+        return collect(source, sink, sessions, names, bar_minutes, clock, stop=stop)
+
     if window.sessions:
         refuse_too_old(source, window.sessions, settings.bar_minutes, now)
         for note in symbols.rename_notes(tickers, window.sessions[0].date, window.sessions[-1].date):
             logger.info(note)
-        reports = collect(
-            source, sink, window.sessions, tickers, settings.bar_minutes, clock, since=window.since, stop=stop
-        )
-    count(measures(reports, len(tickers)))
-    report = _report(window, tickers, settings, reports)
-    _raise_failures(reports, report)
+        if window.since is None:
+            reports = collect_whole(window.sessions, tickers, settings.bar_minutes)
+        else:
+            reports = collect(
+                source, sink, window.sessions, tickers, settings.bar_minutes, clock, since=window.since, stop=stop
+            )
+    missing = ""
+    if event.repair and lake is not None and not stop.is_set():
+        reach = partial(source.oldest, now=now)
+        # Athena does not see what Firehose has not written yet.
+        before = window.sessions[0].date - dt.timedelta(days=1) if window.sessions else None
+        try:
+            gaps = lake.gaps(tickers, reach, now, before)
+        except TickerlakeError as error:
+            unread.append(error)
+            gaps = []
+        missing = deadline(gaps, source.name, reach)
+        for bar_minutes, sessions, names in requests(gaps):
+            repaired += collect_whole(sessions, names, bar_minutes)
+    count(measures([*reports, *repaired], len(tickers)))
+    report = _report(window, tickers, settings, reports, repaired) | {"missing": missing}
+    _raise_failures(reports, repaired, unread, report)
     return report
 
 
 def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
-    """What `event` means at `now`. No sessions if no bar ended within the look-back. ConfigError as `plan`."""
+    """What `event` means at `now`. No sessions if no bar ended within the look-back, or if it only repairs.
+
+    ConfigError as `plan`.
+    """
     if event.looks_back:
         return _last_bars(settings, now)
+    if not event.names_sessions:
+        return Window([])
     return Window(plan(now, session=event.session, first=event.first, last=event.last))
 
 
@@ -195,10 +249,15 @@ def _last_bars(settings: Settings, now: dt.datetime) -> Window:
 
 
 def _report(
-    window: Window, tickers: Sequence[str], settings: Settings, reports: Sequence[SessionReport]
+    window: Window,
+    tickers: Sequence[str],
+    settings: Settings,
+    reports: Sequence[SessionReport],
+    repaired: Sequence[SessionReport],
 ) -> dict[str, Any]:
-    rejected = sum((report.rejected for report in reports), Counter[str]())
-    failures = [failure for report in reports for failure in report.failures]
+    both = [*reports, *repaired]
+    rejected = sum((report.rejected for report in both), Counter[str]())
+    failures = [failure for report in both for failure in report.failures]
     return {
         "requested": {
             "sessions": [session.dt for session in window.sessions],
@@ -206,42 +265,59 @@ def _report(
             "tickers": list(tickers),
             "bar_minutes": settings.bar_minutes,
         },
-        "delivered": sum(report.stored for report in reports),
-        "unfinished": sum(report.unfinished for report in reports),
+        "delivered": sum(report.stored for report in both),
+        "withdrawn": sum(report.withdrawn for report in both),
+        "unfinished": sum(report.unfinished for report in both),
         "rejected": dict(rejected),
         "failed": len({failure.ticker for failure in failures}),
         # One message per reason: all messages of a long watchlist and many sessions would not fit into an answer.
         "messages": {failure.reason: failure.message for failure in reversed(failures)},
-        "sessions": [
-            {
-                "session": report.session.dt,
-                "bars": report.bars,
-                "delivered": report.stored,
-                "rejected": dict(report.rejected),
-                "failed": {failure.ticker: failure.reason for failure in report.failures},
-            }
-            for report in reports
-        ],
+        "sessions": [_of_session(report) for report in reports],
+        "repaired": [_of_session(report) for report in repaired],
     }
 
 
-def _raise_failures(reports: Sequence[SessionReport], report: dict[str, Any]) -> None:
+def _of_session(report: SessionReport) -> dict[str, Any]:
+    return {
+        "session": report.session.dt,
+        "bars": report.bars,
+        "delivered": report.stored,
+        "rejected": dict(report.rejected),
+        "failed": {failure.ticker: failure.reason for failure in report.failures},
+    }
+
+
+def _raise_failures(
+    reports: Sequence[SessionReport],
+    repaired: Sequence[SessionReport],
+    unread: Sequence[TickerlakeError],
+    report: dict[str, Any],
+) -> None:
     """Raises CollectFailed for failures that need a person or a later run.
 
-    One ticker without bars is normal (a trading halt); all of them without bars is a failure.
+    One ticker without bars is normal (a trading halt); all of them without bars is a failure. That Yahoo does not have
+    what is missing is none.
     """
     failures = [failure for each in reports for failure in each.failures]
     if any(each.bars for each in reports):
         failures = [failure for failure in failures if failure.reason != NoData.reason]
-    if not failures:
-        return
-    tickers = list(dict.fromkeys(failure.ticker for failure in failures))
-    reasons = ", ".join(dict.fromkeys(failure.reason for failure in failures))
-    raise CollectFailed(
-        f"{len(tickers)} of {len(report['requested']['tickers'])} tickers failed ({reasons}): "
-        f"{symbols.listing(tickers)}; {report['delivered']} bars were delivered; first failure: {failures[0].message}",
-        report,
-    )
+    failures += [failure for each in repaired for failure in each.failures if failure.reason not in FINAL]
+    faults = []
+    if failures:
+        tickers = list(dict.fromkeys(failure.ticker for failure in failures))
+        reasons = ", ".join(dict.fromkeys(failure.reason for failure in failures))
+        faults.append(
+            f"{len(tickers)} of {len(report['requested']['tickers'])} tickers failed ({reasons}): "
+            f"{symbols.listing(tickers)}; {report['delivered']} bars were delivered; "
+            f"first failure: {failures[0].message}"
+        )
+    if unread:
+        faults.append(
+            f"the lake could not be read, so nothing was withdrawn and no gap filled; {report['delivered']} bars were "
+            f"delivered; {unread[0]}"
+        )
+    if faults:
+        raise CollectFailed("; ".join(faults), report)
 
 
 def _count(counts: Mapping[str, int]) -> None:
@@ -266,6 +342,10 @@ def _parse(key: str, value: object) -> Any:
         raise ConfigError(f"unknown key; allowed are {', '.join(_KEYS)}")
     if key == "session" and value in ("today", "last"):
         return value
+    if key == "repair":
+        if not isinstance(value, bool):
+            raise ConfigError(f"{value!r} is neither true nor false")
+        return value
     if key != "tickers":
         return parse_date(value)
     if not isinstance(value, list) or not all(isinstance(ticker, str) for ticker in value):
@@ -288,6 +368,10 @@ def _look_back_sink(settings: Settings) -> FirehoseSink:
 def _objects(bucket: str) -> LakeObjects | None:
     """Shared by all runs of a warm Lambda, so that each split is stored once."""
     return LakeObjects(bucket) if bucket else None
+
+
+def _lake(settings: Settings) -> Lake | None:
+    return Lake(Athena(settings.database, settings.workgroup), YahooSource.name) if settings.database else None
 
 
 def _now() -> dt.datetime:

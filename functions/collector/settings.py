@@ -35,3 +35,9 @@ class Settings(EnvironmentSettings):
     bucket: str = setting(
         "COLLECTOR_BUCKET", plain_name, "the lake's bucket, for splits; without it they are only logged", ""
     )
+    database: str = setting(
+        "COLLECTOR_DATABASE", plain_name, "the lake's database; without it nothing is withdrawn and no gap filled", ""
+    )
+    workgroup: str = setting(
+        "COLLECTOR_WORKGROUP", plain_name, "the workgroup of Athena that reads the database", "primary"
+    )

@@ -16,6 +16,7 @@ if importlib.util.find_spec("ministack") is None:
         "test_faults.py",
         "test_outside.py",
         "test_path.py",
+        "test_sweep.py",
     ]
 else:
     from tests.cloud.local import local_lake
@@ -66,6 +67,11 @@ else:
     @pytest.fixture
     def session(_unused_sessions):
         """A finished session that no other test collects."""
+        return next(_unused_sessions)
+
+    @pytest.fixture
+    def next_session(session, _unused_sessions):
+        """The one after `session`; no other test collects it either."""
         return next(_unused_sessions)
 
     @pytest.fixture

@@ -53,6 +53,18 @@ def refused(request):
     return False
 
 
+def clients_of(guarded, function):
+    """Makes clients with the role of the function that the output `function` names."""
+    role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs[function])["Role"]
+    given = guarded.client("sts").assume_role(RoleArn=role, RoleSessionName="as-the-function")["Credentials"]
+    credentials = {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+    return lambda service: guarded.client_of(service, credentials)
+
+
 class TestTheCollector:
     def test_it_delivers_with_its_role(self, collected):
         session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
@@ -65,18 +77,8 @@ class TestTheCollector:
         assert len(guarded.objects("actions/")) == 1
         assert guarded.objects(f"runs/session={session.dt}/")
 
-    def test_its_role_may_put_to_its_stream_splits_and_runs_and_nothing_else(self, guarded):
-        role = guarded.client("lambda").get_function_configuration(FunctionName=guarded.outputs["function"])["Role"]
-        given = guarded.client("sts").assume_role(RoleArn=role, RoleSessionName="as-the-function")["Credentials"]
-        credentials = {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
-        }
-
-        def client(service):
-            return guarded.client_of(service, credentials)
-
+    def test_its_role_may_put_to_its_stream_splits_and_runs_and_query_and_nothing_else(self, guarded):
+        client = clients_of(guarded, "function")
         out, bar = guarded.outputs, [{"Data": b"no JSON"}]
         queue = guarded.client("sqs").get_queue_url(QueueName=out["failures"].rsplit("/", 1)[1])["QueueUrl"]
         client("firehose").put_record_batch(DeliveryStreamName=out["stream"], Records=bar)
@@ -88,9 +90,10 @@ class TestTheCollector:
             lambda: client("firehose").delete_delivery_stream(DeliveryStreamName=out["stream"]),
             lambda: client("s3").list_objects_v2(Bucket=out["bucket"]),
             lambda: client("s3").put_object(Bucket=out["bucket"], Key="bars/dt=2026-11-20/x", Body=b""),
-            lambda: client("s3").get_object(Bucket=out["bucket"], Key=guarded.objects("actions/")[0]),
-            lambda: client("glue").get_table(DatabaseName=out["database"], Name=out["table"]),
-            lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup=out["workgroup"]),
+            lambda: client("s3").delete_object(Bucket=out["bucket"], Key="bars/dt=2026-11-20/x"),
+            lambda: client("s3").get_object(Bucket=out["bucket"], Key=guarded.objects("code/")[0]),
+            lambda: client("glue").delete_table(DatabaseName=out["database"], Name=out["table"]),
+            lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup="primary"),
             lambda: client("sqs").receive_message(QueueUrl=queue),
             lambda: client("lambda").invoke(FunctionName=out["function"], Payload=b"{}"),
             lambda: client("logs").filter_log_events(logGroupName=f"/aws/lambda/{out['function']}"),
@@ -111,6 +114,35 @@ class TestTheCollector:
         finally:
             iam.put_role_policy(**name, PolicyName=policy, PolicyDocument=json.dumps(document))
         assert guarded.invoke({"session": "last", "tickers": ["META"]})["failed"] == 0
+
+
+class TestTheCompactor:
+    def test_it_compacts_with_its_role(self, guarded, collected):
+        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        held = guarded.records(session)
+        guarded.invoke({"session": session.dt, "tickers": list(WATCHLIST[:2])})
+        guarded.settle(session, held + 2 * len(session.bar_starts(5)))
+
+        (done,) = guarded.invoke({"session": session.dt}, "compactor")["compacted"]
+
+        assert done["records_after"] == guarded.records(session)
+
+    def test_its_role_may_replace_bars_and_nothing_else(self, guarded, collected):
+        client, out = clients_of(guarded, "compactor"), guarded.outputs
+        place = {"Bucket": out["bucket"], "Key": "bars/dt=2020-01-02/x"}
+        version = client("s3").put_object(**place, Body=b"")["VersionId"]
+        client("s3").delete_object(**place)
+        for request in (
+            lambda: client("s3").delete_object(**place, VersionId=version),
+            lambda: client("s3").put_object(Bucket=out["bucket"], Key="runs/x", Body=b""),
+            lambda: client("s3").delete_object(Bucket=out["bucket"], Key=guarded.objects("runs/")[0]),
+            lambda: client("s3").delete_object(Bucket=out["results"], Key="x"),
+            lambda: client("firehose").put_record_batch(DeliveryStreamName=out["stream"], Records=[{"Data": b"{}"}]),
+            lambda: client("athena").start_query_execution(QueryString="SELECT 1", WorkGroup="primary"),
+            lambda: client("glue").delete_table(DatabaseName=out["database"], Name=out["table"]),
+            lambda: client("lambda").invoke(FunctionName=out["function"], Payload=b"{}"),
+        ):
+            assert refused(request), request.__code__.co_names
 
 
 class TestTheBuckets:

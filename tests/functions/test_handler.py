@@ -126,7 +126,7 @@ def test_the_last_bar_of_a_size_that_does_not_divide_the_session_ends_at_the_clo
     ("name", "now", "days"),
     [
         ("session", "2026-11-22 12:00", ["2026-11-20"]),
-        ("sweep_of_a_shard", "2026-11-20 16:45", ["2026-11-20"]),
+        ("sweep_of_a_shard", "2026-11-20 17:05", ["2026-11-20"]),
         ("sweep_of_a_shard", "2026-11-20 15:45", ["2026-11-19"]),
         ("backfill", "2026-11-22 12:00", ["2026-11-18", "2026-11-19", "2026-11-20"]),
         ("backfill_to_the_last", "2026-11-20 12:00", ["2026-11-18", "2026-11-19"]),
@@ -192,6 +192,7 @@ def test_an_event_without_a_possible_session_is_an_error(request_, message):
         ({"tickers": ["META", 7]}, "tickers: ['META', 7] is not a list of symbols"),
         ({"tickers": []}, "tickers: tickers: '' is not a symbol"),
         ({"tickers": ["<script>"]}, "<SCRIPT> is not a symbol"),
+        ({"session": "last", "repair": "yes"}, "repair: 'yes' is neither true nor false"),
     ],
 )
 def test_a_bad_event_is_an_error_that_says_what_is_allowed(request_, fault):
@@ -222,6 +223,7 @@ def test_the_report_says_what_was_requested_delivered_rejected_and_failed():
             "bar_minutes": 5,
         },
         "delivered": 6,
+        "withdrawn": 0,
         "unfinished": 66,
         "rejected": {},
         "failed": 1,
@@ -235,6 +237,8 @@ def test_the_report_says_what_was_requested_delivered_rejected_and_failed():
                 "failed": {"SHOP": "no-data"},
             }
         ],
+        "repaired": [],
+        "missing": "",
     }
     assert json.loads(json.dumps(report)) == report
 

@@ -302,6 +302,8 @@ def test_the_function_runs_the_handler_on_arm_with_its_settings(prod):
         "COLLECTOR_TICKERS": "META,SHOP,BYND,NFLX,PINS,XYZ,TTD,OKTA,SNAP,DDOG,AMZN",
         "COLLECTOR_BAR_MINUTES": "5",
         "COLLECTOR_LOOK_BACK_MINUTES": "30",
+        "COLLECTOR_DATABASE": "tickerlake_prod",
+        "COLLECTOR_WORKGROUP": "tickerlake-prod",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "Tickerlake",
         "POWERTOOLS_SERVICE_NAME": "tickerlake-prod-collector",
@@ -345,7 +347,7 @@ def test_the_schedules_start_the_function_in_new_york_time(prod):
 
     assert {name: schedule["scheduleExpression"] for name, schedule in schedules.items()} == {
         "collector-collect-1": "cron(1/5 * * * ? *)",
-        "collector-sweep-1": "cron(45 16 * * ? *)",
+        "collector-sweep-1": "cron(5 17 * * ? *)",
         "compactor-compact": "cron(30 18-23 * * ? *)",
     }
     for name, schedule in schedules.items():

@@ -27,6 +27,7 @@ from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
 from tickerlake.lake.objects import LakeObjects
+from tickerlake.lake.withdrawals import withdrawn
 from tickerlake.record import COLUMNS, KEY, PARTITION, Type
 from tickerlake.symbols import listing
 
@@ -97,6 +98,7 @@ class FirehoseSink:
     With `skip_repeats`, a bar that this sink has already delivered with the same numbers is not sent again. A look-back
     meets each bar several times; the memory covers the latest session only. Without it every bar is sent, which also
     repairs what was lost behind Firehose. Splits and runs go to `objects`; without it, splits go into the log.
+    `in_force` gives the lake's bars of a session that may have to be withdrawn; without it, none are.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class FirehoseSink:
         *,
         skip_repeats: bool = False,
         objects: LakeObjects | None = None,
+        in_force: Callable[[str], pd.DataFrame] | None = None,
     ) -> None:
         self._client = client
         self._stream = stream
@@ -115,6 +118,7 @@ class FirehoseSink:
         self._attempts = attempts
         self._skip_repeats = skip_repeats
         self._objects = objects
+        self._in_force = in_force
         self._sent: dict[tuple[Any, ...], bytes] = {}
         """By key, each delivered bar of `_sent_session` without the time it was collected."""
         self._sent_session = ""
@@ -154,9 +158,12 @@ class FirehoseSink:
         """Makes the next write send every bar, whatever was delivered before."""
         self._sent = {}
 
-    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:  # noqa: ARG002
-        """Withdraws nothing: a stream does not know what the lake holds."""
-        return Counter()
+    def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
+        """Sends a record for each bar that is `withdrawn`; returns how many of each ticker. SinkError."""
+        if self._in_force is None or answered.empty:
+            return Counter()
+        gone = withdrawn(self._in_force(session.dt), answered, session, bar_minutes, now)
+        return Counter() if gone.empty else self.write(gone)
 
     def log(self, runs: Sequence[Run]) -> None:
         """Stores `runs` in the lake's bucket, if the sink knows it. SinkError."""
@@ -254,7 +261,12 @@ class FirehoseSink:
 
 
 def open_firehose(
-    stream: str, region: str | None = None, *, skip_repeats: bool = False, objects: LakeObjects | None = None
+    stream: str,
+    region: str | None = None,
+    *,
+    skip_repeats: bool = False,
+    objects: LakeObjects | None = None,
+    in_force: Callable[[str], pd.DataFrame] | None = None,
 ) -> FirehoseSink:
     """The sink for `stream`, with the AWS settings of the environment. ConfigError if they name no region."""
     from botocore.config import Config  # noqa: PLC0415
@@ -271,7 +283,7 @@ def open_firehose(
         raise ConfigError(
             f"cannot open the Firehose stream {stream!r}: {error}; set AWS_REGION, or check your AWS profile"
         ) from error
-    return FirehoseSink(client, stream, skip_repeats=skip_repeats, objects=objects)
+    return FirehoseSink(client, stream, skip_repeats=skip_repeats, objects=objects, in_force=in_force)
 
 
 def _records(frame: pd.DataFrame) -> Iterator[_Record]:
