@@ -16,6 +16,8 @@ ERRORS_PREFIX = "errors/bars/"
 """Records that Firehose could not convert. Outside BARS_PREFIX, so that queries do not read them."""
 CODE_PREFIX = "code/"
 _ERRORS_DAYS = 90
+_RUNS_DAYS = 800
+"""As long as a local lake keeps rejected records and runs. Bars, splits and forecasts are never deleted."""
 _MULTIPART_DAYS = 1
 
 
@@ -79,6 +81,7 @@ class Lake(pulumi.ComponentResource):
                     expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
                 ),
                 _expire("expire-errors", _ERRORS_DAYS, ERRORS_PREFIX),
+                _expire("expire-runs", _RUNS_DAYS, RUNS_PREFIX),
             ],
             # S3 refuses rules about versions before versioning is enabled.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=kept, depends_on=[versioning]),

@@ -8,6 +8,7 @@ from infra.analytics import console_sql
 from infra.policy.rules import POLICY_PROPERTIES
 from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
 from tickerlake import record, watchlist
+from tickerlake.lake import retention
 
 ACCOUNT = "123456789012"
 BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
@@ -139,14 +140,17 @@ def test_both_buckets_are_encrypted_private_and_cleaned_up(prod):
         assert [item.inputs["bucket"] for item in prod.all(kind)] == [BUCKET, "tickerlake-prod-lake-results-0a1b2c3"]
 
 
-def test_old_versions_and_incomplete_uploads_expire_but_bars_do_not(prod):
+def test_old_versions_and_incomplete_uploads_expire_and_records_of_the_past_as_locally_but_bars_do_not(prod):
     rules = {rule["id"]: rule for rule in inputs(prod, "lake-lifecycle")["rules"]}
 
     assert rules["abort-multipart-uploads"]["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 1}
     assert rules["expire-old-versions"]["noncurrentVersionExpiration"] == {"noncurrentDays": 30}
-    assert [rule["filter"]["prefix"] for rule in rules.values() if "days" in rule.get("expiration", {})] == [
-        "errors/bars/"
-    ]
+    aged = [rule for rule in rules.values() if "days" in rule.get("expiration", {})]
+    assert {rule["filter"]["prefix"]: rule["expiration"]["days"] for rule in aged} == {
+        "errors/bars/": retention.REJECTED_DAYS,
+        "runs/": retention.RUNS_DAYS,
+    }
+    assert {item.inputs["retentionInDays"] for item in prod.all("LogGroup")} == {90}
 
 
 def test_results_expire(prod):
