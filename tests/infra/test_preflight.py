@@ -192,10 +192,10 @@ def test_names_that_are_taken_are_a_problem_unless_the_stack_stands():
         describe_log_groups={"logGroups": [{"logGroupName": "/aws/lambda/tickerlake-dev-collector"}]},
     )
 
-    assert [finding.what for finding in found(taken)["Names"]] == [
+    assert {finding.what for finding in found(taken)["Names"]} == {
         "the database tickerlake_dev exists, and is not in this stack's state",
         "the log group /aws/lambda/tickerlake-dev-collector exists, and is not in this stack's state",
-    ]
+    }
     (own,) = found(taken, stands=True)["Names"]
     assert own.level == "ok"
 
