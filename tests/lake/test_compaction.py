@@ -13,7 +13,7 @@ from tests.query.lakes import write_lake
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import session_on, sessions_between
-from tickerlake.lake import compaction
+from tickerlake.lake import compaction, placing
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
 from tickerlake.query import run
@@ -165,7 +165,7 @@ def test_a_compactor_whose_files_another_one_has_replaced_lists_again(tmp_path, 
     assert len(stored(lake)) == 2
 
 
-@pytest.mark.parametrize("step", ["place", "_sync", "_remove", "unlink", "hours"])
+@pytest.mark.parametrize("step", ["place", "_sync", "supersede", "unlink", "hours"])
 def test_a_compactor_that_dies_at_any_step_loses_nothing(tmp_path, monkeypatch, step):
     lake = lake_of(tmp_path, [record(0)], [record(5)], [record(10)])
     before = answers(lake)
@@ -187,6 +187,8 @@ def test_a_compactor_that_dies_at_any_step_loses_nothing(tmp_path, monkeypatch, 
             )
         elif step == "hours":
             patched.setattr(compaction.hours, "target", die)
+        elif step == "_sync":
+            patched.setattr(placing, step, die)
         else:
             patched.setattr(compaction, step, die)
         with pytest.raises(Death):

@@ -29,7 +29,7 @@ from tickerlake.lake import hours
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.finished import COMPACTED, is_finished
 from tickerlake.lake.layout import Layout
-from tickerlake.lake.placing import place
+from tickerlake.lake.placing import place, supersede
 from tickerlake.lake.sql import array, kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
@@ -162,12 +162,11 @@ def _replace(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str
         digest = hashlib.sha256("\n".join(sorted(path.name for path in listed)).encode()).hexdigest()[:12]
         compacted = layout.partition(session) / f"{digest}{COMPACTED}"
         newest = place(layout, compacted, lambda path: _merge(connection, listed, path))
-        _sync(compacted.parent)
-        _remove(listed, compacted)
+        supersede(listed, compacted)
     before = layout.hours_of(session)
     target = hours.target(layout, compacted, newest)
     place(layout, target, lambda path: _copy(connection, "SELECT * EXCLUDE once FROM hours", path))
-    _remove(before, target)
+    supersede(before, target)
 
 
 def _check_columns(connection: duckdb.DuckDBPyConnection, listed: Sequence[Path]) -> None:
@@ -235,21 +234,6 @@ def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     # Into the file that is there: `place` holds it open, to force it to disk.
     connection.execute(f"COPY ({query}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
-
-
-def _remove(paths: Iterable[Path], kept: Path) -> None:
-    for path in paths:
-        if path != kept:
-            path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Forces the names in `folder` to disk, so that no crash brings back less than was there."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sizes(layout: Layout, session: str) -> list[int]:

@@ -32,8 +32,10 @@ from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.lake.placing import place
+from tickerlake.lake.rolling import roll_up
+from tickerlake.lake.runs import SCHEMA as RUNS
 from tickerlake.lake.runs import runs_table
-from tickerlake.lake.schema import parquet_schema
+from tickerlake.lake.schema import parquet_schema, write_table
 from tickerlake.lake.splits import read_splits, splits_table
 from tickerlake.lake.sql import reason
 from tickerlake.lake.withdrawals import after, withdrawn
@@ -144,7 +146,7 @@ class ParquetSink:
             digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
             target = self._layout.splits / f"{_compact(max(split.collected_at for split in rows))}-{digest}.parquet"
             table = splits_table(rows)
-            self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+            self._place(target, lambda path: write_table(table, path))
         return len(new)
 
     def _checked(self, frame: pd.DataFrame) -> str:
@@ -165,7 +167,9 @@ class ParquetSink:
         table = pa.Table.from_pandas(_naive(new), schema=SCHEMA, preserve_index=False)
         name = f"{_compact(new['collected_at'].max())}-{_digest(new)}.parquet"
         target = self._layout.partition(session) / name
-        self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+        self._place(target, lambda path: write_table(table, path))
+        day = dt.date.fromisoformat(session)
+        self._roll_up(self._layout.files(day, day), SCHEMA)
         return Counter(new["ticker"])
 
     def log(self, runs: Sequence[Run]) -> None:
@@ -173,9 +177,13 @@ class ParquetSink:
         if not runs:
             return
         digest = hashlib.sha256(repr(runs).encode()).hexdigest()[:12]
-        target = self._layout.log / f"{_compact(max(run.collected_at for run in runs))}-{digest}.parquet"
+        latest = max(run.collected_at for run in runs)
+        target = self._layout.log / f"{_compact(latest)}-{digest}.parquet"
         table = runs_table(runs)
-        self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+        self._place(target, lambda path: write_table(table, path))
+        # Runs go by the day in the name of their file.
+        day = target.name.partition("T")[0]
+        self._roll_up([path for path in self._layout.runs(latest.date()) if path.name.startswith(day)], RUNS)
 
     def store_forecasts(self, forecasts: pd.DataFrame) -> None:
         """Stores forecasts, a frame with the columns of `record.FORECASTS` and aware times, in one file. SinkError."""
@@ -185,7 +193,7 @@ class ParquetSink:
         naive = forecasts.assign(**{name: forecasts[name].dt.tz_convert("UTC").dt.tz_localize(None) for name in times})
         table = pa.Table.from_pandas(naive, schema=parquet_schema(FORECASTS), preserve_index=False)
         target = self._layout.forecast_folder / f"{_compact(forecasts['made_at'].max())}-{_digest(naive)}.parquet"
-        self._place(target, lambda path: pq.write_table(table, path, compression="zstd"))
+        self._place(target, lambda path: write_table(table, path))
 
     def store_model(self, text: str) -> None:
         """Keeps what the machine-learned model has learned, for the next run. SinkError."""
@@ -238,6 +246,12 @@ class ParquetSink:
         repeats = answered[answered["ticker"].isin(tickers)].merge(latest, on=list(KEY))
         repeats = repeats[repeats["latest"] < repeats["collected_at"]]
         return pd.concat([held, repeats[held.columns]], ignore_index=True)
+
+    def _roll_up(self, files: Sequence[Path], schema: pa.Schema) -> None:
+        try:
+            roll_up(self._layout, files, schema)
+        except (OSError, pa.ArrowException) as error:  # what was to be stored is
+            _log.warning("could not put small files together: %s; the next run tries again", reason(error))
 
     def _place(self, target: Path, write: Callable[[Path], object]) -> None:
         try:

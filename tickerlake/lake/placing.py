@@ -1,4 +1,4 @@
-"""Writes a file of a lake whole or not at all."""
+"""Writes a file of a lake whole or not at all, and removes those that it replaces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,23 @@ def place(layout: Layout, target: Path, write: Callable[[Path], T]) -> T:
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+def supersede(paths: Iterable[Path], by: Path) -> None:
+    """Removes `paths`, all but `by`, which holds what they do. Raises OSError."""
+    _sync(by.parent)
+    for path in paths:
+        if path != by:
+            path.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Forces the names in `folder` to disk, so that no crash brings back less than was there."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sweep(incoming: Path) -> None:

@@ -16,7 +16,7 @@ import duckdb
 
 from tickerlake.errors import SinkError
 from tickerlake.lake.layout import Layout
-from tickerlake.lake.placing import place
+from tickerlake.lake.placing import place, supersede
 from tickerlake.lake.sql import quoted, reason, table
 from tickerlake.record import RUNS
 
@@ -69,8 +69,7 @@ def _merge(layout: Layout, listed: Sequence[Path]) -> None:
     rows = f"SELECT DISTINCT * FROM ({table(RUNS, listed)}) ORDER BY collected_at, ticker, session"  # noqa: S608
     with duckdb.connect() as connection:
         place(layout, target, lambda path: connection.execute(f"COPY ({rows}) TO {quoted(path)} (USE_TMP_FILE false)"))
-    for path in listed:
-        path.unlink(missing_ok=True)
+    supersede(listed, target)
 
 
 def _day(file: Path) -> str:
