@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,41 +115,53 @@ def test_null_volume_and_zero_volume_stay_different(tmp_path):
 
 DYING = """
 import os, pathlib, signal, sys
-import pyarrow as pa
 import pyarrow.parquet as pq
 from tickerlake import exchange
 from tests.lake.test_parquet import dt, fill
 
-left = iter(range(int(sys.argv[2])))
-
-def counted(function):
+def counted(function, left):
     def call(*args, **kwargs):
         if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **kwargs)
     return call
 
-pq.write_table = counted(pq.write_table)
-os.fsync = counted(os.fsync)
-pathlib.Path.replace = counted(pathlib.Path.replace)
-fill(pathlib.Path(sys.argv[1]), days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
+for step, lake in enumerate(sys.argv[1:]):
+    child = os.fork()  # so that the imports are paid for once
+    if child == 0:
+        left = iter(range(step))
+        pq.write_table = counted(pq.write_table, left)
+        os.fsync = counted(os.fsync, left)
+        pathlib.Path.replace = counted(pathlib.Path.replace, left)
+        fill(pathlib.Path(lake), days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+STEPS = 10
+"""Each file takes three: write, force to disk, rename. The last file is the record of the run."""
 
 
-@pytest.mark.parametrize("step", range(10))
-def test_a_run_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(step, tmp_path):
-    # Each file takes three steps: write, force to disk, rename. The lake already holds the first of the three sessions,
-    # and the last file is the record of the run.
-    fill(tmp_path, days=exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
-    held = {path: path.read_bytes() for path in files(tmp_path)}
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A lake with the first of three sessions, and copies whose runs were killed one step later each."""
+    folder = tmp_path_factory.mktemp("killed")
+    fill(folder / "before", days=exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
+    lakes = [shutil.copytree(folder / "before", folder / str(step)) for step in range(STEPS)]
+    runs = subprocess.run([sys.executable, "-c", DYING, *lakes], cwd=ROOT, check=True, capture_output=True, text=True)
+    return folder / "before", list(zip(lakes, map(int, runs.stdout.split()), strict=True))
 
-    killed = subprocess.run([sys.executable, "-c", DYING, str(tmp_path), str(step)], cwd=ROOT, check=False)
 
-    assert killed.returncode == (-signal.SIGKILL if step < 9 else 0)
-    assert {path: path.read_bytes() for path in held} == held
-    assert len(run(DuckDBEngine(tmp_path), "bars").frame) == (3 + min(step, 6) // 3) * 156
-    fill(tmp_path, days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
-    assert len(run(DuckDBEngine(tmp_path), "bars").frame) == 5 * 156
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_run_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(step, killed):
+    before, runs = killed
+    lake, code = runs[step]
+
+    assert code == (-signal.SIGKILL if step < STEPS - 1 else 0)
+    for path in files(before):
+        assert (lake / path.relative_to(before)).read_bytes() == path.read_bytes()
+    assert len(run(DuckDBEngine(lake), "bars").frame) == (3 + min(step, 6) // 3) * 156
+    fill(lake, days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
+    assert len(run(DuckDBEngine(lake), "bars").frame) == 5 * 156
 
 
 def test_leftovers_of_killed_runs_are_removed_and_files_of_running_ones_are_not(tmp_path):

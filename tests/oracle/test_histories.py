@@ -66,7 +66,7 @@ class Kind:
     tickers: Sequence[str] = ("AAA", "BBB", "META")
     clock_errors: Sequence[dt.timedelta] = ()
     """The collector's clock takes these errors, one after another."""
-    hours: int = 60
+    hours: int = 36
     """How long it goes on after the last close."""
     waits: Sequence[dt.timedelta] = (20 * MINUTE, 2 * HOUR, 9 * HOUR, 15 * HOUR)
     """Between two runs."""
