@@ -28,6 +28,10 @@ S3_PUT = 0.005 / 1000
 S3_GB_MONTH = 0.023
 ATHENA_TB = 5.0
 ATHENA_LEAST = 10 * 1024**2
+COMPACTIONS = 6 * DAYS
+"""Runs of the compactor in a month. One an evening finds something to do, because the sweep runs on holidays too."""
+SESSIONS_BACK = {5: 41, 1: 20}
+"""Sessions that Yahoo still serves, by bar size."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,19 @@ class Scale:
         seconds = self.shards * (collecting * (15 if self.shards > 1 else 5) + idle * IDLE_SECONDS)
         runs = self.shards * (collecting + idle)
         scanned = max(self.scanned_mb(compacted=True) * 1e6, ATHENA_LEAST)
+        before, after = self.scanned_mb(compacted=False) * 1e6, self.scanned_mb(compacted=True) * 1e6
+        # The objects are read once to write the new ones, and then three times, and the new ones twice, to compare.
+        compaction = max(before, ATHENA_LEAST) + max(3 * before + 2 * after, ATHENA_LEAST)
+        # Each shard reads all sessions that Yahoo still serves to find its gaps; four more queries are short.
+        sweep = max(SESSIONS_BACK[self.minutes] * after, ATHENA_LEAST) + 4 * ATHENA_LEAST
         return {
             "Lambda": seconds * LAMBDA_GB_SECOND + runs * LAMBDA_RUN,
             "Firehose": self.billed_gb * FIREHOSE_GB + self.objects * FIREHOSE_OBJECT,
             "S3": self.objects * S3_PUT + self.month_mb * 1e6 / GB * S3_GB_MONTH,
             "Athena": 1000 * scanned / TB * ATHENA_TB,
+            "Sweep's queries": self.shards * DAYS * sweep / TB * ATHENA_TB,
+            "Compaction": DAYS * compaction / TB * ATHENA_TB
+            + ((COMPACTIONS - DAYS) * 2 + DAYS * 15) * LAMBDA_GB_SECOND / 2,
         }
 
 

@@ -35,7 +35,8 @@ from tickerlake.record import COLUMNS, KEY
 BARS_PREFIX = "bars/"
 MOST_OBJECTS = 1_000
 """Their names must fit into a query twice: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html (256 KB)"""
-_PARTITION = re.compile(rf"{BARS_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/[^/]+", re.ASCII)
+# Athena does not read objects whose names begin with a dot or an underscore.
+_PARTITION = re.compile(rf"{BARS_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/[^/._][^/]*", re.ASCII)
 _RUN = re.compile(rf".*/\d{{8}}T\d{{6}}Z-([0-9a-f]{{12}})-\d+{re.escape(COMPACTED)}")
 _DELETED_AT_ONCE = 1_000
 _NAMES = ", ".join(column.name for column in COLUMNS)
@@ -86,6 +87,8 @@ class Lake:
             f"{_kept(self._records(session, listed))} ORDER BY {', '.join(KEY)}, collected_at",
             f"s3://{self._results}/compaction/{session}/{run}/",
         )
+        if not staged:
+            raise SinkError(f"{session}: Athena finds no records in its {len(listed)} objects; they stay")
         written: list[str] = []
         try:
             for number, source in enumerate(staged, start=1):
@@ -115,7 +118,7 @@ SELECT
 """,  # noqa: S608  # our own names
             {},
         ).rows[0]
-        if lost or after != wanted or not after:
+        if lost or after != wanted:
             raise SinkError(
                 f"{session}: the new objects hold {after} records, {wanted} of {before} were to be kept, and {lost} of "
                 "them are missing; the old objects stay"

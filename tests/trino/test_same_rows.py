@@ -12,11 +12,14 @@ import sys
 import pandas as pd
 import pytest
 
+from functions.collector.lake import _IN_FORCE
 from tests.query.lakes import CASES, read_records, write_case, write_lake
 from tests.query.test_answers import random_records
 from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
+from tickerlake.lake.sql import kept
 from tickerlake.query import load, names, run, types
 from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.record import COLUMNS
 
 if not (os.environ.get("TRINO_URL") or os.environ.get("TRINO_TESTS")):
     pytest.skip("the comparison with a Trino server runs with `make test-trino`", allow_module_level=True)
@@ -53,6 +56,26 @@ def test_each_query_gives_the_rows_it_gives_on_duckdb(engines, name):
 
         pd.testing.assert_frame_equal(ours.frame, theirs.frame, check_exact=True)
         assert ours.query_id
+
+
+def test_compaction_keeps_the_records_it_keeps_on_duckdb(engines):
+    names = ", ".join(column.name for column in COLUMNS)
+    ours, theirs = (
+        engine.run(f"SELECT {names} FROM ({kept('bars')}) kept ORDER BY {names}", {}).frame for engine in engines
+    )
+
+    assert len(theirs)
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_the_sweep_finds_the_bars_in_force_that_it_finds_on_duckdb(engines):
+    asked = {"first": "2000-01-01", "last": "2099-12-31", "source": "yahoo"}
+    asked["tickers"] = [row[0] for row in engines[1].run("SELECT DISTINCT ticker FROM bars", {}).rows]
+    ours, theirs = (
+        sorted((*row[:3], sorted(row[3].split(","))) for row in engine.run(_IN_FORCE, asked).rows) for engine in engines
+    )
+
+    assert ours == theirs
 
 
 def test_a_ticker_is_a_value_whatever_is_written_in_it(cluster, tmp_path):
