@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import glue, kinesis, lambda_, s3, sqs
+from pulumi_aws import glue, kinesis, lambda_, s3, sqs, ssm
 
-from infra.access import Place, Statement
+from infra.access import Place, Statement, allow
 from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
 from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
 from infra.lake import CODE_PREFIX
@@ -42,6 +42,10 @@ class CollectorArgs:
     database: glue.CatalogDatabase
     workgroup_name: pulumi.Output[str]
     querying: Sequence[Statement]
+    source: str
+    """The vendor to ask."""
+    source_key: str
+    """The vendor's key; empty for none."""
     package: Package
     function_name: str
     shards: tuple[tuple[str, ...], ...]
@@ -83,30 +87,46 @@ class Collector(pulumi.ComponentResource):
         self.register_outputs({"function": self.function and self.function.name, "failures": self.queue.url})
 
     def _function(self, name: str, args: CollectorArgs) -> lambda_.Function:
+        environment: dict[str, pulumi.Input[str]] = {
+            "COLLECTOR_SOURCE": args.source,
+            "COLLECTOR_STREAM": args.stream.name,
+            "COLLECTOR_BUCKET": args.bucket.bucket,
+            # For events that name no tickers; the schedules name those of their shard.
+            "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
+            "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
+            "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
+            "COLLECTOR_DATABASE": args.database.name,
+            "COLLECTOR_WORKGROUP": args.workgroup_name,
+        }
+        # The sweep also looks for bars that the vendor no longer gives, and for gaps.
+        may = [*args.sending, *args.querying]
+        if args.source_key:
+            # The function reads it when it runs, so that a new key counts without a deployment. SSM keeps it for
+            # nothing, encrypted with the account's own key; Secrets Manager would cost 0.40 USD a month.
+            key = ssm.Parameter(
+                f"{name}-key",
+                name=f"/{args.function_name}/key",
+                description=f"Key of {args.source}, as a JSON object of environment variables",
+                type="SecureString",
+                value=pulumi.Output.secret(args.source_key),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            environment["COLLECTOR_KEY_PARAMETER"] = key.name
+            may.append(allow("ReadKey", ["ssm:GetParameter"], [key.arn]))
         made = function(
             name,
             self,
             FunctionArgs(
                 name=args.function_name,
-                description="Collects bars of the watchlist from Yahoo and sends them to Firehose",
+                description=f"Collects bars of the watchlist from {args.source} and sends them to Firehose",
                 code=self.code,
                 handler=HANDLER,
                 memory_mib=_MEMORY_MIB,
                 timeout_seconds=COLLECTOR_TIMEOUT_SECONDS,
                 # One per shard: runs cannot pile up behind one that hangs, nor use up the account's executions.
                 reserved_executions=len(args.shards) if args.reserve_concurrency else None,
-                environment={
-                    "COLLECTOR_STREAM": args.stream.name,
-                    "COLLECTOR_BUCKET": args.bucket.bucket,
-                    # For events that name no tickers; the schedules name those of their shard.
-                    "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
-                    "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
-                    "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
-                    "COLLECTOR_DATABASE": args.database.name,
-                    "COLLECTOR_WORKGROUP": args.workgroup_name,
-                },
-                # The sweep also looks for bars that Yahoo no longer gives, and for gaps.
-                may=[*args.sending, *args.querying],
+                environment=environment,
+                may=may,
                 failures=self.queue,
                 log_retention_days=args.log_retention_days,
             ),

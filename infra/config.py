@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pulumi
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from tickerlake import watchlist
 from tickerlake.errors import ConfigError
@@ -55,8 +55,22 @@ _ON_DESTROY = re.compile(r"refuse|keep|delete")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
-def _key(name: str, default: Any, description: str) -> Any:
-    return field(default=default, metadata={"key": name, "description": description})
+class Vendor(NamedTuple):
+    """A vendor that the function can ask."""
+
+    key: tuple[str, ...] = ()
+    """The environment variables that hold its key."""
+    bar_minutes: tuple[int, ...] = BAR_MINUTES
+
+
+VENDORS: Mapping[str, Vendor] = {
+    "yahoo": Vendor(),
+    "alpaca": Vendor(("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"), tuple(size for size in BAR_MINUTES if size <= 30)),
+}
+
+
+def _key(name: str, default: Any, description: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"key": name, "description": description})
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,13 @@ class Settings:
         "collect",
         "lambda",
         "Who collects: lambda, the stack's function; or outside, a machine of yours, if the vendor refuses AWS",
+    )
+    source: str = _key("source", "yahoo", "The vendor that the function asks: yahoo or alpaca")
+    source_key: str = _key(
+        "sourceKey",
+        "",
+        "The vendor's key, a JSON object of the environment variables that hold it; set it with --secret",
+        secret=True,
     )
     bar_minutes: int = _key("barMinutes", 5, "Length of a bar in minutes: 1, 2, 5, 15, 30, 60 or 90")
     look_back_minutes: int = _key(
@@ -142,6 +163,11 @@ KEYS = tuple(item for item in fields(Settings) if item.metadata)
 
 def load() -> Settings:
     """The settings of the stack that Pulumi is running. Raises ConfigError."""
+    if CONFIG.get().get(f"{PROJECT}:sourceKey") and not is_config_secret(f"{PROJECT}:sourceKey"):
+        raise ConfigError(
+            "sourceKey is in plain text in the stack's configuration; get another key from the vendor, and store it "
+            "with `pulumi config set --secret sourceKey`"
+        )
     return parse(CONFIG.get(), pulumi.get_stack(), dt.datetime.now(dt.UTC).date())
 
 
@@ -212,6 +238,7 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
     if not _REGION.fullmatch(settings.region):
         yield f"aws:region is {settings.region!r}; name a region, such as us-east-1"
     yield from _watchlist_faults(settings)
+    yield from _vendor_faults(settings)
     yield from _range_faults(settings)
     if not dt.date(1990, 1, 1) <= settings.first_session <= today:
         yield f"firstSession is {settings.first_session}; it must lie between 1990-01-01 and today, {today}"
@@ -245,14 +272,39 @@ def _watchlist_faults(settings: Settings) -> Iterator[str]:
             f"tickersPerShard is {settings.tickers_per_shard}; it must lie between 1 and {TICKERS_IN_TIME}: a run has "
             f"{COLLECTOR_TIMEOUT_SECONDS} seconds and sends {REQUESTS_AT_ONCE} requests of {ANSWER_SECONDS} seconds"
         )
-    if settings.bar_minutes not in BAR_MINUTES:
-        yield f"barMinutes is {settings.bar_minutes}; Yahoo serves bars of {_listed(BAR_MINUTES)} minutes"
     least = settings.bar_minutes + COLLECT_EVERY_MINUTES
     if not least <= settings.look_back_minutes <= 390:
         yield (
             f"lookBackMinutes is {settings.look_back_minutes}; for bars of {settings.bar_minutes} minutes, collected "
             f"every {COLLECT_EVERY_MINUTES}, it must lie between {least} and 390, a whole session"
         )
+
+
+def _vendor_faults(settings: Settings) -> Iterator[str]:
+    vendor = VENDORS.get(settings.source)
+    if vendor is None:
+        yield f"source is {settings.source!r}; the function can ask {' or '.join(VENDORS)}"
+        return
+    if settings.bar_minutes not in vendor.bar_minutes:
+        allowed = _listed(vendor.bar_minutes)
+        yield f"barMinutes is {settings.bar_minutes}; {settings.source} serves bars of {allowed} minutes"
+    example = json.dumps(dict.fromkeys(vendor.key, "…"), ensure_ascii=False)
+    if settings.source_key and not vendor.key:
+        yield f"sourceKey is set, and {settings.source} takes no key; remove it: pulumi config rm sourceKey"
+    elif vendor.key and settings.collect == "lambda" and _names(settings.source_key) != set(vendor.key):
+        # The value appears in no message.
+        yield f"{settings.source} needs a key: pulumi config set --secret sourceKey '{example}'"
+
+
+def _names(text: str) -> set[str]:
+    """The names of the texts in a JSON object."""
+    try:
+        held = json.loads(text)
+    except ValueError:
+        return set()
+    return (
+        {name for name, value in held.items() if isinstance(value, str) and value} if isinstance(held, dict) else set()
+    )
 
 
 def _range_faults(settings: Settings) -> Iterator[str]:

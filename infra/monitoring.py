@@ -24,6 +24,8 @@ class MonitoringArgs:
 
     place: Place
     stack_name: str
+    source: str
+    """The vendor."""
     function_name: pulumi.Input[str] | None
     """The function that collects; None if a machine outside AWS does."""
     compactor_name: pulumi.Input[str]
@@ -199,7 +201,9 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
     above, below = "GreaterThanThreshold", "LessThanThreshold"
     if args.function_name:
         stopped = "Check that the schedules of the function are enabled."
-        refused = "It refuses some addresses of AWS. If this lasts, collect outside AWS: docs/outside.md shows how."
+        refused = (
+            "It may refuse AWS's addresses, or the key. If this lasts, collect outside AWS: docs/outside.md shows how."
+        )
         silent = "No bar was delivered for 26 hours, although a sweep runs every day. See the function's log."
         silence = _HOURS, 26
     else:
@@ -224,7 +228,7 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
         ),
         Alarm(
             "vendor-refuses",
-            f"Yahoo does not answer. {refused}",
+            f"The vendor, {args.source}, does not answer. {refused}",
             *(METRICS_NAMESPACE, "VendorAnswers", service, "Maximum", 5 * _MINUTES, 1, below, 1, "ignore"),
         ),
         Alarm(

@@ -64,7 +64,7 @@ def preflight() -> int:
 
     now = dt.datetime.now(dt.UTC)
     stack = pulumi("stack", "--show-name").strip()
-    given = json.loads(pulumi("config", "--json"))
+    given = json.loads(pulumi("config", "--json", "--show-secrets"))
     values = {key: item["value"] for key, item in given.items() if "value" in item}
     settings = config.parse(values, stack, now.date())
     deployed = bool(json.loads(pulumi("stack", "output", "--json")))

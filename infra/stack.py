@@ -101,6 +101,8 @@ class Stack(pulumi.ComponentResource):
                 database=catalog.database,
                 workgroup_name=analytics.workgroup.name,
                 querying=analytics.querying,
+                source=settings.source,
+                source_key=settings.source_key,
                 package=package,
                 function_name=f"{name}-collector",
                 shards=settings.shards,
@@ -132,6 +134,7 @@ class Stack(pulumi.ComponentResource):
             MonitoringArgs(
                 place=place,
                 stack_name=name,
+                source=settings.source,
                 function_name=collector.function.name if collector.function else None,
                 compactor_name=compactor.function.name,
                 queue_name=collector.queue.name,
@@ -187,7 +190,7 @@ def _readme(outputs: Mapping[str, str]) -> str:
 _README = """\
 # Tickerlake
 
-Bars of a watchlist flow from Yahoo through `{stream}` into `s3://{bucket}/bars/`, where the workgroup `{workgroup}`
+Bars of a watchlist flow through `{stream}` into `s3://{bucket}/bars/`, where the workgroup `{workgroup}`
 queries the table `{database}.{table}`.
 
 | to | do |
@@ -203,7 +206,7 @@ queries the table `{database}.{table}`.
 """
 _INVOKE = "aws lambda invoke --region {region} --function-name {function} --cli-binary-format raw-in-base64-out"
 _WITH_FUNCTION = f"""\
-| see whether Yahoo answers `{{function}}` | wait five minutes, then look at the alarm `vendor-refuses` |
+| see whether the vendor answers `{{function}}` | wait five minutes, then look at the alarm `vendor-refuses` |
 | collect on a machine of yours if it does not | `pulumi config set collect outside`, then follow `docs/outside.md` |
 | collect a session again | `{_INVOKE} --payload '{{{{"session": "last"}}}}' report.json` |
 """

@@ -1,4 +1,4 @@
-"""The collector as a Lambda function: it collects what an event asks for from Yahoo and sends it to Firehose.
+"""The collector as a Lambda function: it collects what an event asks for from a vendor and sends it to Firehose.
 
     {}                                                  bars that ended in the last COLLECTOR_LOOK_BACK_MINUTES
     {"session": "2026-11-20"}                           one session, as far as it has come
@@ -25,6 +25,7 @@ goes straight to the failure queue: a retry after a rate limit would only prolon
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import threading
 from collections import Counter
@@ -39,12 +40,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.athena import Athena
 from functions.collector.lake import Lake
 from functions.collector.settings import Settings
-from tickerlake import exchange, symbols
-from tickerlake.aws import METRICS_NAMESPACE
+from tickerlake import aws, exchange, symbols
 from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
@@ -54,12 +56,12 @@ from tickerlake.lake.firehose import FirehoseSink, open_firehose
 from tickerlake.lake.objects import LakeObjects
 from tickerlake.metrics import measures
 from tickerlake.plan import parse_date, plan
-from tickerlake.sources import Source
-from tickerlake.sources.yahoo import YahooSource
+from tickerlake.sources import Source, open_source
 
 DELIVERY_SECONDS = 30
 """Time reserved for delivery. A request that is still running may take up half of it."""
 
+_CONFIG = Config(connect_timeout=4, read_timeout=10, retries={"mode": "standard"})
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tickerlake-collector")
 _KEYS = ("session", "first", "last", "tickers", "repair")
 _ALLOWED = (
@@ -69,7 +71,7 @@ _ALLOWED = (
 )
 
 logger = Logger(service=_SERVICE)
-metrics = Metrics(namespace=METRICS_NAMESPACE, service=_SERVICE)
+metrics = Metrics(namespace=aws.METRICS_NAMESPACE, service=_SERVICE)
 copy_config_to_registered_loggers(logger, include={"functions"})
 _asked = threading.Event()
 """Set once the vendor has been asked. The first run of a process asks even if there is nothing to collect, so that
@@ -89,7 +91,7 @@ class CollectFailed(TickerlakeError):
 @logger.inject_lambda_context(log_event=True)
 @metrics.log_metrics
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry point: `respond` with Yahoo, Firehose and the clock. Logs the report and publishes metrics."""
+    """Lambda's entry point: `respond` with the real vendor, stream and clock. Logs the report, publishes metrics."""
     # The heartbeat. Failed runs count too; they also raise the function's error count.
     metrics.add_metric("Runs", MetricUnit.Count, 1)
     sink: FirehoseSink | None = None
@@ -105,7 +107,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
             sink = open_firehose(settings.stream, objects=_objects(settings.bucket), in_force=in_force)
         before = sink.delivered
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
-            source = YahooSource(pause=_pause(stop))
+            source = _source(settings, stop)
             report = respond(request, source, sink, _now, settings, stop, _count, lake)
             if not report["sessions"] and not _asked.is_set():
                 _count({"VendorAnswers": int(_answers(source, settings.tickers[0], settings.bar_minutes))})
@@ -353,6 +355,36 @@ def _parse(key: str, value: object) -> Any:
     return symbols.parse_tickers(",".join(value))
 
 
+def _source(settings: Settings, stop: threading.Event) -> Source:
+    """The vendor, opened for each run, because its key may have changed. ConfigError."""
+    if settings.key_parameter:
+        os.environ.update(_key(settings.key_parameter))
+    return open_source(settings.source, pause=_pause(stop))
+
+
+def _key(parameter: str) -> dict[str, str]:
+    """The vendor's key: the environment variables in the SSM parameter. Each run reads it, so that a new one counts.
+
+    Raises ConfigError, without the value, which appears in no message and no log.
+    """
+    try:
+        text = aws.client("ssm", config=_CONFIG).get_parameter(Name=parameter, WithDecryption=True)["Parameter"][
+            "Value"
+        ]
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(
+            f"cannot read the vendor's key from the SSM parameter {parameter}: {str(error).rstrip('.')}; "
+            "run `pulumi up`, which makes the parameter and the permission"
+        ) from error
+    try:
+        variables = json.loads(text)
+    except ValueError:
+        variables = None
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise ConfigError(f"the SSM parameter {parameter} holds no JSON object of texts; docs/deploy.md shows one")
+    return variables
+
+
 @cache
 def _settings() -> Settings:
     return Settings.from_environment()
@@ -371,7 +403,7 @@ def _objects(bucket: str) -> LakeObjects | None:
 
 
 def _lake(settings: Settings) -> Lake | None:
-    return Lake(Athena(settings.database, settings.workgroup), YahooSource.name) if settings.database else None
+    return Lake(Athena(settings.database, settings.workgroup), settings.source) if settings.database else None
 
 
 def _now() -> dt.datetime:

@@ -32,6 +32,13 @@ class Settings(EnvironmentSettings):
         "a run during a session collects the bars that ended within this many minutes",
         LOOK_BACK_MINUTES,
     )
+    source: str = setting("COLLECTOR_SOURCE", plain_name, "the vendor to ask", "yahoo")
+    key_parameter: str = setting(
+        "COLLECTOR_KEY_PARAMETER",
+        str,
+        "the SSM parameter with the vendor's key, a JSON object of environment variables; empty without a key",
+        "",
+    )
     bucket: str = setting(
         "COLLECTOR_BUCKET", plain_name, "the lake's bucket, for splits; without it they are only logged", ""
     )

@@ -303,6 +303,12 @@ _OPERATIONS: Mapping[str, Operations] = {
     "aws:sns/topic:Topic": Operations("GetTopicAttributes", "", "DeleteTopic"),
     "aws:sns/topicPolicy:TopicPolicy": Operations("GetTopicAttributes", "SetTopicAttributes", ""),
     "aws:sns/topicSubscription:TopicSubscription": Operations("GetSubscriptionAttributes", "", "Unsubscribe"),
+    "aws:ssm/parameter:Parameter": Operations(
+        "GetParameter",
+        "PutParameter",
+        "DeleteParameter",
+        {"GetParameter": {"WithDecryption": True}, "PutParameter": {"Overwrite": True}},
+    ),
     "aws:sqs/queue:Queue": Operations(
         "GetQueueAttributes", "", "DeleteQueue", {"GetQueueAttributes": {"AttributeNames": ["All"]}}
     ),

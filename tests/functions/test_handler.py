@@ -303,7 +303,7 @@ def test_many_failures_are_shortened_to_one_message_per_reason():
 
 
 def test_settings_have_defaults_except_for_the_stream():
-    assert Settings.from_environment({"COLLECTOR_STREAM": "bars"}) == Settings("bars", WATCHLIST, 5, 30, "")
+    assert Settings.from_environment({"COLLECTOR_STREAM": "bars"}) == Settings("bars", WATCHLIST, 5, 30, "yahoo")
 
 
 def test_settings_come_from_the_environment():
@@ -365,7 +365,9 @@ def deployed(monkeypatch, yahoo, stream):
     monkeypatch.setattr(module, "_now", lambda: NOW)
     monkeypatch.setattr(yahoo, "now", lambda: NOW)
     monkeypatch.setattr(
-        module, "YahooSource", lambda pause: YahooSource(LoopbackSession(yahoo.origin), pause=lambda _: pause(0))
+        module,
+        "open_source",
+        lambda _, pause: YahooSource(LoopbackSession(yahoo.origin), pause=lambda _: pause(0)),
     )
     monkeypatch.setattr("tickerlake.lake.firehose.FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("tickerlake.lake.firehose.LONGEST_PAUSE_SECONDS", 0.001)

@@ -57,6 +57,7 @@ _ADDED: Mapping[str, str] = {
     "aws:s3/bucketObjectv2:BucketObjectv2": "GetObjectTagging PutObjectTagging",
     "aws:scheduler/scheduleGroup:ScheduleGroup": "ListTagsForResource TagResource UntagResource",
     "aws:sns/topic:Topic": "ListTagsForResource SetTopicAttributes TagResource UntagResource",
+    "aws:ssm/parameter:Parameter": "AddTagsToResource DescribeParameters ListTagsForResource RemoveTagsFromResource",
     "aws:sqs/queue:Queue": "ListQueueTags SetQueueAttributes TagQueue UntagQueue",
 }
 # Where the action has another name than the request.
@@ -115,6 +116,7 @@ _RESOURCES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "scheduler": {"schedule-group": (_NAMES,), "schedule": (f"{_NAMES}/{_NAMES}",)},
     "sns": {"topic": (_NAMES,)},
     "sqs": {"queue": (_NAMES,)},
+    "ssm": {"parameter": (_NAMES,)},
     "sts": {"role": (_NAMES,)},
 }
 # Actions that AWS checks against other resources than its reference says, or than the stack's own.
@@ -160,7 +162,12 @@ def main() -> None:
 
 def _registrations() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Everything that any configuration registers."""
-    everything = deploy(stack_config("prod") | {f"{PROJECT}:reserveConcurrency": "true"}, "prod")
+    more = {
+        "reserveConcurrency": "true",
+        "source": "alpaca",
+        "sourceKey": '{"APCA_API_KEY_ID": "i", "APCA_API_SECRET_KEY": "s"}',
+    }
+    everything = deploy(stack_config("prod") | {f"{PROJECT}:{key}": value for key, value in more.items()}, "prod")
     for recording in (deployed("dev"), deployed("prod"), everything):
         yield from ((item.type, item.inputs) for item in recording.registrations if item.type.startswith("aws:"))
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pulumi
 import yaml
+from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import set_root_resource
@@ -41,6 +42,7 @@ with warnings.catch_warnings():
         "scheduler",
         "sns",
         "sqs",
+        "ssm",
     ):
         hasattr(importlib.import_module(f"pulumi_aws.{_module}"), "__all__")
 
@@ -69,6 +71,7 @@ _ARNS = {
     "aws:scheduler/scheduleGroup:ScheduleGroup": "arn:aws:scheduler:{region}:{account}:schedule-group/{name}",
     "aws:sqs/queue:Queue": "arn:aws:sqs:{region}:{account}:{name}",
     "aws:sns/topic:Topic": "arn:aws:sns:{region}:{account}:{name}",
+    "aws:ssm/parameter:Parameter": "arn:aws:ssm:{region}:{account}:parameter{name}",
     "aws:athena/workgroup:Workgroup": "arn:aws:athena:{region}:{account}:workgroup/{name}",
     "aws:cloudwatch/eventRule:EventRule": "arn:aws:events:{region}:{account}:rule/{name}",
 }
@@ -86,6 +89,8 @@ class Registration:
     protect: bool = False
     retain: bool = False
     provider: str = ""
+    secrets: frozenset[str] = frozenset()
+    """The inputs that Pulumi encrypts in its state."""
     dependencies: frozenset[str] = frozenset()
     """Names of the resources it depends on."""
 
@@ -168,14 +173,17 @@ def event_loop() -> Iterator[None]:
 
 def registration(request: resource_pb2.RegisterResourceRequest) -> Registration:
     """The registration in a request."""
+    inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+    secrets = {key: rpc.unwrap_rpc_secret(value) for key, value in inputs.items() if rpc.is_rpc_secret(value)}
     return Registration(
         type=request.type,
         name=request.name,
-        inputs=pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True),
+        inputs=inputs | secrets,
         parent=request.parent.split("::")[-1],
         protect=request.protect,
         retain=request.retainOnDelete,
         provider=request.provider.split("::")[-2] if request.provider else "",
+        secrets=frozenset(secrets),
         dependencies=frozenset(urn.split("::")[-1] for urn in request.dependencies),
     )
 

@@ -177,6 +177,7 @@ REQUESTS: Mapping[str, Request] = {
         added={"AttributeName": "Policy"},
     ),
     "aws:sns/topicSubscription:TopicSubscription": Request("sns", "Subscribe", {"topic": "TopicArn"}),
+    "aws:ssm/parameter:Parameter": Request("ssm", "PutParameter"),
     "aws:sqs/queue:Queue": Request(
         "sqs",
         "CreateQueue",

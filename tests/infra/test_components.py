@@ -301,6 +301,7 @@ def test_the_function_runs_the_handler_on_arm_with_its_settings(prod):
         ["arm64"],
     )
     assert function["environment"]["variables"] == {
+        "COLLECTOR_SOURCE": "yahoo",
         "COLLECTOR_STREAM": "tickerlake-prod-bars",
         "COLLECTOR_BUCKET": BUCKET,
         "COLLECTOR_TICKERS": "META,SHOP,BYND,NFLX,PINS,XYZ,TTD,OKTA,SNAP,DDOG,AMZN",
@@ -326,6 +327,29 @@ def test_the_compactor_runs_from_the_same_zip_on_the_lake_and_its_results(prod):
         "COMPACTOR_DATABASE": "tickerlake_prod",
         "COMPACTOR_WORKGROUP": "tickerlake-prod",
     }
+
+
+def test_a_vendors_key_is_a_secret_that_only_the_function_may_read():
+    key = json.dumps({"APCA_API_KEY_ID": "an-id", "APCA_API_SECRET_KEY": "a-secret"})
+    recording = deploy({**stack_config("dev"), "tickerlake:source": "alpaca", "tickerlake:sourceKey": key})
+    parameter = recording.one("collector-key")
+    readers = {
+        item.name: statement["Resource"]
+        for item in recording.registrations
+        if item.type in POLICY_PROPERTIES
+        for statement in json.loads(item.inputs[POLICY_PROPERTIES[item.type]])["Statement"]
+        if "ssm:GetParameter" in statement["Action"]
+    }
+
+    assert (parameter.inputs["type"], parameter.secrets) == ("SecureString", {"value"})
+    assert parameter.inputs["value"] == key
+    assert readers == {
+        "tickerlake-dev-collector-role-policy": [
+            f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/tickerlake-dev-collector/key"
+        ]
+    }
+    others = [item.inputs for item in recording.registrations if item is not parameter]
+    assert "a-secret" not in json.dumps([others, recording.exports], default=str)
 
 
 def test_the_code_is_named_by_its_hash(prod):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from tests.infra.recorder import ROOT, STACK_FILES, TODAY, stack_config
 from tickerlake import watchlist
 from tickerlake.cli import main
 from tickerlake.errors import ConfigError
-from tickerlake.sources import yahoo
+from tickerlake.sources import SOURCES, alpaca, yahoo
 
 REGION = {"aws:region": "us-east-1"}
 
@@ -74,7 +75,7 @@ def test_every_fault_is_listed_in_one_message():
     for part in (
         "watchlist: ",
         "nowhere/tickerlake.toml does not exist; create it: tickerlake watchlist add",
-        "barMinutes is 3; Yahoo serves bars of 1, 2, 5, 15, 30, 60 or 90 minutes",
+        "barMinutes is 3; yahoo serves bars of 1, 2, 5, 15, 30, 60 or 90 minutes",
         "bufferSeconds is 30; it must lie between 60 and 900",
         "logRetentionDays is 45; CloudWatch allows 1, 3, 5,",
         "alarmEmail is 'somebody'; write one e-mail address",
@@ -117,6 +118,50 @@ def test_a_bad_value_is_refused_with_what_is_allowed(keys, says):
 
 def test_a_stack_name_that_resources_cannot_have_is_refused():
     assert "the stack name is 'My.Stack'" in refusal("My.Stack")
+
+
+KEY = {"APCA_API_KEY_ID": "an-id", "APCA_API_SECRET_KEY": "a-secret"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"source": "bloomberg"}, "source is 'bloomberg'; the function can ask yahoo or alpaca"),
+        ({"source": "alpaca"}, 'alpaca needs a key: pulumi config set --secret sourceKey \'{"APCA_API_KEY_ID": '),
+        ({"source": "alpaca", "sourceKey": "a-secret"}, "alpaca needs a key"),
+        ({"source": "alpaca", "sourceKey": json.dumps({"APCA_API_KEY_ID": "a-secret"})}, "alpaca needs a key"),
+        ({"sourceKey": json.dumps(KEY)}, "yahoo takes no key; remove it"),
+        ({"source": "alpaca", "barMinutes": 60}, "alpaca serves bars of 1, 2, 5, 15 or 30 minutes"),
+    ],
+)
+def test_a_vendor_that_cannot_be_asked_is_refused_and_its_key_never_shown(keys, says):
+    said = refusal(**keys)
+
+    assert says in said
+    assert "a-secret" not in said
+
+
+def test_a_key_is_not_shown_with_the_settings():
+    config = {**REGION, "tickerlake:source": "alpaca", "tickerlake:sourceKey": json.dumps(KEY)}
+
+    assert "a-secret" not in repr(parse(config, "dev", TODAY))
+
+
+def test_outside_the_machine_has_the_key():
+    assert parse({**REGION, "tickerlake:source": "alpaca", "tickerlake:collect": "outside"}, "dev", TODAY)
+
+
+def test_a_key_in_plain_text_is_refused(monkeypatch):
+    monkeypatch.setattr(config, "CONFIG", SimpleNamespace(get=lambda: {"tickerlake:sourceKey": json.dumps(KEY)}))
+
+    with pytest.raises(ConfigError, match="sourceKey is in plain text .* `pulumi config set --secret sourceKey`"):
+        config.load()
+
+
+def test_the_vendors_are_sources_with_the_keys_that_they_read():
+    assert set(config.VENDORS) <= set(SOURCES)
+    assert config.VENDORS["alpaca"].key == tuple(setting.variable for setting in alpaca.Key.describe())
+    alpaca.AlpacaSource(key=alpaca.Key("", "")).sessions_per_request(max(config.VENDORS["alpaca"].bar_minutes))
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(50, [50]), (51, [26, 25]), (500, [50] * 10)])

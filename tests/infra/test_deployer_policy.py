@@ -19,6 +19,7 @@ UNLIMITED = {
     "logs:DescribeLogGroups",
     "sns:GetSubscriptionAttributes",
     "sns:Unsubscribe",
+    "ssm:DescribeParameters",
 }
 
 

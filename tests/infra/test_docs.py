@@ -49,6 +49,8 @@ def test_the_keys_it_mentions_exist():
         "accountId",
         "watchlist",
         "collect",
+        "source",
+        "sourceKey",
     } == keys & set(re.findall(r"\w+", section))
 
 

@@ -13,7 +13,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tickerlake import watchlist
 from tickerlake.errors import ConfigError
@@ -61,10 +61,10 @@ class Source(Protocol):
         """The splits of `symbol` in `sessions`, as ex-date and ratio, out of the answers that `bars` got."""
 
 
-def open_source(name: str, config: Path | None = None) -> Source:
+def open_source(name: str, config: Path | None = None, **arguments: Any) -> Source:
     """The source called `name`, with its table in the tickerlake.toml at `config`. Raises ConfigError.
 
-    Its module is imported here, because yfinance takes a second to load.
+    `arguments` go to its class as well. Its module is imported here, because yfinance takes a second to load.
     """
     found = _entry_points()
     if name not in found:
@@ -78,7 +78,7 @@ def open_source(name: str, config: Path | None = None) -> Source:
     if unknown := sorted(options.keys() - set(allowed)):
         has = f"it has {', '.join(allowed)}" if allowed else "it has no options"
         raise ConfigError(f"{config}: [vendor.{name}] has an unknown option {unknown[0]!r}; {has}")
-    return source(**options)
+    return source(**options, **arguments)
 
 
 def _entry_points() -> Mapping[str, metadata.EntryPoint]:
