@@ -16,12 +16,14 @@
 --   present      bigint         how many of them the lake holds
 --   missing      bigint         how many of them it lacks
 --   absent       bigint         how many of these the source does not have either, by its own answer
+--   halted       bigint         how many of the absent lie between bars: trading was halted, or nobody traded
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
 -- The calendar is a parameter because SQL knows no holidays. A ticker is expected from its first session on, and until
 -- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing. A source that was asked
--- an hour or more after the bar's end, and gave no more bars than the lake holds, does not have it: nothing was traded, or
--- the source lost it. Nobody can tell a halt from that. All other missing bars may still be had.
+-- an hour or more after the bar's end, and gave no more bars than the lake holds, does not have it. If no
+-- record was rejected and it has bars before and after the gap, nothing was traded there. All other missing bars may
+-- still be had.
 WITH
 calendar AS (
     SELECT
@@ -175,13 +177,13 @@ lacking AS (
         ), 0) = 0
 ),
 answers AS (
-    SELECT ticker, session AS dt, bar_minutes, since, bars, max(collected_at) AS collected_at
+    SELECT ticker, session AS dt, bar_minutes, since, bars, rejected, max(collected_at) AS collected_at
     FROM runs
     WHERE session BETWEEN %(first)s AND %(last)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
         AND collected_at <= CAST(%(as_of)s AS timestamp)
         AND outcome IN ('answered', 'no-data', 'wrong-instrument')
-    GROUP BY ticker, session, bar_minutes, since, bars
+    GROUP BY ticker, session, bar_minutes, since, bars, rejected
 ),
 known AS (
     SELECT
@@ -192,7 +194,8 @@ known AS (
         l.place,
         l.place - row_number() OVER (PARTITION BY l.ticker, l.dt, l.bar_minutes ORDER BY l.place) AS gap,
         l.starts,
-        if(count(a.ticker) > 0, 1, 0) AS absent
+        if(count(a.ticker) > 0, 1, 0) AS absent,
+        max(if(a.rejected = 0, 1, 0)) AS silent
     FROM lacking l
     LEFT JOIN answers a
         ON a.ticker = l.ticker
@@ -212,6 +215,7 @@ gaps AS (
         min(place) AS place,
         count(*) AS bars,
         sum(absent) AS absent,
+        if(min(place) > 0 AND max(place) < expected - 1, sum(silent), 0) AS halted,
         if(count(*) = 1, min(starts), min(starts) || '-' || max(starts)) AS span
     FROM known
     GROUP BY ticker, dt, bar_minutes, expected, gap
@@ -224,6 +228,7 @@ SELECT
     expected - CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS present,
     CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS missing,
     CAST(sum(absent) AS bigint) AS absent,
+    CAST(sum(halted) AS bigint) AS halted,
     coalesce(array_join(array_agg(span ORDER BY place) FILTER (WHERE place >= 0), ', '), '') AS gaps
 FROM gaps
 GROUP BY ticker, dt, bar_minutes, expected

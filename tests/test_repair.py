@@ -131,6 +131,23 @@ def test_an_answer_during_the_session_does_not_count_because_the_bar_may_be_late
     ]
 
 
+def test_coverage_tells_what_is_missing_from_what_the_vendor_has_not_and_from_a_halt(empty):
+    whole = [f"2026-11-19T{start:%H:%M}" for start in WEEK[3].bar_starts(30).tz_convert(exchange.EXCHANGE_TIME)]
+    fill(empty, Vendor(lacks=["2026-11-17T09:30", "2026-11-18T10:00", "2026-11-18T10:30", *whole]), ("META",))
+    shutil.rmtree(Layout(empty).partition("2026-11-20"))
+    fill(empty, tickers=("AMZN",), sessions=WEEK[4:])
+
+    coverage = run(DuckDBEngine(empty), "coverage", tickers=["META"], last=WEEK[4].date, now=SATURDAY).frame
+
+    assert coverage.set_index("session")[["missing", "absent", "halted"]].T.to_dict("list") == {
+        "2026-11-16": [0, 0, 0],
+        "2026-11-17": [1, 1, 0],
+        "2026-11-18": [2, 2, 2],
+        "2026-11-19": [13, 13, 0],
+        "2026-11-20": [13, 0, 0],
+    }
+
+
 def test_bars_that_the_vendor_gave_and_the_lake_lost_are_asked_for(lake):
     shutil.rmtree(lake / "bars" / "dt=2026-11-18")
 

@@ -109,7 +109,9 @@ def _cell(row: dict[str, Any]) -> None:
     )
     if row["missing"]:
         gaps = labels.escape(row["gaps"])
-        st.warning(f"{text}. Missing (start, exchange time): {gaps}", icon=":material/search:")
+        source = f"; the source does not have {row['absent']} of the others" if row["absent"] else ""
+        halted = f", {row['halted']} of them in a halt" if row["halted"] else ""
+        st.warning(f"{text}{source}{halted}. Missing (start, exchange time): {gaps}", icon=":material/search:")
     else:
         st.success(f"{text}, none missing.", icon=":material/check_circle:")
 
@@ -119,7 +121,10 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
         st.dataframe(
             faulty.sort_values(["session", "ticker"], ascending=[False, True]),
             hide_index=True,
-            column_order=["ticker", "session", "state", "bar_minutes", "present", "expected", "missing", "gaps"],
+            column_order=[
+                *("ticker", "session", "state", "bar_minutes", "present", "expected"),
+                *("missing", "absent", "halted", "gaps"),
+            ],
             column_config={
                 "ticker": "Ticker",
                 "session": "Session",
@@ -128,6 +133,8 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
                 "present": "Bars",
                 "expected": "Expected",
                 "missing": "Missing",
+                "absent": "Not at source",
+                "halted": "Halted",
                 "gaps": st.column_config.TextColumn("Missing bars (start, exchange time)", width="large"),
             },
             alt="Incomplete ticker sessions and their gaps",

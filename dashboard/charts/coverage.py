@@ -14,20 +14,23 @@ from dashboard.charts.theme import Layers, Palette, layer, title
 
 CELL = "cell"
 """Name of the selection: the `ticker` and `session` of the clicked cell."""
-STATES = ("complete", "early close", "partial", "missing")
-"""States of a ticker's session; `early close` is a complete session of a shorter day."""
+STATES = ("complete", "early close", "halted", "partial", "none at source", "missing")
+"""States of a ticker's session. `early close` is a complete session of a shorter day. Nothing was traded in the gaps of
+`halted`. The source has no bar of `none at source`."""
 ROW_HEIGHT = 24
 _GAPS_SHOWN = 120
 _LEGEND = {
     "complete": "✓ complete",
     "early close": "✓ ½ early close",
+    "halted": "‖n bars halted",
     "partial": f"{labels.MINUS}n bars missing",
+    "none at source": "∅ none at source",
     "missing": "✕ no bars",
 }
 
 
 def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = False) -> Layers:
-    """Ticker by session: complete, early close, partial (with the number of missing bars) or missing.
+    """Ticker by session: one of `STATES`, with the number of bars that are missing.
 
     `coverage` is the answer of `coverage` with `early_close`, one row per ticker and session. A click selects a cell;
     the selection `CELL` holds its `ticker` and `session`.
@@ -47,7 +50,7 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
             alt.Tooltip("shown_gaps:N", title="missing"),
         ],
     }
-    colours = alt.Scale(domain=list(STATES), range=[palette.up_soft, palette.early, palette.warn, palette.down])
+    colours = alt.Scale(domain=list(STATES), range=_colours(palette))
     legend = alt.Legend(
         orient="bottom", symbolType="square", labelExpr=f"({_LEGEND})[datum.label]", columns=2, symbolSize=160
     )
@@ -64,12 +67,22 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
     )
 
 
+def _colours(palette: Palette) -> list[str]:
+    return [palette.up_soft, palette.early, palette.level, palette.warn, palette.faint, palette.down]
+
+
 def states(coverage: pd.DataFrame) -> pd.Series:
     """The state of each row of `coverage`, one of `STATES`."""
     return pd.Series(
         np.select(
-            [coverage["present"] == 0, coverage["missing"] > 0, coverage["early_close"]],
-            ["missing", "partial", "early close"],
+            [
+                (coverage["present"] == 0) & (coverage["absent"] == coverage["missing"]),
+                coverage["present"] == 0,
+                coverage["missing"] > coverage["halted"],
+                coverage["missing"] > 0,
+                coverage["early_close"],
+            ],
+            ["none at source", "missing", "partial", "halted", "early close"],
             "complete",
         ),
         index=coverage.index,
@@ -80,9 +93,10 @@ def states(coverage: pd.DataFrame) -> pd.Series:
 def _signed(coverage: pd.DataFrame) -> pd.DataFrame:
     """`coverage` with each cell's `state`, its `sign`, and its gaps cut to a tooltip's length."""
     state = states(coverage)
-    sign = state.map({"complete": "✓", "early close": "✓ ½", "missing": "✕"})
+    sign = state.map({"complete": "✓", "early close": "✓ ½", "none at source": "∅", "missing": "✕"})
+    number = coverage["missing"].astype("str").radd(state.map({"halted": "‖", "partial": labels.MINUS}).fillna(""))
     return coverage.drop(columns="gaps").assign(
         state=state,
-        sign=sign.where(state != "partial", labels.MINUS + coverage["missing"].astype("str")),
+        sign=sign.fillna(number),
         shown_gaps=coverage["gaps"].where(coverage["gaps"] != "", "none").str.slice(0, _GAPS_SHOWN),
     )

@@ -13,20 +13,9 @@ import pandas as pd
 
 from dashboard.charts import candles, coverage, days, heat_map, high_hour, lines, outlook, records
 from dashboard.charts.theme import DARK, LIGHT
-from tests.dashboard.test_charts import FRIDAY, TestCandles, hours
+from tests.dashboard.test_charts import COVERAGE, FRIDAY, TestCandles, hours
 
 FOLDER = Path(__file__).parents[1] / "data" / "charts"
-COVERAGE = pd.DataFrame(
-    {
-        "ticker": ["A", "A", "B", "B"],
-        "session": ["2026-11-25", "2026-11-27"] * 2,
-        "expected": [78, 42, 78, 42],
-        "present": [78, 42, 70, 0],
-        "missing": [0, 0, 8, 42],
-        "gaps": ["", "", "09:30-10:05", "09:30-12:55"],
-        "early_close": [False, True, False, True],
-    }
-)
 HELD = pd.DataFrame(
     {"session": ["2026-11-20", "2026-11-19"], "records": [858, 780], "tickers": [11, 10], "sources": "yahoo"}
 )

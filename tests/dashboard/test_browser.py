@@ -320,7 +320,7 @@ def test_a_click_on_a_coverage_cell_lists_its_gaps(visit, address):
         (x, y) for y in range(picture.height) for x in range(picture.width) if picture.getpixel((x, y)) == partial
     )
     chart.click(position={"x": x + 5, "y": y + 5})
-    text = ": 74 of 78 5-minute bars. Missing (start, exchange time): 09:55-10:10"
+    text = "the source does not have 4 of the others. Missing (start, exchange time): 09:55-10:10"
     expect(page.get_by_text(text)).to_be_visible()
 
 

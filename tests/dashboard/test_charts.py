@@ -18,6 +18,19 @@ from tickerlake.exchange import EXCHANGE_TIME
 
 CONFIG = Path(__file__).parents[2] / "dashboard" / ".streamlit" / "config.toml"
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+COVERAGE = pd.DataFrame(
+    {
+        "ticker": ["A", "A", "B", "B", "C", "C"],
+        "session": ["2026-11-25", "2026-11-27"] * 3,
+        "expected": [78, 42] * 3,
+        "present": [78, 42, 70, 0, 76, 0],
+        "missing": [0, 0, 8, 42, 2, 42],
+        "absent": [0, 0, 8, 0, 2, 42],
+        "halted": [0, 0, 7, 0, 2, 0],
+        "gaps": ["", "", "09:30-10:05", "09:30-12:55", "11:00-11:05", "09:30-12:55"],
+        "early_close": [False, True] * 3,
+    }
+)
 ROOM = "\N{NO-BREAK SPACE}"
 
 
@@ -389,19 +402,7 @@ class TestCandles:
 
 
 def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
-    frame = pd.DataFrame(
-        {
-            "ticker": ["A", "A", "B", "B"],
-            "session": ["2026-11-25", "2026-11-27"] * 2,
-            "expected": [78, 42, 78, 42],
-            "present": [78, 42, 70, 0],
-            "missing": [0, 0, 8, 42],
-            "gaps": ["", "", "09:30-10:05", "09:30-12:55"],
-            "early_close": [False, True, False, True],
-        },
-        index=[4, 5, 6, 7],
-    )
-    chart = coverage.coverage_map(frame, LIGHT, simulated=True)
+    chart = coverage.coverage_map(COVERAGE.set_axis(range(4, 10)), LIGHT, simulated=True)
     (cells,), (text,) = layers(chart, "rect"), layers(chart, "text")
     assert {"x": "session", "y": "ticker", "color": "state"}.items() <= fields(cells).items()
     assert {"x": "session", "y": "ticker", "text": "sign"}.items() <= fields(text).items()
@@ -410,17 +411,21 @@ def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
         ("A", "2026-11-27", "early close", "✓ ½", "none"),
         ("B", "2026-11-25", "partial", "\N{MINUS SIGN}8", "09:30-10:05"),
         ("B", "2026-11-27", "missing", "✕", "09:30-12:55"),
+        ("C", "2026-11-25", "halted", "‖2", "11:00-11:05"),
+        ("C", "2026-11-27", "none at source", "∅", "09:30-12:55"),
     ]
     colours = dict(zip(*(cells["encoding"]["color"]["scale"][key] for key in ("domain", "range")), strict=True))
     assert colours == {
         "complete": LIGHT.up_soft,
         "early close": LIGHT.early,
+        "halted": LIGHT.level,
         "partial": LIGHT.warn,
+        "none at source": LIGHT.faint,
         "missing": LIGHT.down,
     }
     spec = chart.to_dict()
     assert spec["params"][0]["select"]["fields"] == ["ticker", "session"]
-    assert (spec["height"], spec["title"]["text"]) == (2 * 24 + axes.AROUND_ROWS, "SIMULATED · Coverage")
+    assert (spec["height"], spec["title"]["text"]) == (3 * 24 + axes.AROUND_ROWS, "SIMULATED · Coverage")
 
 
 def test_records_per_session_are_columns_oldest_first():

@@ -40,7 +40,7 @@ each time it had something new to say, returns from withdrawal included.
 **Coverage.** A ticker is expected in every session from the first in which it has a bar in force, while it trades under
 that name; in a session without any of its bars, at its finest size. A missing bar is absent if some source, asked
 an hour or more after the bar's end for bars from its start or earlier, gave no more bars than are in force in that
-session.
+session. It is halted if it is absent by an answer without bad records, and has bars of the session before and after it.
 
 **Basis.** Splits are known from the moment an answer delivers them. A source is taken to have adjusted its prices from
 the start of the ex-date in UTC on, unless bars that it gave more than once contradict that: then from the first moment

@@ -67,8 +67,9 @@ class Oracle:
         self._preference = list(preference)
         self._history: dict[Key, list[Said]] = {}
         self._reports: list[Report] = []
-        self._whole: dict[tuple[str, str, int], list[tuple[dt.datetime, dt.datetime | None, int]]] = defaultdict(list)
-        """By session, ticker and size: when a source said all that it has, from when on, and how many bars."""
+        self._whole: dict[tuple[str, str, int], list[tuple[dt.datetime, dt.datetime | None, int, bool]]]
+        """By session, ticker and size: when a source said all that it has, from when on, how many bars, all good."""
+        self._whole = defaultdict(list)
         for answer in self._answers:
             for session in answer.sessions:
                 self._hear(answer, session)
@@ -235,6 +236,10 @@ class Oracle:
                     length = dt.timedelta(minutes=size)
                     expected = -((session.open - ends[session.dt]) // length)
                     missing = [place for place in range(expected) if place not in places]
+                    absent, silent = (
+                        self._absent(session, ticker, size, missing, len(places), as_of, only_good=good)
+                        for good in (False, True)
+                    )
                     rows.append(
                         {
                             "ticker": ticker,
@@ -243,24 +248,40 @@ class Oracle:
                             "expected": expected,
                             "present": len(places),
                             "missing": len(missing),
-                            "absent": self._absent(session, ticker, size, missing, len(places), as_of),
+                            "absent": len(absent),
+                            "halted": sum(min(places) < place < max(places) for place in silent if places),
                             "gaps": _gaps(session.open, length, missing),
                         }
                     )
         return rows
 
     def _absent(
-        self, session: Session, ticker: str, size: int, missing: Sequence[int], present: int, as_of: dt.datetime
-    ) -> int:
-        """How many of the bars `missing` a source does not have: asked late enough, it gave no more than are held."""
+        self,
+        session: Session,
+        ticker: str,
+        size: int,
+        missing: Sequence[int],
+        present: int,
+        as_of: dt.datetime,
+        *,
+        only_good: bool,
+    ) -> list[int]:
+        """Which of the bars `missing` a source does not have: asked late enough, it gave no more than are held.
+
+        `only_good` leaves out answers with records that break a rule.
+        """
         length = dt.timedelta(minutes=size)
         answers = [
-            (at, since) for at, since, bars in self._whole[session.dt, ticker, size] if at <= as_of and bars <= present
+            (at, since)
+            for at, since, bars, good in self._whole[session.dt, ticker, size]
+            if at <= as_of and bars <= present and (good or not only_good)
         ]
-        ends = [(session.open + place * length, session.open + (place + 1) * length + LATE) for place in missing]
-        return sum(
-            any(late <= at and (since is None or since <= start) for at, since in answers) for start, late in ends
-        )
+        return [
+            place
+            for place in missing
+            for start in [session.open + place * length]
+            if any(start + length + LATE <= at and (since is None or since <= start) for at, since in answers)
+        ]
 
     def said(self, as_of: dt.datetime) -> dict[Key, list[Said]]:
         """What each source said about each bar, in order, without repeating itself."""
@@ -341,7 +362,9 @@ class Oracle:
         mine = [row for row in answer.rows if row["ts"].astimezone(NEW_YORK).date() == session.date]
         if answer.error in ("", "no-data", "wrong-instrument"):
             starts = {row["ts"] for row in mine if _counts(row, answer, session)}
-            self._whole[session.dt, ticker, answer.bar_minutes].append((answer.asked_at, answer.since, len(starts)))
+            good = all(_counts(row, answer, session) or _is_left_out(row, answer, session) for row in mine)
+            said = (answer.asked_at, answer.since, len(starts), good)
+            self._whole[session.dt, ticker, answer.bar_minutes].append(said)
         for row in mine:
             if _counts(row, answer, session):
                 key = Key(session.dt, ticker, row["ts"], answer.bar_minutes, answer.source, answer.symbol)
@@ -439,6 +462,13 @@ def _counts(row: Row, answer: Answer, session: Session) -> bool:
     if any(row[name] is not None and not low <= row[name] <= high for name in ("open", "close")):
         return False
     return 0 < low <= high and (row["volume"] is None or row["volume"] >= 0)
+
+
+def _is_left_out(row: Row, answer: Answer, session: Session) -> bool:
+    """Whether it was not asked for, or had not ended yet."""
+    start, end = row["ts"], row["ts"] + dt.timedelta(minutes=answer.bar_minutes)
+    running = session.open <= start < session.close and min(end, session.close) > answer.asked_at
+    return running or (answer.since is not None and start < answer.since)
 
 
 def _gaps(opens: dt.datetime, length: dt.timedelta, missing: Sequence[int]) -> str:
