@@ -10,13 +10,14 @@ from dashboard import labels
 from dashboard.charts.coverage import states
 from dashboard.charts.days import CELL, calendar, one_clock
 from dashboard.charts.high_hour import histogram, hour_map
-from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome import as_of, candles, controls, errors, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import days, figures, high_hour, prices
 from dashboard.data.lake import Lake, coverage_until
+from dashboard.data.session import OneSession, one_session
 from tickerlake import exchange
 
-VIEWS = ("When the high comes", "One clock", "Calendar")
+VIEWS = ("When the high comes", "One clock", "Calendar", "Side by side")
 _GO = "open a session"
 
 
@@ -36,16 +37,18 @@ def page() -> None:
             with left:
                 errors.no_session(date, dates, lake.now())
             return
-        inside = controls.window(dates, date)
+        inside = controls.window(dates, date) if not tabs[VIEWS[3]].open else [date]
         daily = prices.daily(lake, date, date)
         first_choice = figures.first_choice(daily, lake.watchlist())
         several = tabs[VIEWS[0]].open
         tickers = controls.tickers(daily["ticker"].tolist(), first_choice).chosen if several else []
         ticker = "" if several else controls.ticker(daily["ticker"].tolist(), first_choice[0])
-        other = controls.other(dates, date) if tabs[VIEWS[1]].open else None
+        other = None
+        if tabs[VIEWS[1]].open or tabs[VIEWS[3]].open:
+            other = controls.other(dates, date, required=bool(tabs[VIEWS[3]].open))
     url.write()
     simulated = header.is_simulated(held)
-    for name, draw in ((VIEWS[1], _one_clock), (VIEWS[2], _calendar)):
+    for name, draw in zip(VIEWS[1:], (_one_clock, _calendar, _side_by_side), strict=True):
         if tabs[name].open:
             with tabs[name]:
                 live.live(draw, live.interval(lake, [date]))(lake, ticker, inside, other, simulated=simulated)
@@ -149,6 +152,33 @@ def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None,
     st.caption(
         "½ half day, \N{MINUS SIGN}4 bars missing, ✕ no bars, ✎ bars restated or withdrawn. Click a day to open it."
     )
+
+
+def _side_by_side(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | None, *, simulated: bool) -> None:
+    """Two sessions in candles, their prices on scales that span the same share."""
+    if other is None:
+        st.info("The lake has no other session.", icon=":material/info:")
+        return
+    shown = [(date, one_session(lake, date, ticker)) for date in sorted((inside[0], other))]
+    reach = max((_range(mine) for _, mine in shown if mine), default=0.0) * 1.16
+    for column, (date, mine) in zip(st.columns(2, gap="medium"), shown, strict=True):
+        with column:
+            if mine is None:
+                st.info(f"No bars of {labels.escape(ticker)} on {labels.day(date)}.", icon=":material/info:")
+                continue
+            row = mine.daily.iloc[0]
+            st.markdown(
+                f"**{labels.day(date)}**: {labels.change(row['change'])}, high {labels.price(row['high'])}, "
+                f"range {labels.change(_range(mine)).removeprefix('+')}"
+            )
+            candles.show(mine, exchange.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
+    st.caption("Both scales span the same share of the price, so that a move of one percent is as high on both.")
+
+
+def _range(mine: OneSession) -> float:
+    """From low to high, as a share of the high."""
+    row = mine.daily.iloc[0]
+    return float((row["high"] - row["low"]) / row["high"])
 
 
 def _open_session() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import labels
+from dashboard.charts.axes import RESTATED
 from dashboard.charts.heat_map import CELL, UNUSUAL, heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
@@ -98,6 +100,9 @@ def _session(
         then = measures.ranges(lake.query("bars", past[-1], past[0], tickers), before) if past else ranges.head(0)
         compared = measures.against(ranges, then)
     hours = measures.with_top(measures.joined(hours, compared))
+    # Also changes that came after the moment that the page looks back to.
+    changes = replace(lake, as_of=None).query("restatements", span.first, span.last, tickers)
+    hours = measures.with_restated(hours, changes)
     if origin == "close" and past and len(exchange.sessions_between(past[0], span.first)) > 2:
         st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
         origin = "open"
@@ -208,8 +213,8 @@ def _heat_map(hours: pd.DataFrame, measure: Measure, *, simulated: bool) -> None
     st.caption(
         (
             f"Under each value: the minute that reached the hour's high; {labels.TIMES}2: two bars did. "
-            f"{UNUSUAL} above every earlier session shown. A frame marks the day's high. "
-            "Click a cell, or press Enter on it, to open its hour."
+            f"{UNUSUAL} above every earlier session shown; {RESTATED} bars restated or withdrawn. "
+            "A frame marks the day's high. Click a cell, or press Enter on it, to open its hour."
             if by_hour
             else "A frame marks each ticker's greatest high."
         )

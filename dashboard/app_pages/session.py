@@ -9,13 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import labels
-from dashboard.charts.candles import candles
-from dashboard.chrome import as_of, controls, header, live, one_ticker, url
-from dashboard.chrome.theme import palette
-from dashboard.data import days, figures, prices
+from dashboard.chrome import as_of, candles, controls, header, live, one_ticker, url
+from dashboard.data import figures
 from dashboard.data.lake import Lake, coverage_until
+from dashboard.data.session import OneSession, course, one_session
 from tickerlake import exchange
-from tickerlake.actions import ratio_text
 from tickerlake.query.formats import to_csv
 
 
@@ -42,61 +40,26 @@ def _board(
 ) -> None:
     """Figures, candles, volume, gaps, and the bars as a table."""
     now, date = lake.now(), session.date
-    daily = prices.daily(lake, date, date)  # of every ticker: the page has queried that already
-    daily = daily[daily["ticker"] == ticker]
-    highs, notes = lake.hourly_high(date, date, (ticker,))
-    hours = figures.hourly(highs, daily, now)
-    row = daily.iloc[0]
-    # Of several bar sizes the finest is drawn, which is the one in `daily`.
-    bars = lake.query("bars", date, date, (ticker,))
-    bars = bars[bars["bar_minutes"] == row["bar_minutes"]]
+    mine = one_session(lake, date, ticker)
+    if mine is None:  # gone since the page asked which tickers there are
+        return
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(date)}, {state}")
-    _hour(highs, hour)
-    _figures(row, hours)
-    for note in notes:
+    _hour(mine.highs, hour)
+    row = mine.daily.iloc[0]
+    _figures(row, mine.hours)
+    for note in mine.notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
-    marked = highs.merge(hours[["hour", "provisional"]], on="hour", how="left").assign(bar_minutes=row["bar_minutes"])
-    changes = lake.query("restatements", date, date, (ticker,))
-    changes = changes.drop_duplicates(["ts", "bar_minutes", "source"], keep="last")
-    with st.container(key="zoom"):  # see keys.js
-        st.altair_chart(
-            candles(
-                bars,
-                marked,
-                palette(),
-                session=session,
-                hour=hour,
-                changes=changes,
-                split=_split(lake, ticker, date),
-                under=_course(lake, ticker, under, row["first_price"]) if under else None,
-                simulated=simulated,
-            ),
-            width="stretch",
-            key="candles",
-            alt=f"Candles of {ticker}: high {row['high']}, low {row['low']}, last {row['last_price']}",
-        )
-    st.caption(_legend(bars, highs, hours, under))
-    if note := figures.midpoint_note(daily):
+    beside = course(lake, under, ticker, row["first_price"]) if under else None
+    candles.show(mine, session, hour=hour, under=beside, simulated=simulated)
+    st.caption(_legend(mine, under))
+    if note := figures.midpoint_note(mine.daily):
         st.caption(f":material/info: {labels.escape(note)}")
     _gaps(lake, session, ticker, now)
-    _changes(changes)
-    with st.expander(f"{labels.count(len(bars), 'bar')} as a table", icon=":material/table:"):
-        _table(bars, ticker, session)
-
-
-def _split(lake: Lake, ticker: str, date: dt.date) -> str:
-    """What the chart says of a split on that day."""
-    ratios = [ratio_text(ratio) for ratio in lake.query("splits", date, date, (ticker,))["ratio"]]
-    return f"{labels.listing(ratios)} split" if ratios else ""
-
-
-def _course(lake: Lake, ticker: str, date: dt.date, first_price: float) -> pd.DataFrame:
-    """Another session's course, moved to start at `first_price`: `minute` and `price`."""
-    bars, daily = lake.query("bars", date, date, (ticker,)), prices.daily(lake, date, date, (ticker,))
-    course = days.courses(bars, daily)
-    return course.assign(price=first_price * (1 + course["change"]))[["minute", "price"]]
+    _changes(mine.changes)
+    with st.expander(f"{labels.count(len(mine.bars), 'bar')} as a table", icon=":material/table:"):
+        _table(mine.bars, ticker, session)
 
 
 def _hour(highs: pd.DataFrame, hour: int | None) -> None:
@@ -127,12 +90,12 @@ def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
             st.metric(label, value, delta, delta_description=description, width="content")
 
 
-def _legend(bars: pd.DataFrame, highs: pd.DataFrame, hours: pd.DataFrame, under: dt.date | None) -> str:
-    touches = labels.count(len(highs), "touch", "touches")
+def _legend(mine: OneSession, under: dt.date | None) -> str:
+    touches = labels.count(len(mine.highs), "touch", "touches")
     parts = [f"Lines mark the hourly highs, triangles the bars that reached them ({touches})."]
-    if (bars["open"].notna() & bars["close"].notna()).any():
+    if (mine.bars["open"].notna() & mine.bars["close"].notna()).any():
         parts.append("Hollow bars rose, filled bars fell.")
-    if hours["provisional"].any():
+    if mine.hours["provisional"].any():
         parts.append("The running hour is provisional: dashed and pale.")
     if under:
         parts.append(f"The orange line is {labels.day(under)}, moved to the same open.")

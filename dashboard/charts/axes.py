@@ -17,6 +17,8 @@ Scale = Literal["percent", "usd", "percentile"]
 VALUES: dict[Scale, str] = {"percent": "change", "usd": "high", "percentile": "percentile"}
 """The column that each scale shows."""
 
+RESTATED = "\N{LOWER RIGHT PENCIL}"
+"""Marks what the source changed later."""
 DASH = [5, 4]
 """Stroke of what is provisional."""
 PERCENT = "replace(format(datum.value, '+.1%'), '%', ' %')"
@@ -161,4 +163,5 @@ def tooltips(hours: pd.DataFrame) -> list[alt.Tooltip]:
         alt.Tooltip("touches:Q", title="touches"),
         alt.Tooltip("provisional:N", title="provisional"),
         *([alt.Tooltip("percentile:Q", title="percentile", format=".0f")] if "percentile" in hours else []),
+        *([alt.Tooltip("restated:Q", title="bars restated")] if "restated" in hours else []),
     ]

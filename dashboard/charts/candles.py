@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import DASH, clock_axis, crosshair, minute
+from dashboard.charts.axes import DASH, RESTATED, clock_axis, crosshair, minute
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
 
@@ -15,7 +15,7 @@ _HALF_PAST_NINE = 9 * 60 + 30
 _PRICES, _VOLUMES = 0.78, 0.83
 """Where the prices end and the volumes begin, as shares of the height."""
 _PALE = 0.5
-_RESTATED, _WITHDRAWN = "\N{PENCIL}", "\N{MULTIPLICATION X}"
+_WITHDRAWN = "\N{MULTIPLICATION X}"
 
 
 def candles(
@@ -234,7 +234,7 @@ def _changed(changes: pd.DataFrame | None) -> pd.DataFrame:
     frame = _on_the_clock(changes.dropna(subset=["old_high"]))
     is_gone = frame["kind"] == "withdrawn"
     return frame.assign(
-        sign=np.where(is_gone, _WITHDRAWN, _RESTATED),
+        sign=np.where(is_gone, _WITHDRAWN, RESTATED),
         change=[
             "withdrawn" if gone else f"restated, high was {labels.price(old)}"
             for gone, old in zip(is_gone, frame["old_high"], strict=True)

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import AROUND_ROWS, DASH, PERCENT, crosshair, ticker_axis
+from dashboard.charts.axes import AROUND_ROWS, DASH, PERCENT, RESTATED, crosshair, ticker_axis
 from dashboard.charts.axes import clock_axis as clock
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
@@ -167,7 +167,7 @@ def calendar(days: pd.DataFrame, palette: Palette, *, ticker: str, simulated: bo
 def _signs(day: Any) -> str:
     """A half day, missing bars and how many, restated bars."""
     gaps = "✕" if day.state == "missing" else f"{labels.MINUS}{day.missing:.0f}" if day.missing > 0 else ""
-    return " ".join(filter(None, ("½" if day.early_close else "", gaps, "✎" if day.restated else "")))
+    return " ".join(filter(None, ("½" if day.early_close else "", gaps, RESTATED if day.restated else "")))
 
 
 def _first_of_its_month(dates: pd.Series) -> pd.Series:

@@ -12,6 +12,7 @@ from dashboard import labels
 from dashboard.charts.axes import (
     AROUND_ROWS,
     PERCENT,
+    RESTATED,
     Scale,
     change_title,
     slot_axis,
@@ -42,10 +43,10 @@ def heat_map(
 ) -> Layers:
     """Ticker by hour: each cell holds one measure, coloured by the change, or by the percentile if that is shown.
 
-    `hours` comes from `figures.hourly` or `figures.per_session` with `is_top`, and with `percentile` and `unusual` for
-    hours. `order` lists the rows from the top. Under the measure stands the minute that reached the high first, how
-    many bars did, and a triangle if it is unusual. A frame marks each ticker's greatest high; a running hour ends in
-    `…`. A click selects a cell.
+    `hours` comes from `figures.hourly` or `figures.per_session` with `is_top`, and for hours with `percentile`,
+    `unusual` and `restated`. `order` lists the rows from the top. Under the measure stands the minute that reached the
+    high first, how many bars did, a triangle if it is unusual, and a pencil if bars were restated. A frame marks each
+    ticker's greatest high; a running hour ends in `…`. A click selects a cell.
     """
     value = "percentile" if scale == "percentile" else "change"
     reach = max(float(hours["change"].abs().max()), 0.001)
@@ -104,8 +105,8 @@ def _below(hours: pd.DataFrame) -> list[str]:
         return [""] * len(hours)
     return [
         f":{reached[3:5]}{f' {labels.TIMES}{touches}' if touches > 1 else ''}"
-        f"{f' {UNUSUAL}' if unusual else ''}{' …' if provisional else ''}"
-        for reached, touches, unusual, provisional in zip(
-            hours["reached"], hours["touches"], hours["unusual"], hours["provisional"], strict=True
+        f"{f' {UNUSUAL}' if unusual else ''}{f' {RESTATED}' if restated else ''}{' …' if provisional else ''}"
+        for reached, touches, unusual, restated, provisional in zip(
+            *(hours[name] for name in ("reached", "touches", "unusual", "restated", "provisional")), strict=True
         )
     ]

@@ -177,11 +177,12 @@ def window(held: Sequence[dt.date], last: dt.date) -> list[dt.date]:
     return days
 
 
-def other(held: Sequence[dt.date], than: dt.date) -> dt.date | None:
-    """A session of `held` (newest first) to compare `than` with, or none."""
+def other(held: Sequence[dt.date], than: dt.date, *, required: bool = False) -> dt.date | None:
+    """A session of `held` (newest first) to compare `than` with, or none; if `required` by default the one before."""
     rest = [date for date in held if date != than]
+    before = next((date for date in rest if date < than), rest[0] if rest else None)
     chosen = _date("other")
-    chosen = chosen if chosen in rest else None
+    chosen = chosen if chosen in rest else before if required else None
     _set("pick other", chosen)
     st.selectbox(
         "Compared with",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
@@ -109,6 +110,14 @@ def with_top(hours: pd.DataFrame) -> pd.DataFrame:
     """`hours` with `is_top`: the hour that reached each ticker's highest price first."""
     tops = hours.groupby("ticker")["high"].idxmax().tolist()
     return hours.assign(is_top=hours.index.isin(tops))
+
+
+def with_restated(hours: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """`hours` with `restated`: how many bars of the hour the source changed or withdrew. `changes`: `restatements`."""
+    bars = set(zip(changes["ticker"], changes["session"], changes["ts"], strict=True))
+    found = Counter((ticker, session, ts.hour) for ticker, session, ts in bars)
+    places = zip(hours["ticker"], hours["session"], hours["hour"], strict=True)
+    return hours.assign(restated=[found[place] for place in places])
 
 
 def ranking_column(scale: Scale) -> str:

@@ -84,7 +84,9 @@ CALENDAR = pd.DataFrame(
         "restated": [0, 2, 0],
     }
 )
-DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(columns=["hour", "percentile", "unusual"])
+DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(
+    columns=["hour", "percentile", "unusual", "restated"]
+)
 
 
 def charts() -> dict[str, Any]:

@@ -30,7 +30,11 @@ expect.set_options(timeout=PATIENCE * 1000)  # five seconds are too short on a b
 
 PATHS = {"" if page is PAGES[0] else page.name: page.title for page in PAGES}
 VIEWS = ("view=Lines", "measure=unusual", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20")
-COMPARED = ("across_days?compare=One+clock&other=2026-11-18", "across_days?compare=Calendar")
+COMPARED = (
+    "across_days?compare=One+clock&other=2026-11-18",
+    "across_days?compare=Calendar",
+    "across_days?compare=Side+by+side",
+)
 SERIOUS = ("serious", "critical")
 # Counts what the page sends to the server.
 COUNTING = """() => {

@@ -52,6 +52,7 @@ def hours(**changed):
             "provisional": [False, False, False, True],
             "percentile": [100.0, 50.0, 10.0, float("nan")],
             "unusual": [True, False, False, False],
+            "restated": [0, 2, 0, 0],
             "is_top": [False, True, True, False],
         }
     )
@@ -227,7 +228,7 @@ class TestHeatMap:
         assert (fields(text)["text"], fields(below)["text"]) == ("label", "below")
         assert values(chart, cells, "ticker", "slot", "change", "label", "below", "strong") == [
             ("A", "2026-11-20 09", 0.01, "101.00", ":30 \N{BLACK UP-POINTING TRIANGLE}", False),
-            ("A", "2026-11-20 10", 0.1, "110.00", ":05 \N{MULTIPLICATION SIGN}2", True),
+            ("A", "2026-11-20 10", 0.1, "110.00", ":05 \N{MULTIPLICATION SIGN}2 \N{LOWER RIGHT PENCIL}", True),
             ("B", "2026-11-20 09", 0.0, "50.00", ":30", False),
             ("B", "2026-11-20 10", -0.1, "45.00", ":05 …", True),
         ]
@@ -257,7 +258,9 @@ class TestHeatMap:
         assert (fields(cells)["color"], cells["encoding"]["color"]["scale"]["domain"]) == ("percentile", [0, 50, 100])
 
     def test_sessions_have_no_second_line_and_many_of_them_no_text(self):
-        by_session = hours(slot=["2026-11-19", "2026-11-20"] * 2).drop(columns=["hour", "reached", "unusual"])
+        by_session = hours(slot=["2026-11-19", "2026-11-20"] * 2).drop(
+            columns=["hour", "reached", "unusual", "restated"]
+        )
         chart = heat_map.heat_map(by_session, "usd", LIGHT, order=["A", "B"])
         assert values(chart, layers(chart, "text")[1], "below") == [("",)] * 4
         crowd = pd.concat([by_session.assign(slot=f"2026-10-{day:02}") for day in range(1, 14)])
@@ -388,7 +391,10 @@ class TestCandles:
             ("10:00 EST", 600.0, 605.0, "touch 1 of the hourly high"),
         ]
         signs, split = layers(chart, "text")[1:]
-        assert values(chart, signs, "sign", "old_high") == [("\N{PENCIL}", 105.0), ("\N{MULTIPLICATION X}", 106.0)]
+        assert values(chart, signs, "sign", "old_high") == [
+            ("\N{LOWER RIGHT PENCIL}", 105.0),
+            ("\N{MULTIPLICATION X}", 106.0),
+        ]
         assert values(chart, split, "split") == [("10:1 split",)]
 
     def test_another_session_lies_underneath_and_fits(self):

@@ -171,6 +171,13 @@ class TestMeasures:
         assert usual["change"].tolist() == pytest.approx([102 / 101 - 1, 0.0])
         assert set(usual["basis"]) == {"usual day"}
 
+    def test_hours_count_the_bars_that_were_restated_or_withdrawn(self):
+        hours_ = pd.DataFrame({"ticker": ["A", "A", "B"], "session": "2026-11-20", "hour": [9, 10, 10]})
+        times = [at("10:00"), at("10:00"), at("10:05")]
+        changes = pd.DataFrame({"ticker": "A", "session": "2026-11-20", "ts": times})
+        assert measures.with_restated(hours_, changes)["restated"].tolist() == [0, 2, 0]
+        assert measures.with_restated(hours_, changes[:0])["restated"].tolist() == [0, 0, 0]
+
     def test_words_and_rows_follow_the_measure(self):
         frame = measures.with_top(self.HOURS)
         assert frame["is_top"].tolist() == [False, True, True]

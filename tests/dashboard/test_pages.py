@@ -187,7 +187,7 @@ def test_another_session_asks_the_lake_about_itself_and_the_sessions_before(app,
     asked = []
     monkeypatch.setattr(reading, "run", lambda *given, **more: (asked.append(given[1]), run(*given, **more))[1])
     next(button for button in at.button if button.label == "Earlier").click().run()
-    assert asked == ["daily", "hourly_high", "daily", "hourly_high"]
+    assert asked == ["daily", "hourly_high", "daily", "hourly_high", "restatements"]
 
 
 def test_the_last_session_is_summed_up_by_the_highs_that_the_map_shows(app, real):
@@ -531,6 +531,7 @@ VIEWS = [
     ("across_days", {}),
     ("across_days", {"compare": "One clock", "ticker": lakes.HOSTILE, "other": "2026-11-19"}),
     ("across_days", {"compare": "Calendar", "ticker": lakes.HOSTILE}),
+    ("across_days", {"compare": "Side by side", "ticker": "META"}),
     ("data_quality", {}),
     ("pipeline", {}),
 ]
