@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import collecting, commands, compaction, forecasting, pages, queries
+from tests.bench import collecting, commands, compaction, forecasting, pages, queries, sending
 from tests.bench.timing import Row
 
 MEASUREMENTS = {
@@ -35,6 +35,7 @@ MEASUREMENTS = {
         compaction.queries_watched,
         collecting.collecting,
         collecting.simulating,
+        sending.sending,
         forecasting.forecasts,
         pages.first_chart,
         pages.clicks,

@@ -1,11 +1,17 @@
-"""A fake Firehose stream on loopback: PutRecordBatch over real HTTP, with scripted refusals."""
+"""A fake Firehose stream on loopback: PutRecordBatch over real HTTP, with scripted refusals.
+
+`python -m tests.fakes.firehose SECONDS` runs one that takes so long for each answer, prints its address, and ends with
+its standard input.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
+import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +41,8 @@ class FakeFirehose:
     """The records of each call, accepted or not."""
     taken: list[bytes] = field(default_factory=list)
     url: str = ""
+    latency: float = 0.0
+    """Seconds before each answer."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -47,6 +55,7 @@ class FakeFirehose:
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
 
     def answer(self, call: Call) -> Reply:
+        time.sleep(self.latency)
         with self.lock:
             if call.operation != "PutRecordBatch":
                 return refusal(400, "UnknownOperationException", call.operation)
@@ -68,9 +77,10 @@ class FakeFirehose:
 
     def _take(self, records: list[bytes], refusing: Refusing) -> Reply:
         entries: list[dict[str, Any]] = []
+        tickers = {*refusing.tickers, *self.refused_tickers}
         for place, data in enumerate(records):
-            ticker = json.loads(data)["ticker"]
-            if place in refusing.places or ticker in refusing.tickers or ticker in self.refused_tickers:
+            ticker = json.loads(data)["ticker"] if tickers else ""
+            if place in refusing.places or ticker in tickers:
                 entries.append({"ErrorCode": refusing.code, "ErrorMessage": "Slow down."})
             else:
                 self.taken.append(data)
@@ -94,3 +104,10 @@ def running_firehose() -> Iterator[FakeFirehose]:
     firehose = FakeFirehose()
     with serving(firehose.answer) as firehose.url:
         yield firehose
+
+
+if __name__ == "__main__":
+    with running_firehose() as running:
+        running.latency = float(sys.argv[1])
+        print(running.url, flush=True)
+        sys.stdin.read()

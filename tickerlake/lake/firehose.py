@@ -13,7 +13,9 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +38,9 @@ RECORDS_PER_CALL = 500
 BYTES_PER_CALL = 4 * 1024 * 1024
 # https://docs.aws.amazon.com/firehose/latest/dev/limits.html, before base64
 BYTES_PER_RECORD = 1000 * 1024
+
+CALLS_AT_ONCE = 4
+"""A call waits for its answer most of the time."""
 
 ATTEMPTS = 5
 """Attempts per record before it counts as undelivered. The pauses between them add up to 7.5 to 11.5 seconds."""
@@ -63,6 +68,7 @@ _NEXT_STEPS = {
     "UnrecognizedClientException": "check the AWS credentials",
 }
 _RECORDS_PER_LOG_LINE = 100
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 _log = logging.getLogger(__name__)
 
@@ -221,17 +227,17 @@ class FirehoseSink:
         return refused
 
     def _send(self, records: Sequence[_Record]) -> list[_Refused]:
-        """One attempt: sends every record once, in batches; returns those that were refused."""
-        refused: list[_Refused] = []
+        """One attempt: sends every record once, in batches, a few at once; returns in order those that were refused."""
         # If one connection fails, the next probably will too, and each may cost the full time-out: skip the rest.
         lost: tuple[str, str, bool] | None = None
-        for batch in _batches(records):
+
+        def send(batch: list[_Record]) -> list[_Refused]:
+            nonlocal lost
             if lost is None:
                 try:
                     entries = [{"Data": record.data} for record in batch]
                     answer = self._client.put_record_batch(DeliveryStreamName=self._stream, Records=entries)
-                    refused += _refused(batch, answer)
-                    continue
+                    return _refused(batch, answer)
                 except (HTTPClientError, ConnectionError) as error:
                     lost = (type(error).__name__, str(error), True)
                 except BotoCoreError as error:
@@ -239,11 +245,15 @@ class FirehoseSink:
                 except ClientError as error:
                     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
                     if code in _TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-                        refused += [_Refused(record, code, message, is_transient=True) for record in batch]
-                        continue
+                        return [_Refused(record, code, message, is_transient=True) for record in batch]
                     lost = (code, message, False)
-            refused += [_Refused(record, *lost) for record in batch]
-        return refused
+            return [_Refused(record, *lost) for record in batch]
+
+        batches = list(_batches(records))
+        refused = [send(batch) for batch in batches[:1]]  # alone, to find out whether there is a connection
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            refused += pool.map(send, batches[1:])
+        return list(chain.from_iterable(refused))
 
     def _failure(self, refused: Sequence[_Refused], out_of: int) -> SinkError:
         tickers = sorted({each.record.ticker for each in refused})
@@ -274,6 +284,8 @@ def open_firehose(
     config = Config(
         connect_timeout=4,
         read_timeout=10,
+        # It would look at each of 500 records for as long as sending them takes; all are made here.
+        parameter_validation=False,
         # This module retries single records. botocore would retry whole batches, and the attempts would multiply.
         retries={"mode": "standard", "total_max_attempts": 1},
     )
@@ -298,7 +310,7 @@ def _lines(frame: pd.DataFrame) -> Iterator[bytes]:
     names = [column.name for column in columns]
     for row in zip(*values, strict=True):
         fields = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        yield json.dumps(fields, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        yield _JSON.encode(fields).encode() + b"\n"
 
 
 def _values(column: pd.Series, kind: Type) -> list[Any]:
