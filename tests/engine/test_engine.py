@@ -219,6 +219,28 @@ def test_the_documented_commands_move_the_collecting_outside_and_back(account, d
     assert on(account, "dev", "function")["State"] == "Active"
 
 
+def test_a_vendors_key_is_encrypted_in_the_state_and_a_new_one_needs_no_deployment(account, dev):
+    key = json.dumps({"APCA_API_KEY_ID": "an-id", "APCA_API_SECRET_KEY": "a-plain-secret"})
+    dev.ok("pulumi config set source alpaca")
+    dev.ok(f"pulumi config set --plaintext sourceKey '{key}'")
+    assert "sourceKey is in plain text" in dev.run("pulumi up --skip-preview").output
+
+    dev.ok(f"pulumi config set --secret sourceKey '{key}'")
+    done = dev.ok("pulumi up --skip-preview")
+
+    parameter = {"Name": "/tickerlake-dev-collector/key", "WithDecryption": True}
+    assert done.steps["collector-key"] == {"created"}
+    assert account.client("ssm").get_parameter(**parameter)["Parameter"]["Value"] == key
+    assert "a-plain-secret" not in json.dumps(dev.state())
+
+    account.client("ssm").put_parameter(Name=parameter["Name"], Value="{}", Type="SecureString", Overwrite=True)
+    assert dev.ok("pulumi up --skip-preview").counts.keys() == {"unchanged"}
+    assert account.client("ssm").get_parameter(**parameter)["Parameter"]["Value"] == "{}"
+
+    dev.ok("pulumi config rm sourceKey && pulumi config rm source")
+    assert dev.ok("pulumi up --skip-preview").steps["collector-key"] == {"deleted"}
+
+
 def test_another_account_is_refused_before_anything_changes(dev):
     dev.ok("pulumi config set accountId 999999999999")
 
