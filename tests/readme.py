@@ -1,4 +1,4 @@
-"""The parts of README.md, SECURITY.md and docs/scale.md that are rendered from the code.
+"""The parts of README.md, SECURITY.md, docs/deploy.md and docs/scale.md that are rendered from the code.
 
 `python -m tests.readme` rewrites them.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from dashboard.pages import PAGES
+from tests import costs
 from tests.scale import SCALES, rows
 from tickerlake.bars import RULES
 from tickerlake.cli import cli
@@ -21,7 +22,9 @@ from tickerlake.query import SETTINGS, load, names
 from tickerlake.record import COLUMNS, PARTITION
 
 ROOT = Path(__file__).parents[1]
-README, SECURITY, SCALE = ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "docs" / "scale.md"
+README, SECURITY = ROOT / "README.md", ROOT / "SECURITY.md"
+DEPLOY, SCALE = ROOT / "docs" / "deploy.md", ROOT / "docs" / "scale.md"
+_SIZES = [f"{size} tickers" for size in costs.SIZES]
 
 
 def blocks() -> dict[str, str]:
@@ -47,6 +50,8 @@ def blocks() -> dict[str, str]:
         ),
         "make": _table(["target", "what it does"], [[f"`make {name}`", does] for name, does in make_targets().items()]),
         "roles": _table(["role or policy", "may", "on"], _roles()),
+        "costs": _table(["", *_SIZES, "arithmetic"], list(costs.rows())),
+        "choices": _table(["USD a month", *_SIZES], list(costs.choices())),
         "scale": _table(["", *(f"{each.tickers:,} tickers, {each.minutes} min" for each in SCALES)], rows()),
         "pages": _table(["page", "what it shows"], [[name, shows] for name, shows in pages().items()]),
     }
@@ -141,5 +146,5 @@ def _escape(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for path in (README, SECURITY, SCALE):
+    for path in (README, SECURITY, DEPLOY, SCALE):
         path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.licences import licences
-from tests.readme import ROOT, SCALE, SECURITY, rendered
+from tests.readme import DEPLOY, ROOT, SCALE, SECURITY, rendered
 from tests.scale import Scale
 
 
@@ -22,7 +22,7 @@ def test_every_package_says_its_licence():
     assert [name for name, _, licence in licences() if licence == "unknown"] == []
 
 
-@pytest.mark.parametrize("path", [SECURITY, SCALE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [SECURITY, DEPLOY, SCALE], ids=lambda path: path.name)
 def test_tables_are_those_of_the_code(path):
     text = path.read_text(encoding="utf-8")
 

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from infra.config import KEYS
-from tests.infra.recorder import ROOT, deployed
+from tests import costs
+from tests.infra.recorder import ROOT, deploy, deployed, stack_config
 from tickerlake.record import ACTIONS
 
 TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -22,10 +23,18 @@ def test_it_explains_every_alarm_and_no_other():
 
 @pytest.mark.parametrize("column", [1, 2])
 def test_its_costs_add_up(column):
-    rows = [line.split("|")[1:4] for line in TEXT.splitlines() if re.match(r"\| (\*\*)?\w.*\| .*\d+\.\d\d", line)]
+    table = TEXT.split("<!-- costs:")[1].split("<!-- /costs")[0]
+    rows = [line.split("|")[1:4] for line in table.splitlines() if re.search(r"\d\.\d\d", line)]
     *parts, total = [float(row[column].strip(" *")) for row in rows]
 
     assert round(sum(parts), 2) == total
+
+
+def test_its_costs_count_the_alarms_that_are_deployed():
+    outside = deploy({**stack_config("prod"), "tickerlake:collect": "outside"}, "prod")
+    everywhere = len(deployed("prod").all("MetricAlarm"))
+
+    assert (everywhere, everywhere - len(outside.all("MetricAlarm"))) == (costs.ALARMS, costs.FUNCTION_ALARMS)
 
 
 def test_the_resources_it_imports_exist():
