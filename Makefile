@@ -53,7 +53,7 @@ test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no sk
 test-engine: $(VENV)/.dev ## Run the program under the real Pulumi engine, in the emulator; needs Go (builds the CLI once: 7 minutes)
 	@ENGINE_TESTS=1 $(PY) -m pytest -m engine --force-enable-socket tests/engine
 
-test-arm64: $(VENV)/.dev ## Run the Lambda's own zip on arm64 Python under qemu, for a nightly run (10 minutes)
+test-arm64: $(VENV)/.dev ## Run the Lambda's own zip on arm64 Python under qemu, for a nightly run (half an hour)
 	@$(PY) -m tests.arm64
 
 test-kills: $(VENV)/.dev ## Kill 200 compactors at random moments and compare every answer (5 minutes)

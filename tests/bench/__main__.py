@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import collecting, commands, compaction, forecasting, pages, queries, sending
+from tests.bench import collecting, commands, compaction, forecasting, function, pages, queries, sending
 from tests.bench.timing import Row
 
 MEASUREMENTS = {
@@ -37,6 +37,8 @@ MEASUREMENTS = {
         collecting.simulating,
         sending.sending,
         forecasting.forecasts,
+        function.function_start,
+        function.function_size,
         pages.first_chart,
         pages.clicks,
     )

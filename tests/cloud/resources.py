@@ -55,7 +55,7 @@ def create_all(registrations: list[Registration], client: Client, changes: Chang
     for item in registrations:
         if item.type.startswith("aws:"):
             _, state = computed(item.type, item.name, item.inputs)
-            cloud.create(item.type, {**item.inputs, **_name_of(item.type, state)})
+            cloud.create(item.type, {**item.inputs, **name_of(item.type, state)})
             created.append(item.type)
     return created
 
@@ -337,7 +337,8 @@ def _input_shape(service: str, operation: str) -> Any:
     return _model(service).operation_model(operation).input_shape
 
 
-def _name_of(kind: str, state: Properties) -> dict[str, Any]:
+def name_of(kind: str, state: Properties) -> dict[str, Any]:
+    """The name that a recording generated, as an input of the resource."""
     key = naming_key(kind)
     return {key: state[key]} if key and key in state else {}
 
