@@ -31,7 +31,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
@@ -50,7 +50,7 @@ from tickerlake import aws, exchange, symbols
 from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
 from tickerlake.exchange import Session
-from tickerlake.gaps import deadline, requests
+from tickerlake.gaps import Gap, deadline, requests
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
 from tickerlake.lake.objects import LakeObjects
@@ -185,48 +185,63 @@ def respond(
     SinkError, and CollectFailed after everything else has been delivered.
     """
     now = clock()
-    stop = stop or threading.Event()
     window = window_of(event, settings, now)
     tickers = event.tickers or settings.tickers
+    run = _Collection(source, sink, clock, stop or threading.Event(), lake)
     reports: list[SessionReport] = []
-    repaired: list[SessionReport] = []
-    unread: list[TickerlakeError] = []
-
-    def collect_whole(sessions: Sequence[Session], names: Sequence[str], bar_minutes: int) -> list[SessionReport]:
-        if lake is not None:
-            try:
-                lake.remember(sessions, names)
-            except TickerlakeError as error:
-                unread.append(error)
-        return collect(source, sink, sessions, names, bar_minutes, clock, stop=stop)
-
     if window.sessions:
         refuse_too_old(source, window.sessions, settings.bar_minutes, now)
         for note in symbols.rename_notes(tickers, window.sessions[0].date, window.sessions[-1].date):
             logger.info(note)
-        if window.since is None:
-            reports = collect_whole(window.sessions, tickers, settings.bar_minutes)
-        else:
-            reports = collect(
-                source, sink, window.sessions, tickers, settings.bar_minutes, clock, since=window.since, stop=stop
-            )
-    missing = ""
-    if event.repair and lake is not None and not stop.is_set():
-        reach = partial(source.oldest, now=now)
-        # Athena does not see what Firehose has not written yet.
-        before = window.sessions[0].date - dt.timedelta(days=1) if window.sessions else None
-        try:
-            gaps = lake.gaps(tickers, reach, now, before)
-        except TickerlakeError as error:
-            unread.append(error)
-            gaps = []
-        missing = deadline(gaps, source.name, reach)
-        for bar_minutes, sessions, names in requests(gaps):
-            repaired += collect_whole(sessions, names, bar_minutes)
+        reports = run.collect(window.sessions, tickers, settings.bar_minutes, window.since)
+    # Athena does not see what Firehose has not written yet.
+    before = window.sessions[0].date - dt.timedelta(days=1) if window.sessions else None
+    gaps, repaired = run.repair(tickers, now, before) if event.repair else ([], [])
     count(measures([*reports, *repaired], len(tickers)))
-    report = _report(window, tickers, settings, reports, repaired) | {"missing": missing}
-    _raise_failures(reports, repaired, unread, report)
+    report = _report(window, tickers, settings, reports, repaired)
+    report["missing"] = deadline(gaps, source.name, partial(source.oldest, now=now))
+    _raise_failures(reports, repaired, run.unread, report)
     return report
+
+
+@dataclass
+class _Collection:
+    """One run: it collects from `source` into `sink` until `stop` is set."""
+
+    source: Source
+    sink: Sink
+    clock: Callable[[], dt.datetime]
+    stop: threading.Event
+    lake: Lake | None
+    unread: list[TickerlakeError] = field(default_factory=list)
+    """Why the lake could not be read. What arrives is delivered all the same."""
+
+    def collect(
+        self, sessions: Sequence[Session], tickers: Sequence[str], bar_minutes: int, since: dt.datetime | None = None
+    ) -> list[SessionReport]:
+        """Collects `sessions`. If it asks for whole ones, bars that the source no longer gives are withdrawn."""
+        if since is None and self.lake is not None:
+            try:
+                self.lake.remember(sessions, tickers)
+            except TickerlakeError as error:
+                self.unread.append(error)
+        return collect(self.source, self.sink, sessions, tickers, bar_minutes, self.clock, since=since, stop=self.stop)
+
+    def repair(
+        self, tickers: Sequence[str], now: dt.datetime, last: dt.date | None
+    ) -> tuple[list[Gap], list[SessionReport]]:
+        """Asks for the gaps of sessions up to `last`; returns them, and what came of it."""
+        gaps: list[Gap] = []
+        reports: list[SessionReport] = []
+        if self.lake is not None and not self.stop.is_set():
+            try:
+                gaps = self.lake.gaps(tickers, partial(self.source.oldest, now=now), now, last)
+            except TickerlakeError as error:
+                self.unread.append(error)
+        for bar_minutes, sessions, names in requests(gaps):
+            if not self.stop.is_set():
+                reports += self.collect(sessions, names, bar_minutes)
+        return gaps, reports
 
 
 def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:

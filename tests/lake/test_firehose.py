@@ -101,6 +101,22 @@ def test_no_call_has_more_than_four_mebibytes(sink, stream):
     assert sorted(len(call) for call in stream.calls) == [2, 4, 4]
 
 
+def test_a_bar_that_a_whole_answer_lacks_is_sent_without_numbers(pauses, stream):
+    held = session_bars()
+    sink = opened(pauses, in_force=lambda session: held[held["dt"] == session])
+    now = COLLECTED.to_pydatetime() + dt.timedelta(hours=10)
+    answered = held[["ticker", "source", "ts"]].drop(index=20)
+
+    assert sink.withdraw(answered, session_on(DAY), 5, now) == {"META": 1}
+
+    (sent,) = stream.bars
+    assert sent["ts"] == str(held["ts"][20])[:19] + ".000"
+    assert sent["collected_at"] == "2026-11-21 01:00:00.123"
+    assert not sent.keys() & {"open", "high", "low", "close", "volume"}
+    assert sink.withdraw(held[["ticker", "source", "ts"]], session_on(DAY), 5, now) == {}
+    assert opened(pauses).withdraw(answered, session_on(DAY), 5, now) == {}
+
+
 def test_simulated_bars_are_refused_before_anything_is_sent(sink, stream):
     with pytest.raises(ConfigError, match="simulated bars cannot go to the stream 'tickerlake-bars'"):
         sink.write(session_bars().assign(source="simulated"))
