@@ -118,25 +118,32 @@ class Stack:
             )
         return next(iter(self.runs(since)), {})
 
-    def fire(self, kind: str, function: str = "function") -> None:
+    def fire(self, kind: str, function: str = "function", **changes: Any) -> None:
         """Fires the schedule `kind`, collect-1, sweep-1 or compact, and waits for the run.
 
         The emulator has no clock to set and reads a cron in UTC. So this replaces the schedule with one that has the
-        same name, target, role and input, but `at(…)` instead of the cron.
+        same name, target, role and input but for `changes`, and `at(…)` instead of the cron.
         """
         scheduler = self.client("scheduler")
         name = self.outputs[function]
         key = {"Name": f"{name}-{kind}", "GroupName": name}
         schedule = scheduler.get_schedule(**key)
-        kept = {name: schedule[name] for name in ("FlexibleTimeWindow", "Target", "ScheduleExpressionTimezone")}
+        kept = {name: schedule[name] for name in ("FlexibleTimeWindow", "ScheduleExpressionTimezone")}
+        target = schedule["Target"]
+        changed = {**target, "Input": json.dumps(json.loads(target["Input"]) | changes)}
         with self._until_a_run_has_ended(f"the schedule {kind} to fire", function):
             scheduler.delete_schedule(**key)
             now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
             scheduler.create_schedule(
-                **key, **kept, ScheduleExpression=f"at({now})", State="ENABLED", ActionAfterCompletion="DELETE"
+                **key,
+                **kept,
+                Target=changed,
+                ScheduleExpression=f"at({now})",
+                State="ENABLED",
+                ActionAfterCompletion="DELETE",
             )
         scheduler.create_schedule(
-            **key, **kept, ScheduleExpression=schedule["ScheduleExpression"], State=schedule["State"]
+            **key, **kept, Target=target, ScheduleExpression=schedule["ScheduleExpression"], State=schedule["State"]
         )
 
     @contextlib.contextmanager

@@ -385,7 +385,8 @@ def test_the_schedules_start_the_function_in_new_york_time(prod):
         assert schedule["target"]["arn"] == FUNCTION_ARN.replace("tickerlake-prod-collector", function)
         assert schedule["target"]["roleArn"].endswith(f"role/{function}-scheduler-role-0a1b2c3")
         assert schedule["target"]["deadLetterConfig"] == {"arn": QUEUE_ARN}
-    assert json.loads(schedules["collector-sweep-1"]["target"]["input"])["session"] == "last"
+    sweep = json.loads(schedules["collector-sweep-1"]["target"]["input"])
+    assert (sweep["session"], sweep["repair"]) == ("last", True)
 
 
 def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_path):
