@@ -67,3 +67,23 @@ def test_the_split_it_adds_has_the_columns_of_the_table():
     (line,) = re.findall(r"echo '(.*)' \|", TEXT)
 
     assert list(json.loads(line)) == [column.name for column in ACTIONS if not column.nullable]
+
+
+# The forms of command that `make test-engine` runs and looks at the effect of. It sets the place of the state by a
+# variable instead of `login`, and has no host for policy packs; `test_policy_pack.py` runs the rules without one.
+RUN = {
+    *("config set", "config set --secret", "destroy", "import --file", "preview", "stack init"),
+    *("stack output --json", "stack output readme", "up", "up --target"),
+}
+NOT_RUN = {"login", "login --local", "up --policy-pack"}
+
+
+def test_every_form_of_pulumi_command_in_the_documents_is_run_by_the_engine_tests():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    verbs = r"pulumi ((?:config set|config rm|stack init|stack output|[a-z]+)(?: --[a-z-]+| readme)?)(?![\w:.-])"
+    written = re.findall(rf"(?:^    |^|`|\(|&& ){verbs}", "\n".join(texts), re.MULTILINE)
+
+    assert {form for form in written if form.split()[0] in PULUMI} == RUN | NOT_RUN
+
+
+PULUMI = {"config", "destroy", "import", "login", "preview", "refresh", "stack", "up", "cancel"}
