@@ -83,6 +83,6 @@ def test_every_fault_is_reported_at_once():
         Settings.from_environment({"LAKE_ENGINE": "x", "LAKE_PORT": "y", "LAKE_TLS": "z"})
 
 
-def test_only_the_password_is_secret_and_never_in_a_repr():
-    assert [item.variable for item in SETTINGS if item.secret] == ["LAKE_PASSWORD"]
+def test_only_passwords_and_addresses_are_secret_and_never_in_a_repr():
+    assert [item.variable for item in SETTINGS if item.secret] == ["LAKE_PASSWORD", "LAKE_ALERT_URLS"]
     assert "hunter2" not in repr(Settings(password="hunter2"))

@@ -20,6 +20,7 @@ from tickerlake.errors import ConfigError, RateLimited, SinkError, Unavailable
 from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
+from tickerlake.lake.presence import watching
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sender import HEARTBEAT, Sender
@@ -275,7 +276,7 @@ def test_real_and_simulated_bars_are_not_mixed(swept):
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_and_one_line(tmp_path):
-    with running_yahoo() as server:
+    with running_yahoo() as server, watching(Layout(tmp_path / "lake").watching, clock("2026-11-20T09:31")):
         process = subprocess.Popen(
             [sys.executable, "-m", "tickerlake", "watch", "--tickers", "META"],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **server.environment()},
@@ -284,10 +285,14 @@ def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_
             stderr=subprocess.PIPE,
             text=True,
         )
-        said = [process.stdout.readline() for _ in range(2)]
+        said = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
 
+    assert said.pop(0) == (
+        f"another watcher collects into lake: process {os.getpid()}, since Fri 09:31 EST; "
+        "two do no harm, they only ask twice\n"
+    )
     assert said[0].startswith("watching META from yahoo; next run ")
     assert re.fullmatch(r"[\d:]{8} [\d-]{10}: \d+ bars of 1 ticker, \d+ new, .*, 0 failed\n", said[1])
     assert (process.returncode, err.strip()) == (130, "error: interrupted; what was stored stays")

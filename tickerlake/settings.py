@@ -160,6 +160,10 @@ class Settings(EnvironmentSettings):
         "LAKE_TLS", switch, "trino: 1 for TLS, with the authorities of certifi or REQUESTS_CA_BUNDLE", False
     )
 
+    alert_urls: str = setting(
+        "LAKE_ALERT_URLS", str, "watch: where alerts go, Apprise URLs separated by spaces", "", secret=True
+    )
+
     def on(self, lake: Path | None) -> Self:
         """The settings for the local lake in the folder `lake`; these settings if it is None."""
         return self if lake is None else replace(self, engine="duckdb", lake=lake)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from tickerlake import alerting
 from tickerlake.collect import SessionReport, collect
 from tickerlake.errors import LakeEmpty, RateLimited, SinkError, TickerlakeError
 from tickerlake.exchange import EXCHANGE_TIME, Session
@@ -20,6 +21,7 @@ from tickerlake.lake.retention import tidy
 from tickerlake.lake.runs import read_runs
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.repair import forgetting, repair, total
+from tickerlake.settings import Settings
 from tickerlake.sources import Source
 
 
@@ -66,6 +68,8 @@ class FolderUpkeep:
         self._clock = clock
         self._say = say
         self.sink = ParquetSink(lake)
+        self.sends_alerts = True
+        """False while another watcher sends them."""
 
     def runs(self, since: dt.datetime) -> list[Run]:
         """As the lake has them."""
@@ -85,7 +89,9 @@ class FolderUpkeep:
         return collect(source, self.sink, sessions, tickers, bar_minutes, clock)
 
     def after_run(self) -> None:
-        """Stores the forecasts of the hour that has just begun, if the lake has enough history."""
+        """Sends alerts, and stores the forecasts of the hour that has just begun, if the lake has enough history."""
+        if self.sends_alerts:
+            self._alert()
         now = self._clock()
         if just_begun(now) is None:
             return
@@ -101,6 +107,18 @@ class FolderUpkeep:
         if len(new):
             hour, tickers = new["hour"].iloc[0], new["ticker"].nunique()
             self._tell(f"forecast of {hour}:00: {tickers} tickers")
+
+    def _alert(self) -> None:
+        try:
+            messages = alerting.news(self._layout.folder, self.sink.store_told, self._clock())
+            for message in messages:
+                self._tell(f"alert: {message.text}")
+            if messages and (urls := Settings.from_environment().alert_urls):
+                for fault in alerting.send(messages, urls.split()):
+                    self._tell(fault)
+        except TickerlakeError as error:
+            # The bars are stored; the next run judges them again.
+            self._tell(f"no alerts: {error}")
 
     def after_sweep(self, source: Source, tickers: Sequence[str]) -> tuple[str, bool]:
         """Repairs, compacts and tidies."""

@@ -1,7 +1,7 @@
 """What the lake's tickerlake.toml says.
 
-`tickers` are collected unless a run names others, `sources` are preferred in that order, and a table `[vendor.NAME]`
-has the options of one source.
+`tickers` are collected unless a run names others, `sources` are preferred in that order, a table `[vendor.NAME]` has
+the options of one source, and each `[[alerts]]` is a rule of `tickerlake.alerts`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEFAULT = ("META", "SHOP", "BYND", "NFLX", "PINS", "XYZ", "TTD", "OKTA", "SNAP",
 SOURCES = ("yahoo", "recorded")
 """Whose bars are preferred, the first one first, unless the lake says otherwise."""
 
-_KEYS = ("tickers", "sources", "vendor")
+_KEYS = ("tickers", "sources", "vendor", "alerts")
 _SOURCE = re.compile(r"[A-Za-z0-9_.-]+")
 _EXAMPLE = 'write tickers = ["META", "AMZN"]'
 _NEW_FILE = """\
@@ -66,6 +66,14 @@ def vendor(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigError(f"{path}: vendor must hold one table for each source; write [vendor.file] above its options")
     return tables.get(name, {})
+
+
+def alerts(path: Path) -> list[Any]:
+    """The entries of `[[alerts]]` in the file `path`. ConfigError for a file that cannot be used."""
+    entries = _content(path).get("alerts", [])
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: alerts must be a list of tables; write [[alerts]] above each")
+    return entries
 
 
 def add(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:

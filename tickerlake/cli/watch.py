@@ -87,14 +87,12 @@ def watch_command(
             arguments += ["--sink", sink, "--stream", stream, "--bucket", bucket]
         unit = service(arguments, str(target), os.environ, sys.platform)
         return _install(unit) if install else _uninstall(unit)
+    from tickerlake.lake.presence import watching  # noqa: PLC0415
     from tickerlake.upkeep import FolderUpkeep, Upkeep  # noqa: PLC0415  # loads pandas, which --help does not need
     from tickerlake.watch import Watch  # noqa: PLC0415
 
-    upkeep: Upkeep
-    if sink == "firehose":
-        upkeep = open_sender(stream, bucket, skip_repeats=True)
-    else:
-        upkeep = FolderUpkeep(folder, _now, click.echo)
+    local = FolderUpkeep(folder, _now, click.echo)
+    upkeep: Upkeep = open_sender(stream, bucket, skip_repeats=True) if sink == "firehose" else local
     watch = Watch(
         upkeep,
         open_source(source, Layout(folder).config),
@@ -104,7 +102,13 @@ def watch_command(
         clock=_now,
         say=click.echo,
     )
-    return watch.once() if once else watch.run()
+    if once or sink == "firehose":
+        return watch.once() if once else watch.run()
+    with watching(Layout(folder).watching, _now()) as other:
+        if other:
+            local.sends_alerts = False
+            click.echo(f"another watcher collects into {folder}: {other.line()}; two do no harm, they only ask twice")
+        return watch.run()
 
 
 def _install(unit: Service) -> int:

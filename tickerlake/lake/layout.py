@@ -7,7 +7,9 @@
 <lake>/forecasts/*.parquet             forecasts
 <lake>/models/boosted.json             what the machine-learned model has learned
 <lake>/rejected/*.jsonl                rejected records, as they came
+<lake>/alerts.json                     the alerts that were sent
 <lake>/.incoming/                      files that are being written
+<lake>/.watching                       locked by the watcher that runs
 <lake>/quarantine/…                    damaged files that `tickerlake repair` moved away, under their path in the lake
 <lake>/tickerlake.toml                 the lake's watchlist
 """
@@ -79,6 +81,16 @@ class Layout:
     def config(self) -> Path:
         """The file that holds the watchlist."""
         return self.folder / "tickerlake.toml"
+
+    @property
+    def watching(self) -> Path:
+        """The file that a watcher holds while it runs."""
+        return self.folder / ".watching"
+
+    @property
+    def told(self) -> Path:
+        """The file that says which alerts were sent."""
+        return self.folder / "alerts.json"
 
     @property
     def incoming(self) -> Path:

@@ -199,6 +199,10 @@ class ParquetSink:
         """Keeps what the machine-learned model has learned, for the next run. SinkError."""
         self._place(self._layout.model, lambda path: path.write_text(text, encoding="utf-8"))
 
+    def store_told(self, text: str) -> None:
+        """Keeps which alerts were sent, for the next run. SinkError."""
+        self._place(self._layout.told, lambda path: path.write_text(text, encoding="utf-8"))
+
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps `rejected` as JSON lines in one file. Rejecting the same records again changes nothing."""
         if not rejected:

@@ -1,0 +1,87 @@
+"""Alerts from a local lake: reads the bars, judges them with `alerts`, remembers what was told, and sends messages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tickerlake import exchange, watchlist
+from tickerlake.alerts import Bar, Day, Message, Rule, Told, dump, judge, load, rules
+from tickerlake.errors import ConfigError, LakeEmpty
+from tickerlake.lake.layout import Layout
+from tickerlake.query import run
+from tickerlake.query.engines.duckdb import DuckDBEngine
+
+
+def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> list[Message]:
+    """The messages about today's session that were not told yet.
+
+    `remember` stores what has been told, before anything is sent: a message that is lost is better than one that comes
+    again after each restart. Raises ConfigError for rules that cannot be used, QueryFailed, SinkError.
+    """
+    layout = Layout(lake)
+    wanted = rules(watchlist.alerts(layout.config), f"{layout.config}: ")
+    if not wanted:
+        return []
+    told = _told(layout)
+    messages, after = judge(wanted, days(DuckDBEngine(lake), wanted, now), told)
+    if after != told:
+        remember(dump(after))
+    return messages
+
+
+def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime) -> list[Day]:
+    """Each ticker's bars of the session at `now`, with the highs of the sessions before that rules compare with."""
+    today = exchange.exchange_date(now)
+    back = max(int(rule.value) if rule.kind == "new-high" else 1 for rule in wanted)
+    sessions = exchange.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
+    if not sessions or sessions[-1].date != today:
+        return []
+    try:
+        answer = run(engine, "bars", first=today, last=today)
+        earlier = run(engine, "daily", first=sessions[max(0, len(sessions) - back)].date, last=today)
+    except LakeEmpty:
+        return []
+    highs: dict[str, list[float]] = defaultdict(list)
+    for ticker, session, high in sorted(zip(*map(earlier.column, ("ticker", "session", "high")), strict=True)):
+        if session != str(today):
+            highs[ticker].insert(0, high)
+    bars: dict[str, list[Bar]] = defaultdict(list)
+    for ticker, *fields in zip(*map(answer.column, ("ticker", "ts", "high", "low")), strict=True):
+        bars[ticker].append(Bar(*fields))
+    return [Day(ticker, str(today), sorted(mine), highs[ticker]) for ticker, mine in sorted(bars.items())]
+
+
+def send(messages: Sequence[Message], urls: Sequence[str]) -> list[str]:
+    """Sends `messages` to the services that `urls` name, as Apprise writes them; returns what went wrong.
+
+    No address is named: it may hold a password. ConfigError without Apprise.
+    """
+    try:
+        from apprise import Apprise  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError as error:
+        raise ConfigError("LAKE_ALERT_URLS needs Apprise: pip install 'tickerlake[alerts]'") from error
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses
+    faults = []
+    for number, url in enumerate(urls, start=1):
+        service = Apprise()
+        name = f"address {number} of {len(urls)} in LAKE_ALERT_URLS"
+        if not service.add(url):
+            faults.append(f"{name} is not one that Apprise knows; alerts are not sent there")
+        elif lost := sum(not service.notify(title=each.title, body=each.text) for each in messages):
+            faults.append(f"{name} did not take {lost} of {len(messages)} alerts; check it and the network")
+    return faults
+
+
+def _told(layout: Layout) -> list[Told]:
+    try:
+        return load(layout.told.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read {layout.told}: {error}; delete it, and today's alerts are sent once more"
+        ) from error
