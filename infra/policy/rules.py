@@ -1,7 +1,9 @@
 """The rules, as plain functions of a resource's type and inputs. Each yields one message per fault.
 
-They check what neither the types of pulumi_aws nor the service models of botocore cover: the contents of texts,
-settings that only work together, and this project's own requirements.
+They check what the types of pulumi_aws, the service models of botocore and the usual packs do not: the contents of
+texts, settings that only work together, and what this project needs. Encryption, public access, wildcards in policies,
+TLS, retention and the like are in the packs of Pulumi and of Checkov, so they are not here:
+https://www.pulumi.com/docs/reference/pre-built-policy-packs/
 """
 
 from __future__ import annotations
@@ -16,8 +18,6 @@ Props = Mapping[str, Any]
 Rule = Callable[[Props], Iterator[str]]
 
 SECONDS_BETWEEN_RUNS = 300
-WITHOUT_RESOURCE = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData"})
-"""Actions that cannot be restricted to a resource, and so need `*`."""
 POLICY_PROPERTIES = {
     "aws:iam/role:Role": "assumeRolePolicy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
@@ -65,46 +65,30 @@ def violations(resource_type: str, props: Props) -> Iterator[str]:
 
 def stack_violations(resources: Iterable[tuple[str, Props]]) -> Iterator[str]:
     """The faults of resources in combination."""
-    resources = list(resources)
-    yield from _unprotected_buckets(resources)
-    yield from _streams_away_from_their_table(resources)
+    yield from _streams_away_from_their_table(list(resources))
 
 
 # Policy documents
 
 
 def policy_document(text: str) -> Iterator[str]:
-    """A policy must grant named actions on named resources to named principals."""
+    """AWS takes a resource that is no ARN, and an action on the wrong kind of resource; such a grant never matches."""
     try:
         statements = json.loads(text)["Statement"]
     except (ValueError, KeyError, TypeError):
         yield "the policy is not a JSON document with statements"
         return
     for statement in statements:
-        if statement.get("Effect") != "Deny":
-            yield from _grant(statement)
-
-
-def _grant(statement: Props) -> Iterator[str]:
-    actions, resources = _listed(statement.get("Action")), _listed(statement.get("Resource"))
-    where = statement.get("Sid", ", ".join(actions))
-    if "NotAction" in statement or "NotResource" in statement or "NotPrincipal" in statement:
-        yield f"the policy statement {where} grants everything except something; name what it grants"
-    for action in actions:
-        if not re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action):
-            yield f"the policy statement {where} grants {action!r}; name each action"
-    if "*" in resources and not set(actions) <= WITHOUT_RESOURCE:
-        yield f"the policy statement {where} grants on every resource; name them"
-    if "cloudwatch:PutMetricData" in actions and not _condition(statement, "cloudwatch:namespace"):
-        yield f"the policy statement {where} lets metrics of every namespace be written; name one in a condition"
-    for resource in resources:
-        if resource != "*" and not _ARN.fullmatch(resource):
-            yield f"the policy statement {where} names {resource!r}, which is not an ARN"
-    principal = statement.get("Principal")
-    if principal is not None and (not isinstance(principal, Mapping) or "*" in _listed(principal.get("AWS"))):
-        yield f"the policy statement {where} grants to everyone"
-    for action in actions:
-        yield from _misplaced(where, action, resources)
+        actions, resources = _listed(statement.get("Action")), _listed(statement.get("Resource"))
+        where = statement.get("Sid", ", ".join(actions))
+        for resource in resources:
+            if resource != "*" and not _ARN.fullmatch(resource):
+                yield f"the policy statement {where} names {resource!r}, which is not an ARN"
+        for action in actions:
+            yield from _misplaced(where, action, resources)
+        # The one action of ours that cannot name a resource, and can change something.
+        if "cloudwatch:PutMetricData" in actions and not _condition(statement, "cloudwatch:namespace"):
+            yield f"the policy statement {where} lets metrics of every namespace be written; name one in a condition"
 
 
 def _condition(statement: Props, key: str) -> bool:
@@ -144,6 +128,7 @@ def cron(expression: str) -> Iterator[str]:
 
 
 def _schedule(props: Props) -> Iterator[str]:
+    """Schedules take any text as an expression, a zone or an input; a wrong one fails on creation, or never fires."""
     expression = props.get("scheduleExpression", "")
     if not _RATE.fullmatch(expression):
         yield from cron(expression)
@@ -167,6 +152,7 @@ def _schedule(props: Props) -> Iterator[str]:
 
 
 def _function(props: Props) -> Iterator[str]:
+    """Lambda asks for a handler and code only when it creates a function; runs that overlap ask the vendor twice."""
     if props.get("packageType", "Zip") == "Zip":
         for key in ("handler", "runtime"):
             if not props.get(key):
@@ -185,14 +171,14 @@ def _function(props: Props) -> Iterator[str]:
 
 
 def _environment(variables: Props) -> Iterator[str]:
+    """Our settings take an empty variable as unset, so one in the stack is a mistake."""
     for key, value in variables.items():
-        if re.search(r"SECRET|PASSWORD|ACCESS_KEY", key):
-            yield f"the function's environment exposes {key} to everyone who can read its configuration"
         if isinstance(value, str) and value == "":
             yield f"the function's environment leaves {key} empty"
 
 
 def _event_invoke_config(props: Props) -> Iterator[str]:
+    """A queue's URL is accepted here, and then no failed event arrives."""
     destination = props.get("destinationConfig", {}).get("onFailure", {}).get("destination", "")
     if not _ARN.fullmatch(destination):
         yield f"failed events go to {destination!r}, which is not an ARN"
@@ -202,8 +188,7 @@ def _event_invoke_config(props: Props) -> Iterator[str]:
 
 
 def _stream(props: Props) -> Iterator[str]:
-    if not props.get("serverSideEncryption", {}).get("enabled"):
-        yield "the stream does not encrypt its records"
+    """Firehose's prefixes are texts in a language of their own; a wrong one puts bars where no query reads them."""
     destination = props.get("extendedS3Configuration")
     if destination is None or props.get("destination") != "extended_s3":
         yield f"the stream goes to {props.get('destination')!r}; the lake is on S3"
@@ -226,6 +211,9 @@ def _stream(props: Props) -> Iterator[str]:
 
 
 def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
+    """The keys that the prefix uses must be those that the processor extracts:
+    https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
+    """
     if prefix and not prefix.rpartition("/")[0].endswith("}"):
         yield f"the prefix {prefix!r} must have a slash right after its partition, and no folders below it"
     if prefix and "!{timestamp:" not in prefix:
@@ -257,6 +245,7 @@ def _partitioning(destination: Props, prefix: str) -> Iterator[str]:
 
 
 def _conversion(destination: Props) -> Iterator[str]:
+    """The lake is Parquet, converted from lines of JSON as the OpenX SerDe reads them."""
     conversion = destination.get("dataFormatConversionConfiguration", {})
     if not conversion or not conversion.get("enabled", True):
         yield "the stream writes JSON; the lake is Parquet"
@@ -282,6 +271,7 @@ def _names(value: Props) -> list[str]:
 
 
 def _table(props: Props) -> Iterator[str]:
+    """Glue takes any text for a location, a format or a type; Athena then fails, or finds nothing."""
     storage, parameters = props.get("storageDescriptor", {}), props.get("parameters", {})
     location, keys = storage.get("location", ""), [key["name"] for key in props.get("partitionKeys", [])]
     if not _S3_FOLDER.fullmatch(location):
@@ -307,6 +297,7 @@ def _table(props: Props) -> Iterator[str]:
 
 
 def _projection(parameters: Props, keys: Sequence[str], location: str) -> Iterator[str]:
+    """The projection is a map of texts. With a fault in it, a table silently has no rows."""
     projected = {name.split(".")[1] for name in parameters if re.fullmatch(r"projection\.\w+\.type", name)}
     if projected != set(keys):
         yield f"the projection covers {sorted(projected)}, but the partition keys are {sorted(keys)}"
@@ -326,6 +317,7 @@ def _projection(parameters: Props, keys: Sequence[str], location: str) -> Iterat
 
 
 def _crawler(props: Props) -> Iterator[str]:
+    """The table's columns are declared in code: the crawler must not change them."""
     schedule = props.get("schedule")
     if schedule is not None:
         yield from cron(schedule)  # Glue has no rate()
@@ -346,22 +338,20 @@ def _crawler(props: Props) -> Iterator[str]:
 
 
 def _workgroup(props: Props) -> Iterator[str]:
+    """The scan limit is what one query can cost; the queries are written for one version of the engine."""
     configuration = props.get("configuration", {})
     results = configuration.get("resultConfiguration", {})
-    if not configuration.get("enforceWorkgroupConfiguration", True):
-        yield "clients can bypass the limits of a workgroup that is not enforced"
     if not configuration.get("bytesScannedCutoffPerQuery"):
         yield "the workgroup has no scan limit"
     if not _S3_FOLDER.fullmatch(results.get("outputLocation", "")):
         yield f"the workgroup's results go to {results.get('outputLocation')!r}, which is not s3://bucket/folder/"
-    if not results.get("encryptionConfiguration"):
-        yield "the workgroup's results are not encrypted"
     engine = configuration.get("engineVersion", {}).get("selectedEngineVersion")
     if engine != "Athena engine version 3":
         yield f"the queries are written for Athena engine version 3, not for {engine!r}"
 
 
 def _named_query(props: Props) -> Iterator[str]:
+    """A saved query runs as it is: it cannot have parameters."""
     left = re.findall(r"%\(\w+\)s|(?<=\s)\?(?=\s)", props.get("query", ""))
     if left or not props.get("query", "").strip():
         yield f"the saved query {props.get('name')} cannot run: {left or 'it is empty'}"
@@ -370,49 +360,27 @@ def _named_query(props: Props) -> Iterator[str]:
 # Lake and monitoring
 
 
-def _bucket(props: Props) -> Iterator[str]:
-    if props.get("acl", "private") != "private":
-        yield f"the bucket has the ACL {props['acl']!r}"
-
-
-def _public_access_block(props: Props) -> Iterator[str]:
-    for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"):
-        if props.get(key) is not True:
-            yield f"the bucket is open to the public: {key} is not true"
-
-
 def _lifecycle(props: Props) -> Iterator[str]:
+    """Nothing may delete what the vendor no longer has."""
     rules = [rule for rule in props.get("rules", []) if rule.get("status") == "Enabled"]
-    if not any("abortIncompleteMultipartUpload" in rule for rule in rules):
-        yield "the bucket keeps incomplete uploads forever"
     for rule in rules:
         prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
-        for kept in ("bars/", "actions/", "runs/"):
+        for kept in ("bars/", "actions/"):
             if "days" in expiration and kept.startswith(prefix) and rule.get("id") != "expire-results":
                 yield f"the rule {rule.get('id')} deletes {kept}"
 
 
-def _versioning(props: Props) -> Iterator[str]:
-    if props.get("versioningConfiguration", {}).get("status") != "Enabled":
-        yield "the bucket does not keep overwritten objects"
-
-
-def _log_group(props: Props) -> Iterator[str]:
-    if not props.get("retentionInDays"):
-        yield "the log group keeps its logs forever"
-
-
 def _queue(props: Props) -> Iterator[str]:
-    if not (props.get("sqsManagedSseEnabled") or props.get("kmsMasterKeyId")):
-        yield "the queue does not encrypt its messages"
+    """Somebody who is away for a week must still find the events that failed."""
     if props.get("messageRetentionSeconds", 345600) < 7 * 24 * 3600:
         yield "the queue keeps failed events for less than a week"
 
 
 def _alarm(props: Props) -> Iterator[str]:
+    """Markets sleep at night, so missing data is a fault of the heartbeats only; every alarm says when it is over."""
+    if not props.get("okActions"):
+        yield f"the alarm {props.get('name')} does not say when it is over: it has no okActions"
     for key in ("alarmActions", "okActions"):
-        if not props.get(key):
-            yield f"the alarm {props.get('name')} notifies no one: it has no {key}"
         for arn in props.get(key) or []:
             if not _ARN.fullmatch(arn):
                 yield f"the alarm {props.get('name')} has the action {arn!r}, which is not an ARN"
@@ -432,12 +400,14 @@ def _alarm(props: Props) -> Iterator[str]:
 
 
 def _event_rule(props: Props) -> Iterator[str]:
+    """EventBridge takes a pattern of plain texts as JSON, and refuses it on creation."""
     pattern = _json(props.get("eventPattern", ""))
     if not isinstance(pattern, dict) or not all(isinstance(value, list | dict) for value in pattern.values()):
         yield "the event pattern is not a JSON object of lists"
 
 
 def _dashboard(props: Props) -> Iterator[str]:
+    """Widgets that overlap are moved by CloudWatch, and then each update shows a change."""
     body = _json(props.get("dashboardBody", ""))
     if not isinstance(body, dict) or not body.get("widgets"):
         yield "the dashboard has no widgets"
@@ -448,6 +418,7 @@ def _dashboard(props: Props) -> Iterator[str]:
 
 
 def _budget(props: Props) -> Iterator[str]:
+    """A budget without a subscriber, or with an amount in words, warns nobody."""
     if not all(notice.get("subscriberEmailAddresses") for notice in props.get("notifications", [])):
         yield "the budget notifies no one"
     if not re.fullmatch(r"\d+(\.\d+)?", props.get("limitAmount", "")):
@@ -462,33 +433,6 @@ def _json(text: Any) -> Any:
 
 
 # Resources together
-
-
-def _unprotected_buckets(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
-    guards = {
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "is not encrypted",
-        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "does not block public access",
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "has no lifecycle",
-        "aws:s3/bucketPolicy:BucketPolicy": "has no policy that requires TLS",
-    }
-    count = sum(kind == "aws:s3/bucket:Bucket" for kind, _ in resources)
-    for guard, lack in guards.items():
-        if len({props.get("bucket") for kind, props in resources if kind == guard}) < count:
-            yield f"a bucket {lack}"
-    for kind, props in resources:
-        if kind == "aws:s3/bucketPolicy:BucketPolicy" and not _requires_tls(props.get("policy", "")):
-            yield "a bucket accepts requests without TLS"
-
-
-def _requires_tls(text: str) -> bool:
-    document = _json(text)
-    return isinstance(document, dict) and any(
-        statement.get("Effect") == "Deny"
-        and statement.get("Principal") == "*"
-        and statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-        and sorted(resource.endswith("/*") for resource in _listed(statement.get("Resource"))) == [False, True]
-        for statement in document.get("Statement", [])
-    )
 
 
 def _streams_away_from_their_table(resources: Sequence[tuple[str, Props]]) -> Iterator[str]:
@@ -523,17 +467,13 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "aws:budgets/budget:Budget": [_budget],
     "aws:cloudwatch/dashboard:Dashboard": [_dashboard],
     "aws:cloudwatch/eventRule:EventRule": [_event_rule],
-    "aws:cloudwatch/logGroup:LogGroup": [_log_group],
     "aws:cloudwatch/metricAlarm:MetricAlarm": [_alarm],
     "aws:glue/catalogTable:CatalogTable": [_table],
     "aws:glue/crawler:Crawler": [_crawler],
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": [_stream],
     "aws:lambda/function:Function": [_function],
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": [_event_invoke_config],
-    "aws:s3/bucket:Bucket": [_bucket],
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": [_lifecycle],
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": [_public_access_block],
-    "aws:s3/bucketVersioning:BucketVersioning": [_versioning],
     "aws:scheduler/schedule:Schedule": [_schedule],
     "aws:sqs/queue:Queue": [_queue],
 }

@@ -91,10 +91,10 @@ def statement(**changes: Any) -> str:
 
 MISTAKES = [
     # Policies
-    Mistake("every action", "collector-role-policy", "policy", statement(Action="*")),
-    Mistake("every action of a service", "collector-role-policy", "policy", statement(Action=["firehose:*"])),
-    Mistake("actions by prefix", "collector-role-policy", "policy", statement(Action=["firehose:Put*"])),
-    Mistake("every resource", "collector-role-policy", "policy", statement(Resource="*")),
+    Mistake(
+        "metrics of every namespace",
+        *("delivery-sender", "policy", statement(Action=["cloudwatch:PutMetricData"], Resource="*")),
+    ),
     Mistake(
         "a name instead of an ARN", "collector-role-policy", "policy", statement(Resource=["tickerlake-prod-bars"])
     ),
@@ -103,16 +103,7 @@ MISTAKES = [
         "s3:GetObject on the bucket's ARN",
         *("delivery-role-policy", "policy", statement(Action=["s3:GetObject"], Resource=["arn:aws:s3:::lake"])),
     ),
-    Mistake(
-        "a role that everyone can assume",
-        *("collector-role", "assumeRolePolicy", statement(Principal="*", Action="sts:AssumeRole", Resource=[])),
-    ),
-    Mistake("all actions except one", "analytics-reader", "policy", statement(NotAction="iam:*", Action=[])),
     # The lake
-    Mistake("a lake without TLS", "lake-policy", "policy", json.dumps({"Statement": []})),
-    Mistake("a bucket open to the public", "lake-public-access", "blockPublicPolicy", False),
-    Mistake("public access blocked in part", "lake-public-access", "restrictPublicBuckets", REMOVED),
-    Mistake("encryption of another bucket", "lake-encryption", "bucket", "tickerlake-prod-lake-results-0a1b2c3"),
     Mistake(
         "an encryption that does not exist",
         "lake-encryption",
@@ -120,10 +111,8 @@ MISTAKES = [
         "AES-256",
     ),
     Mistake("versioning set to true", "lake-versioning", "versioningConfiguration.status", True),
-    Mistake("versioning suspended", "lake-versioning", "versioningConfiguration.status", "Suspended"),
     Mistake("a lifecycle that deletes the bars", "lake-lifecycle", "rules.3.filter.prefix", "bars/"),
     Mistake("a lifecycle that deletes the splits", "lake-lifecycle", "rules.3.filter.prefix", "actions/"),
-    Mistake("a disabled lifecycle rule", "lake-lifecycle", "rules.0.status", "Disabled"),
     Mistake("days as text", "lake-lifecycle", "rules.3.expiration.days", "ninety"),
     Mistake("an ownership that does not exist", "lake-ownership", "rule.objectOwnership", "BucketOwner"),
     # The function
@@ -150,7 +139,6 @@ MISTAKES = [
         "https://sqs.us-east-1.amazonaws.com/1/q",
     ),
     Mistake("three retries", "collector-failure-destination", "maximumRetryAttempts", 3),
-    Mistake("logs kept forever", "collector-logs", "retentionInDays", REMOVED),
     Mistake("logs kept for 45 days", "collector-logs", "retentionInDays", 45),
     Mistake("a queue that keeps messages for an hour", "collector-failures", "messageRetentionSeconds", 3600),
     # Schedules
@@ -232,7 +220,6 @@ MISTAKES = [
         "another bucket", "delivery-stream", f"{S3}.bucketArn", "arn:aws:s3:::tickerlake-prod-lake-results-0a1b2c3"
     ),
     Mistake("a bucket's name instead of its ARN", "delivery-stream", f"{S3}.bucketArn", "tickerlake-prod-lake-bucket"),
-    Mistake("no encryption", "delivery-stream", "serverSideEncryption", REMOVED),
     Mistake("a destination that does not exist", "delivery-stream", "destination", "s3_extended"),
     # The catalog
     Mistake(
@@ -307,19 +294,9 @@ MISTAKES = [
     Mistake("a scan limit in megabytes", "analytics-workgroup", "configuration.bytesScannedCutoffPerQuery", 10_000),
     Mistake("no scan limit", "analytics-workgroup", "configuration.bytesScannedCutoffPerQuery", REMOVED),
     Mistake(
-        "a workgroup that is not enforced", "analytics-workgroup", "configuration.enforceWorkgroupConfiguration", False
-    ),
-    Mistake(
         "an engine version as a number", "analytics-workgroup", "configuration.engineVersion.selectedEngineVersion", "3"
     ),
-    Mistake(
-        "unencrypted results",
-        "analytics-workgroup",
-        "configuration.resultConfiguration.encryptionConfiguration",
-        REMOVED,
-    ),
     Mistake("a saved query with parameters left in", "analytics-tickers", "query", "SELECT 1 WHERE dt >= %(first)s"),
-    Mistake("an alarm that notifies no one", "monitoring-delivery-late", "alarmActions", []),
     Mistake("an alarm that does not notify when it is over", "monitoring-delivery-late", "okActions", REMOVED),
     Mistake("an alarm that fires every night", "monitoring-delivery-late", "treatMissingData", "breaching"),
     Mistake("not_breaching instead of notBreaching", "monitoring-delivery-late", "treatMissingData", "not_breaching"),
