@@ -11,6 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +147,7 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     ours = (chunk["bar_minutes"].notna() & chunk["collected_at"].notna()).to_numpy(dtype=bool)
     ts = recorded.read_times(chunk["ts"], timezone).where(~ours, recorded.read_times(chunk["ts"].where(ours), dt.UTC))
     collected_at = recorded.read_times(chunk["collected_at"], dt.UTC)
-    number = {name: np.array([_number(value) for value in chunk[name]], dtype=float) for name in _NUMBERS}
+    number = {name: _numbers(chunk[name].tolist()) for name in _NUMBERS}
     volume, bar_minutes = number["volume"], number["bar_minutes"]
 
     unreadable = (
@@ -162,12 +163,12 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
             "name": chunk["name"].astype("str"),
             "position": chunk["position"].astype(int),
             "text": chunk["text"],
-            "ticker": pd.Series([name and name.upper() for name in map(_name, chunk["ticker"])], dtype="str"),
+            "ticker": _names(chunk["ticker"]).str.upper(),
             "ts": ts,
             **{name: number[name] for name in PRICES},
             "bar_minutes": bar_minutes,
             "volume": pd.Series(np.where(unreadable, np.nan, volume)).astype("Int64"),
-            "source": pd.Series([_name(value) for value in chunk["source"]], dtype="str").fillna(SOURCE),
+            "source": _names(chunk["source"]).fillna(SOURCE),
             "collected_at": collected_at.where(
                 collected_at.notna(), pd.DatetimeIndex(chunk["object_collected_at"], dtype=collected_at.dtype)
             ),
@@ -180,9 +181,22 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     return frame.assign(rule=broken.mask(unreadable, UNREADABLE))
 
 
+def _names(values: pd.Series) -> pd.Series:
+    """Each of `values` as a name; there are few distinct ones."""
+    codes, distinct = pd.factorize(values)
+    return pd.Series([*map(_name, distinct), None], dtype="str").take(codes).reset_index(drop=True)
+
+
 def _name(value: object) -> str | None:
     """`value` as a name, without surrounding blanks; None if it cannot be one."""
     return (value.strip() or None) if isinstance(value, str) and value.isprintable() else None
+
+
+def _numbers(values: list[Any]) -> np.ndarray:
+    if {float, int, type(None)}.issuperset(map(type, values)):
+        with suppress(OverflowError):  # an integer that no float can hold
+            return np.array(values, dtype=float)
+    return np.array([_number(value) for value in values], dtype=float)
 
 
 def _number(value: object) -> float:

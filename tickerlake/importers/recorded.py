@@ -116,7 +116,7 @@ def read_records(content: bytes) -> Iterator[Record]:
         if number == 0:
             header = _header(_first_line(text))
         if header is None:
-            records = list(_objects(text))
+            records = _lines(text) or list(_objects(text))
         else:
             records, header = _rows(text, header)
         if records and not any(record.fields for record in records):
@@ -262,6 +262,25 @@ def _first_line(text: str) -> str:
     return next(iter(text[start : start + _TAIL].splitlines()), "")
 
 
+def _lines(text: str) -> list[Record]:
+    """The records of `text` if it is nothing but flat JSON objects, one on each line; else none.
+
+    What `_objects` gives, in a third of the time: the parser in C reads all of them at once.
+    """
+    lines = [stripped for line in text.split("\n") if (stripped := line.strip())]
+    is_flat = text.count("{") == text.count("}") == len(lines) and "[" not in text
+    if not is_flat or not all(line[0] == "{" and line[-1] == "}" and len(line) <= LONGEST_RECORD for line in lines):
+        return []
+    try:
+        # No string may hold a line end, so none can begin on one line and end on another.
+        objects = json.loads("[" + ",\n".join(lines) + "]")
+    except (ValueError, RecursionError):
+        return []
+    if not all(objects):
+        return []
+    return [Record(line, _values(fields)) for line, fields in zip(lines, objects, strict=True)]
+
+
 _START = re.compile(r"""\{\s*["']""")
 # Records do not nest: an object that contains another is either cut short or an envelope.
 # A backslash outside of quotes ends the search: that keeps searches from different places apart, and their sum linear.
@@ -374,8 +393,13 @@ def _pieces(text: str) -> Iterator[Record]:
 
 def _values(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     """For each of `KEYS`, the text or number in `fields`; None for a blank and anything else."""
-    values = (fields[key] if key is not None else None for key in chosen_keys(tuple(fields)))
+    values = tuple(map(fields.get, chosen_keys(tuple(fields))))
+    if _PLAIN.issuperset(map(type, values)) and "" not in values:
+        return values
     return tuple(value if isinstance(value, str | int | float) and value != "" else None for value in values)
+
+
+_PLAIN = {str, int, float, bool, type(None)}
 
 
 @lru_cache(maxsize=256)

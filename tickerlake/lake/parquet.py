@@ -330,10 +330,7 @@ def _changed(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     held = _in_force(stored)[[*KEY, *numbers, "collected_at"]]
     distinct = fresh.drop_duplicates()  # one answer may hold the same row twice
     both = distinct.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
-    same = pd.Series(True, index=both.index)
-    for name in numbers:
-        new, old = both[name], both[f"{name}_before"]
-        same &= ((new == old) | (new.isna() & old.isna())).fillna(False).astype(bool)
+    same = _same(both[numbers], both[[f"{name}_before" for name in numbers]])
     return both[~(same & (both["_merge"] == "both"))]
 
 
@@ -342,13 +339,20 @@ def _after(changed: pd.DataFrame) -> pd.DataFrame:
     return changed.assign(collected_at=after(changed["collected_at_before"], changed["collected_at"]))
 
 
+def _same(new: pd.DataFrame, old: pd.DataFrame) -> pd.Series:
+    """For each row, whether the columns of both frames, in order, hold the same; two nulls are the same number."""
+    same = pd.Series(True, index=new.index)
+    for (_, one), (_, other) in zip(new.items(), old.items(), strict=True):
+        same &= ((one == other) | (one.isna() & other.isna())).fillna(False).astype(bool)
+    return same
+
+
 def _turning_points(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fresh` that begin or end a run of records with the same numbers, and are not stored yet."""
     both = pd.concat([stored.assign(fresh=False), fresh.assign(fresh=True)], ignore_index=True)
     both = both.sort_values([*KEY, "collected_at", "fresh"], kind="stable", ignore_index=True)
-    values = both[[*KEY, *PRICES, "volume"]].astype(object)
-    values = values.where(values.notna(), "null")  # two nulls are the same number
-    begins = ~(values == values.shift()).all(axis=1)
+    values = both[[*KEY, *PRICES, "volume"]]
+    begins = ~_same(values, values.shift())
     once = begins | (both["collected_at"] != both["collected_at"].shift())
     both, begins = both[once], begins[once]
     run = begins.cumsum()
