@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import boto3
@@ -62,6 +63,7 @@ _EVERY_SECONDS = 2
 _CRAWL_SECONDS = 20 * 60
 _IAM_SECONDS = 90
 """New roles and policies take some seconds to be known everywhere."""
+_HISTORY_SECONDS = 30
 _NAMED = 3
 
 
@@ -108,7 +110,8 @@ class Verification:
         """Every check, each with its topic, with account numbers masked."""
         started = time.monotonic()
         for topic, finding in self._checks():
-            what = f"{finding.what} ({time.monotonic() - started:.0f} s)"
+            seconds = round(time.monotonic() - started)
+            what = f"{finding.what} ({seconds} s)" if seconds else finding.what
             yield topic, Finding(finding.level, _ACCOUNT.sub("*" * 12, what), _ACCOUNT.sub("*" * 12, finding.next_step))
             started = time.monotonic()
 
@@ -269,7 +272,20 @@ class Verification:
                 f"not notifying the topic: {', '.join(silent)}" if silent else "there are no alarms",
                 "restore them: pulumi refresh, then pulumi up",
             )
-        failed = [alarm["AlarmName"] for alarm in alarms if not self._fires(watch, alarm)]
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
+        try:
+            for alarm in alarms:
+                if alarm["StateValue"] == "ALARM":  # it would not fire again
+                    self._set(watch, alarm["AlarmName"], "OK")
+                self._set(watch, alarm["AlarmName"], "ALARM")
+            failed = [
+                alarm["AlarmName"]
+                for alarm in alarms
+                if not self._until(partial(_has_fired, watch, alarm["AlarmName"], since), _HISTORY_SECONDS)
+            ]
+        finally:
+            for alarm in alarms:
+                self._set(watch, alarm["AlarmName"], alarm["StateValue"])
         if failed:
             raise _Broken(f"not firing: {', '.join(failed)}", "see the alarm's history in CloudWatch")
         yield Finding("ok", f"all {len(alarms)} alarms fired and notified the topic")
@@ -281,20 +297,8 @@ class Verification:
                 "pulumi config set alarmEmail you@example.com, pulumi up, and confirm AWS's mail",
             )
 
-    def _fires(self, watch: Any, alarm: Mapping[str, Any]) -> bool:
-        name, since = alarm["AlarmName"], dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
-        if alarm["StateValue"] == "ALARM":  # it would not fire again
-            watch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="tickerlake verify")
-        watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="tickerlake verify: only a test")
-        changes = watch.describe_alarm_history(AlarmName=name, StartDate=since)["AlarmHistoryItems"]
-        watch.set_alarm_state(AlarmName=name, StateValue=alarm["StateValue"], StateReason="tickerlake verify: over")
-        fired = [
-            item
-            for item in changes
-            if item["HistoryItemType"] == "StateUpdate" and "to ALARM" in item["HistorySummary"]
-        ]
-        refused = [item for item in changes if "Failed to execute action" in item["HistorySummary"]]
-        return bool(fired) and not refused
+    def _set(self, watch: Any, name: str, state: str) -> None:
+        watch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="tickerlake verify: only a test")
 
     def remove(self) -> Iterator[Finding]:
         """Deletes the marked record with its versions, and its partition."""
@@ -400,6 +404,13 @@ class Verification:
                     raise
             self.pause(_EVERY_SECONDS)
         return None
+
+
+def _has_fired(watch: Any, name: str, since: dt.datetime) -> bool:
+    """Whether the alarm's history tells that it fired and that no action failed."""
+    changes = watch.describe_alarm_history(AlarmName=name, StartDate=since)["AlarmHistoryItems"]
+    fired = [item for item in changes if item["HistorySummary"].endswith("to ALARM")]
+    return bool(fired) and not [item for item in changes if "Failed to execute action" in item["HistorySummary"]]
 
 
 def _is_denied(error: ClientError) -> bool:
