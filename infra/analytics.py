@@ -10,7 +10,7 @@ from pulumi_aws import athena, glue, iam, s3
 
 import tickerlake.query.catalog
 from infra.access import Place, Statement, allow, document
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, RUNS_PREFIX
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
 from tickerlake.exchange import sessions_between
 from tickerlake.query import statement
@@ -18,8 +18,7 @@ from tickerlake.query.runner import LOOK_BACK, calendar_entry
 from tickerlake.symbols import RENAMES
 
 _MEGABYTE = 1_000_000
-_READ = (BARS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX)
-_NOT_IN_STACKS = (statement.SETTLED_HOURS, "forecasts")
+_READ = (BARS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX, FORECASTS_PREFIX)
 DAYS = 7
 """How many days back the saved queries look."""
 
@@ -186,7 +185,7 @@ def console_sql(name: str, today: dt.date) -> str:
     given = {parameter.name: values[parameter.name] for parameter in query.parameters}
     return (
         f"-- The last {DAYS} days, every ticker. Edit the values of {', '.join(given)}.\n"
-        f"{statement.without(_NOT_IN_STACKS, query.sql) % given}"
+        f"{statement.without([statement.SETTLED_HOURS], query.sql) % given}"
     )
 
 

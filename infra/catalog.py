@@ -1,4 +1,4 @@
-"""The catalog: the database, the tables of bars, splits and runs, and the crawler that registers bars' partitions."""
+"""The catalog: the database, its tables, and the crawler that registers bars' partitions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pulumi
 from pulumi_aws import glue, s3
 
 from infra.access import Place, allow, service_role
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, RUNS_PREFIX
-from tickerlake.record import ACTIONS, COLUMNS, PARTITION, RUNS, RUNS_PARTITION, Column
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, SESSION, Column
 
 TABLE = "bars"
 ACTIONS_TABLE = "actions"
 RUNS_TABLE = "runs"
+FORECASTS_TABLE = "forecasts"
 # Glue schedules are in UTC. In summer and winter 15:15 is after the open in New York, and 22:15 after the sweep.
 CRAWL_SCHEDULE = "cron(15 15,22 ? * MON-FRI *)"
 # All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
@@ -37,12 +38,13 @@ class CatalogArgs:
 
 
 class Catalog(pulumi.ComponentResource):
-    """The table of bars, whose schema Firehose writes and Athena reads, and the tables of splits and runs."""
+    """The table of bars, whose schema Firehose writes and Athena reads; the tables of splits, runs and forecasts."""
 
     database: glue.CatalogDatabase
     table: glue.CatalogTable
     actions: glue.CatalogTable
     runs: glue.CatalogTable
+    forecasts: glue.CatalogTable
     crawler: glue.Crawler
     bars_arns: list[pulumi.Output[str]]
     """What a policy must name to read the table of bars: Glue also checks the catalog and the database."""
@@ -97,21 +99,22 @@ class Catalog(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        runs_location = pulumi.Output.concat("s3://", args.bucket.bucket, "/", RUNS_PREFIX)
-        self.runs = glue.CatalogTable(
-            f"{name}-runs",
-            name=RUNS_TABLE,
-            database_name=self.database.name,
-            description="What one run asked of one source for one ticker and session, and what came of it",
-            table_type="EXTERNAL_TABLE",
-            parameters={
-                "EXTERNAL": "TRUE",
-                "classification": "json",
-                **_projection(RUNS_PARTITION, runs_location, args.first_session),
-            },
-            partition_keys=_partition_keys(RUNS_PARTITION),
-            storage_descriptor=_json_lines(runs_location, [column for column in RUNS if column != RUNS_PARTITION]),
-            opts=pulumi.ResourceOptions(parent=self),
+        self.runs = self._by_session(
+            name,
+            args,
+            RUNS_TABLE,
+            RUNS_PREFIX,
+            RUNS,
+            "What one run asked of one source for one ticker and session, and what came of it",
+        )
+        # Without the forecaster, queries find it empty.
+        self.forecasts = self._by_session(
+            name,
+            args,
+            FORECASTS_TABLE,
+            FORECASTS_PREFIX,
+            FORECASTS,
+            "One forecast of one ticker's hour; the first one made counts",
         )
         self.bars_arns = [
             args.place.arn("glue", "catalog"),
@@ -122,7 +125,7 @@ class Catalog(pulumi.ComponentResource):
             *self.bars_arns,
             *(
                 args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", table.name))
-                for table in (self.actions, self.runs)
+                for table in (self.actions, self.runs, self.forecasts)
             ),
         ]
 
@@ -178,6 +181,27 @@ class Catalog(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self.register_outputs({"database": self.database.name, "table": self.table.name, "crawler": self.crawler.name})
+
+    def _by_session(
+        self, name: str, args: CatalogArgs, table: str, prefix: str, columns: Sequence[Column], description: str
+    ) -> glue.CatalogTable:
+        """A table of JSON lines with a folder for each session."""
+        location = pulumi.Output.concat("s3://", args.bucket.bucket, "/", prefix)
+        return glue.CatalogTable(
+            f"{name}-{table}",
+            name=table,
+            database_name=self.database.name,
+            description=description,
+            table_type="EXTERNAL_TABLE",
+            parameters={
+                "EXTERNAL": "TRUE",
+                "classification": "json",
+                **_projection(SESSION, location, args.first_session),
+            },
+            partition_keys=_partition_keys(SESSION),
+            storage_descriptor=_json_lines(location, [column for column in columns if column.name != SESSION.name]),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
 
 def _projection(key: Column, location: pulumi.Output[str], first: dt.date) -> dict[str, str | pulumi.Output[str]]:

@@ -120,6 +120,8 @@ class Settings:
         True,
         "Run the crawler twice a weekday, which is most of the stack's cost; Athena and the dashboard do not need it",
     )
+    # Off, because a new stack has no history to forecast from.
+    forecast: bool = _key("forecast", False, "Forecast each hour of the session; a ticker needs 20 earlier sessions")
     result_days: int = _key("resultDays", 7, "Days until query results are deleted")
     old_version_days: int = _key("oldVersionDays", 30, "Days until overwritten and deleted objects are removed")
     log_retention_days: int = _key("logRetentionDays", 30, "Days to keep logs; CloudWatch allows certain values only")

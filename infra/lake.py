@@ -12,6 +12,7 @@ from infra.access import document
 BARS_PREFIX = "bars/"
 ACTIONS_PREFIX = "actions/"
 RUNS_PREFIX = "runs/"
+FORECASTS_PREFIX = "forecasts/"
 ERRORS_PREFIX = "errors/bars/"
 """Records that Firehose could not convert. Outside BARS_PREFIX, so that queries do not read them."""
 CODE_PREFIX = "code/"

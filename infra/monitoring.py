@@ -29,6 +29,8 @@ class MonitoringArgs:
     function_name: pulumi.Input[str] | None
     """The function that collects; None if a machine outside AWS does."""
     compactor_name: pulumi.Input[str]
+    forecaster_name: pulumi.Input[str] | None
+    """None if the stack makes no forecasts."""
     queue_name: pulumi.Input[str]
     stream_name: pulumi.Input[str]
     crawler_name: pulumi.Input[str]
@@ -237,6 +239,7 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
             *(METRICS_NAMESPACE, "Compactions", {"service": args.compactor_name}),
             *("Sum", _HOURS, 26, below, 1, "breaching"),
         ),
+        *(_forecaster_alarms(args.forecaster_name) if args.forecaster_name else ()),
         Alarm(
             "failures-waiting",
             "The failure queue holds events that failed. Read them, fix the cause, and send them again.",
@@ -276,6 +279,18 @@ def _function_alarms(name: pulumi.Input[str]) -> list[Alarm]:
             f"A run took more than 80 % of its {COLLECTOR_TIMEOUT_SECONDS} seconds. Lower tickersPerShard.",
             *("AWS/Lambda", "Duration", function, "Maximum", 5 * _MINUTES, 1, above, COLLECTOR_TIMEOUT_SECONDS * 800),
         ),
+    ]
+
+
+def _forecaster_alarms(name: pulumi.Input[str]) -> list[Alarm]:
+    # On a new stack it fires until a ticker has 20 sessions, unless they are filled in.
+    return [
+        Alarm(
+            "forecasts-missing",
+            "No forecast was stored for five days. The forecaster's log says why; a ticker needs 20 earlier sessions.",
+            *(METRICS_NAMESPACE, "ForecastsStored", {"service": name}),
+            *("Sum", 6 * _HOURS, 20, "LessThanThreshold", 1, "breaching"),
+        )
     ]
 
 
@@ -323,6 +338,11 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
             "Objects replaced by compaction",
             "Sum",
             [[METRICS_NAMESPACE, "ObjectsReplaced", "service", args.compactor_name]],
+        ),
+        *(
+            [("Forecasts stored", "Sum", [[METRICS_NAMESPACE, "ForecastsStored", "service", args.forecaster_name]])]
+            if args.forecaster_name
+            else []
         ),
         ("Athena bytes scanned", "Sum", [[{"expression": _scanned(args.workgroup_name), "id": "scanned"}]]),
     ]

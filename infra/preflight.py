@@ -236,7 +236,7 @@ def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], A
         return [each for each in found if each["logGroupName"] == of]
 
     finders: dict[str, Callable[[], Any]] = {}
-    for function in (f"{name}-collector", f"{name}-compactor"):
+    for function in (f"{name}-collector", f"{name}-compactor", f"{name}-forecaster"):
         finders |= {
             f"the function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
             f"the schedule group {function}": partial(client("scheduler").get_schedule_group, Name=function),

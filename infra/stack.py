@@ -16,6 +16,7 @@ from infra.collector import Collector, CollectorArgs
 from infra.compactor import Compactor, CompactorArgs
 from infra.config import Settings
 from infra.delivery import Delivery, DeliveryArgs
+from infra.forecaster import Forecaster, ForecasterArgs
 from infra.lake import Lake, LakeArgs
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.packaging import Package
@@ -129,6 +130,23 @@ class Stack(pulumi.ComponentResource):
             ),
             inside,
         )
+        forecaster = None
+        if settings.forecast:
+            forecaster = Forecaster(
+                f"{name}-forecaster",
+                ForecasterArgs(
+                    place=place,
+                    bucket=lake.bucket,
+                    database=catalog.database,
+                    workgroup_name=analytics.workgroup.name,
+                    querying=analytics.querying,
+                    code=collector.code,
+                    failures=collector.queue,
+                    function_name=f"{name}-forecaster",
+                    log_retention_days=settings.log_retention_days,
+                ),
+                inside,
+            )
         monitoring = Monitoring(
             f"{name}-monitoring",
             MonitoringArgs(
@@ -137,6 +155,7 @@ class Stack(pulumi.ComponentResource):
                 source=settings.source,
                 function_name=collector.function.name if collector.function else None,
                 compactor_name=compactor.function.name,
+                forecaster_name=forecaster.function.name if forecaster else None,
                 queue_name=collector.queue.name,
                 stream_name=delivery.stream.name,
                 crawler_name=catalog.crawler.name,
@@ -154,7 +173,10 @@ class Stack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=settings.on_destroy == "refuse",
-                depends_on=[lake, catalog, delivery, collector, analytics, compactor, monitoring],
+                depends_on=[
+                    *(lake, catalog, delivery, collector, analytics, compactor, monitoring),
+                    *([forecaster] if forecaster else []),
+                ],
             ),
         )
         self.outputs = {
@@ -175,6 +197,8 @@ class Stack(pulumi.ComponentResource):
         }
         if collector.function:
             self.outputs["function"] = collector.function.name
+        if forecaster:
+            self.outputs["forecaster"] = forecaster.function.name
         self.register_outputs(self.outputs)
 
     def readme(self) -> pulumi.Output[str]:

@@ -79,8 +79,8 @@ RUNS = (
     Column("collected_at", "timestamp", "When it was asked, UTC"),
 )
 """The columns of the table `runs`: what was asked of whom, and what came of it."""
-RUNS_PARTITION = next(column for column in RUNS if column.name == "session")
-"""By which the runs in the bucket are partitioned."""
+SESSION = Column("session", "string", "Session, YYYY-MM-DD")
+"""By which the runs and the forecasts in the bucket are partitioned."""
 FORECASTS = (
     Column("ticker", "string", "Symbol the company traded under in the session"),
     Column("exchange", "string", "Exchange, such as XNYS"),

@@ -50,8 +50,8 @@ _CRON_FIELDS = (
     re.compile(r"\*|\d{4}(-\d{4})?"),
 )
 _CRON_LIMITS = ((0, 59), (0, 23))
-_HEARTBEATS = ("BarsDelivered", "Compactions", "Runs")
-"""Metrics that have data at every hour of every day, so that missing data is a fault."""
+_HEARTBEATS = ("BarsDelivered", "Compactions", "ForecastsStored", "Runs")
+"""Metrics whose alarms look back over more than any pause that is normal, so that missing data is a fault."""
 _RATE = re.compile(r"rate\((1 (minute|hour|day)|([2-9]|[1-9]\d+) (minutes|hours|days))\)")
 
 
@@ -365,7 +365,7 @@ def _lifecycle(props: Props) -> Iterator[str]:
     rules = [rule for rule in props.get("rules", []) if rule.get("status") == "Enabled"]
     for rule in rules:
         prefix, expiration = rule.get("filter", {}).get("prefix", ""), rule.get("expiration", {})
-        for kept in ("bars/", "actions/"):
+        for kept in ("bars/", "actions/", "forecasts/"):
             if "days" in expiration and kept.startswith(prefix) and rule.get("id") != "expire-results":
                 yield f"the rule {rule.get('id')} deletes {kept}"
 

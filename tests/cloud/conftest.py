@@ -14,6 +14,7 @@ if importlib.util.find_spec("ministack") is None:
         "test_commands.py",
         "test_compaction.py",
         "test_faults.py",
+        "test_forecasts.py",
         "test_keys.py",
         "test_outside.py",
         "test_path.py",

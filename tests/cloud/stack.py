@@ -29,11 +29,11 @@ from tickerlake.query import Settings
 
 NAME = "dev"
 """The stack to create: that of Pulumi.dev.example.yaml."""
-FUNCTIONS = ("function", "compactor")
+FUNCTIONS = ("function", "compactor", "forecaster")
 """The outputs that name the functions."""
 LAYER = Path(__file__).parent / "layer"
 EMPTY = ("restatements", "disagreements", "suspected_splits", "forecasts", "forecast_scores")
-"""The queries without a row: nothing was corrected, and the stack makes no forecasts."""
+"""The queries without a row: nothing was corrected, and no test but its own makes forecasts."""
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _PATIENCE = Config(read_timeout=280, retries={"total_max_attempts": 1}, proxies={})
 
@@ -119,7 +119,7 @@ class Stack:
         return next(iter(self.runs(since)), {})
 
     def fire(self, kind: str, function: str = "function", **changes: Any) -> None:
-        """Fires the schedule `kind`, collect-1, sweep-1 or compact, and waits for the run.
+        """Fires the schedule `kind`, such as collect-1, and waits for the run.
 
         The emulator has no clock to set and reads a cron in UTC. So this replaces the schedule with one that has the
         same name, target, role and input but for `changes`, and `at(…)` instead of the cron.

@@ -15,7 +15,7 @@ BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
 FUNCTION_ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:tickerlake-prod-collector"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:tickerlake-prod-monitoring-alarms-0a1b2c3"
 QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:tickerlake-prod-collector-failures-0a1b2c3"
-PARTS = ("lake", "catalog", "delivery", "analytics", "collector", "compactor", "monitoring")
+PARTS = ("lake", "catalog", "delivery", "analytics", "collector", "compactor", "forecaster", "monitoring")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,8 @@ def test_a_service_gets_its_role_only_after_the_roles_policy(prod):
         "collector-collect-1": "collector-scheduler-role-policy",
         "compactor-function": "compactor-role-policy",
         "compactor-compact": "compactor-scheduler-role-policy",
+        "forecaster-function": "forecaster-role-policy",
+        "forecaster-forecast": "forecaster-scheduler-role-policy",
         "lake-lifecycle": "lake-versioning",
         "lake-policy": "lake-public-access",
     }.items():
@@ -329,6 +331,24 @@ def test_the_compactor_runs_from_the_same_zip_on_the_lake_and_its_results(prod):
     }
 
 
+def test_the_forecaster_runs_from_the_same_zip_if_it_is_wanted(prod):
+    function = inputs(prod, "forecaster-function")
+
+    assert function["handler"] == "functions.forecaster.handler.handler"
+    assert function["s3Key"] == inputs(prod, "collector-code")["key"]
+    assert {key: value for key, value in function["environment"]["variables"].items() if "FORECASTER_" in key} == {
+        "FORECASTER_BUCKET": BUCKET,
+        "FORECASTER_DATABASE": "tickerlake_prod",
+        "FORECASTER_WORKGROUP": "tickerlake-prod",
+    }
+    without = deploy({**stack_config("prod"), "tickerlake:forecast": False}, "prod")
+    kept = {item.name for item in prod.registrations if "forecast" not in item.name}
+    assert {item.name for item in without.registrations} == kept | {
+        "tickerlake-prod-catalog-forecasts",
+        *(f"tickerlake-prod-analytics-{query}" for query in ("forecasts", "forecast-scores")),
+    }
+
+
 def test_a_vendors_key_is_a_secret_that_only_the_function_may_read():
     key = json.dumps({"APCA_API_KEY_ID": "an-id", "APCA_API_SECRET_KEY": "a-secret"})
     recording = deploy({**stack_config("dev"), "tickerlake:source": "alpaca", "tickerlake:sourceKey": key})
@@ -377,6 +397,7 @@ def test_the_schedules_start_the_function_in_new_york_time(prod):
         "collector-collect-1": "cron(1/5 * * * ? *)",
         "collector-sweep-1": "cron(5 17 * * ? *)",
         "compactor-compact": "cron(30 18-23 * * ? *)",
+        "forecaster-forecast": "cron(3 10-15 ? * MON-FRI *)",
     }
     for name, schedule in schedules.items():
         function = f"tickerlake-prod-{name.partition('-')[0]}"
@@ -493,6 +514,7 @@ def test_the_heartbeats_alone_treat_missing_data_as_a_fault(prod):
     assert breaching == {
         "tickerlake-prod-collector-silent": "BarsDelivered",
         "tickerlake-prod-compaction-overdue": "Compactions",
+        "tickerlake-prod-forecasts-missing": "ForecastsStored",
         "tickerlake-prod-heartbeat": "Runs",
     }
 
@@ -510,6 +532,7 @@ def test_the_dashboard_shows_collection_delivery_and_queries(prod):
         "Collector runs",
         "Failed events and crawls",
         "Objects replaced by compaction",
+        "Forecasts stored",
         "Athena bytes scanned",
     ]
     assert widgets[0]["properties"]["metrics"] == [
@@ -551,7 +574,7 @@ def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
 
     assert set(deployed_names) == {
         *("region", "database", "table", "workgroup", "bucket", "results", "stream", "function", "failures"),
-        *("compactor", "crawler", "readerPolicy", "senderPolicy", "alarmTopic", "dashboardUrl"),
+        *("compactor", "forecaster", "crawler", "readerPolicy", "senderPolicy", "alarmTopic", "dashboardUrl"),
     }
     assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")
     assert f"s3://{BUCKET}/bars/" in prod.exports["readme"]

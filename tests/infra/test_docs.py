@@ -31,8 +31,9 @@ def test_its_costs_add_up(column):
 
 
 def test_its_costs_count_the_alarms_that_are_deployed():
-    outside = deploy({**stack_config("prod"), "tickerlake:collect": "outside"}, "prod")
-    everywhere = len(deployed("prod").all("MetricAlarm"))
+    settings = {**stack_config("prod"), "tickerlake:forecast": False}
+    outside = deploy({**settings, "tickerlake:collect": "outside"}, "prod")
+    everywhere = len(deploy(settings, "prod").all("MetricAlarm"))
 
     assert (everywhere, everywhere - len(outside.all("MetricAlarm"))) == (costs.ALARMS, costs.FUNCTION_ALARMS)
 
@@ -55,6 +56,7 @@ def test_the_keys_it_mentions_exist():
         "monthlyBudgetUsd",
         "reserveConcurrency",
         "crawl",
+        "forecast",
         "accountId",
         "watchlist",
         "collect",

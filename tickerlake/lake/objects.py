@@ -1,4 +1,4 @@
-"""Stores splits and runs as objects of JSON lines in the lake's bucket, where the Glue tables of their names read them.
+"""Stores splits, runs and forecasts as objects of JSON lines in the bucket, where the Glue tables of their names are.
 
 They do not go through Firehose: its stream has the columns of bars, and a split must not wait in a buffer.
 """
@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,17 +23,21 @@ from tickerlake.actions import Split
 from tickerlake.errors import SinkError
 from tickerlake.exchange import EXCHANGE
 from tickerlake.lake import Run
-from tickerlake.record import ACTIONS, RUNS, RUNS_PARTITION, Column
+from tickerlake.record import ACTIONS, FORECASTS, RUNS, SESSION, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ACTIONS_PREFIX = "actions/"
 RUNS_PREFIX = "runs/"
+FORECASTS_PREFIX = "forecasts/"
 _CONFIG = Config(connect_timeout=4, read_timeout=10, retries={"mode": "standard"})
 
 _log = logging.getLogger(__name__)
 
 
 class LakeObjects:
-    """Puts runs into `bucket`, and splits, each report of a split once.
+    """Puts runs and forecasts into `bucket`, and splits, each report of a split once.
 
     A later process puts the same split again, with its own `collected_at`. That does no harm, because the latest report
     counts. Replacing the first object would move the moment from which the split is known, and `as_of` would miss it.
@@ -58,17 +62,35 @@ class LakeObjects:
 
     def put_runs(self, runs: Sequence[Run]) -> None:
         """Stores `runs`, one object for each session, in its partition. SinkError."""
-        sessions: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for run in runs:
-            sessions[run.session].append(asdict(run))
-        columns = [column for column in RUNS if column != RUNS_PARTITION]
-        for session, rows in sessions.items():
-            folder = f"{RUNS_PARTITION.name}={session}/"
-            self._put(f"the runs of {session}", RUNS_PREFIX, folder, _lines(rows, columns), rows)
+        self._put_sessions("runs", RUNS_PREFIX, [asdict(run) for run in runs], RUNS, "collected_at")
 
-    def _put(self, what: str, prefix: str, folder: str, body: bytes, rows: Sequence[Mapping[str, Any]]) -> str:
-        """Puts `body`, which holds `rows`, under a name of its own; returns its key."""
-        newest = max(row["collected_at"] for row in rows)
+    def put_forecasts(self, forecasts: pd.DataFrame) -> None:
+        """Stores forecasts, a frame with the columns of `record.FORECASTS`, one object for each session. SinkError."""
+        rows = forecasts.astype(object).where(forecasts.notna(), None).to_dict("records")
+        self._put_sessions("forecasts", FORECASTS_PREFIX, rows, FORECASTS, "made_at")
+
+    def _put_sessions(
+        self, what: str, prefix: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], time: str
+    ) -> None:
+        sessions: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            sessions[row["session"]].append(row)
+        held = [column for column in columns if column.name != SESSION.name]
+        for session, inside in sessions.items():
+            folder = f"{SESSION.name}={session}/"
+            self._put(f"the {what} of {session}", prefix, folder, _lines(inside, held), inside, time)
+
+    def _put(
+        self,
+        what: str,
+        prefix: str,
+        folder: str,
+        body: bytes,
+        rows: Sequence[Mapping[str, Any]],
+        time: str = "collected_at",
+    ) -> str:
+        """Puts `body`, which holds `rows`, under a name that begins with their latest `time`; returns its key."""
+        newest = max(row[time] for row in rows)
         key = f"{prefix}{folder}{newest:%Y%m%dT%H%M%SZ}-{hashlib.sha256(body).hexdigest()[:12]}.json"
         try:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
