@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +15,7 @@ from dashboard.charts.theme import colours
 from dashboard.chrome import as_of, controls, errors, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, measures, prices
+from dashboard.data.compared import Question, compared
 from dashboard.data.lake import Lake
 from dashboard.data.measures import Measure
 from tickerlake import exchange
@@ -87,34 +87,18 @@ def _session(
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.day(session.date)}, {state}")
-    daily = prices.daily(lake, span.first, span.last)  # of every ticker: the page has queried that already
-    mine = daily[daily["ticker"].isin(tickers)]
-    highs, notes = lake.hourly_high(span.first, span.last, tickers)
-    hours = figures.hourly(highs, mine, now)
-    before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
-    earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past else highs.head(0)
-    over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)
-    compared = measures.against(over, over_before)
-    if measure is measures.MEASURES["range"]:
-        ranges = measures.ranges(lake.query("bars", span.first, span.last, tickers), mine)
-        then = measures.ranges(lake.query("bars", past[-1], past[0], tickers), before) if past else ranges.head(0)
-        compared = measures.against(ranges, then)
-    hours = measures.with_top(measures.joined(hours, compared))
-    # Also changes that came after the moment that the page looks back to.
-    changes = replace(lake, as_of=None).query("restatements", span.first, span.last, tickers)
-    hours = measures.with_restated(hours, changes)
     if origin == "close" and past and len(exchange.sessions_between(past[0], span.first)) > 2:
         st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
         origin = "open"
-    closes = before[before["session"] == before["session"].max()].set_index("ticker")["last_price"]
-    hours = measures.measured_from(hours, origin, closes)
-    unusual = measures.unusual(measures.against(measures.days(over), measures.days(over_before)))
+    question = Question(span.first, past, tickers, measure is measures.MEASURES["range"], origin)
+    hours, highs, notes, unusual = compared(lake, question, is_running=is_running)
     st.markdown(labels.escape(f"{measures.words(hours, measure.scale)} {unusual}"))
     for note in notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
     if not hours.empty:
         _views(hours, highs, span, tickers, measure, simulated=simulated)
-    _notes(daily, mine, session, now)
+    daily = prices.daily(lake, span.first, span.last)
+    _notes(daily, daily[daily["ticker"].isin(tickers)], session, now)
 
 
 def _range(

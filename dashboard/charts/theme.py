@@ -64,6 +64,10 @@ DARK = Palette(
 )
 
 
+# Altair would check each part of a chart as it is made; tests check whole charts.
+alt.utils.schemapi.disable_debug_mode()
+
+
 class Layers(alt.LayerChart):
     """Layered charts that skip schema validation at run time: it would take most of a page's time. Tests validate."""
 

@@ -134,8 +134,14 @@ class Lake:
         first = now.date() - dt.timedelta(days=limits.FURTHEST_DAYS)
         return _forgetting(self.settings.lake, self.watchlist(), now, self._fingerprint(first, None))
 
+    def fingerprint(self, first: dt.date | None, last: dt.date | None) -> str | None:
+        """Changes whenever a file of these sessions does, a split, a run, a forecast, or the order of sources.
+
+        None for a lake that is not local: nobody tells when it changes.
+        """
+        return self._fingerprint(first, last) if self.is_local else None
+
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
-        """Changes whenever a file of these sessions does, a split, a run, a forecast, or the order of sources."""
         found = hashlib.blake2b(digest_size=16)
         for path in (
             *self.layout.files(first, last),

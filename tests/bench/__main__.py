@@ -41,6 +41,9 @@ MEASUREMENTS = {
         function.function_size,
         pages.first_chart,
         pages.clicks,
+        pages.ranges,
+        pages.hovering,
+        pages.visitors,
     )
 }
 

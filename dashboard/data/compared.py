@@ -1,0 +1,77 @@
+"""The hourly highs of one session beside those of earlier sessions, worked out once for all visitors."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.data import figures, measures, prices
+from dashboard.data.lake import ANSWERS_KEPT, Lake
+from dashboard.data.measures import Origin
+
+
+class Question(NamedTuple):
+    """What a visitor asks for, by which answers are kept."""
+
+    session: dt.date
+    past: tuple[dt.date, ...]
+    """The earlier sessions to compare with, newest first."""
+    tickers: tuple[str, ...]
+    is_range: bool
+    """Whether the ranges of the hours are compared instead of their highs."""
+    origin: Origin
+
+
+class Compared(NamedTuple):
+    """The answer."""
+
+    hours: pd.DataFrame
+    """`figures.hourly` with what `measures` adds."""
+    highs: pd.DataFrame
+    notes: tuple[str, ...]
+    """What `hourly_high` leaves out."""
+    unusual: str
+    """Which tickers' highs of the day are unusual, in one sentence."""
+
+
+def compared(lake: Lake, question: Question, *, is_running: bool) -> Compared:
+    """The hours of the session, compared. The running session is looked at anew: its hours end as time passes."""
+    fingerprint = (
+        None if is_running else lake.fingerprint(min(question.past, default=question.session), question.session)
+    )
+    return _compare(lake, question) if fingerprint is None else _kept(lake, question, fingerprint)
+
+
+@st.cache_data(max_entries=ANSWERS_KEPT, show_spinner=False)
+def _kept(lake: Lake, question: Question, fingerprint: str) -> Compared:  # noqa: ARG001  # part of the cache key
+    return _compare(lake, question)
+
+
+def _compare(lake: Lake, question: Question) -> Compared:
+    session, past, tickers, is_range, origin = question
+    daily = prices.daily(lake, session, session)  # of every ticker: the page has queried that already
+    mine = daily[daily["ticker"].isin(tickers)]
+    highs, notes = lake.hourly_high(session, session, tickers)
+    hours = figures.hourly(highs, mine, lake.now())
+    before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
+    earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past else highs.head(0)
+    over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)
+    against = measures.against(over, over_before)
+    if is_range:
+        ranges = measures.ranges(lake.query("bars", session, session, tickers), mine)
+        then = measures.ranges(lake.query("bars", past[-1], past[0], tickers), before) if past else ranges.head(0)
+        against = measures.against(ranges, then)
+    hours = measures.with_top(measures.joined(hours, against))
+    # Also changes that came after the moment that the page looks back to.
+    hours = measures.with_restated(hours, replace(lake, as_of=None).query("restatements", session, session, tickers))
+    closes = before[before["session"] == before["session"].max()].set_index("ticker")["last_price"]
+    return Compared(
+        hours=measures.measured_from(hours, origin, closes),
+        highs=highs,
+        notes=notes,
+        unusual=measures.unusual(measures.against(measures.days(over), measures.days(over_before))),
+    )
