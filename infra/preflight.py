@@ -67,9 +67,9 @@ def preflight() -> int:
     given = json.loads(pulumi("config", "--json", "--show-secrets"))
     values = {key: item["value"] for key, item in given.items() if "value" in item}
     settings = config.parse(values, stack, now.date())
-    deployed = bool(json.loads(pulumi("stack", "output", "--json")))
-    yahoo = YahooSource(timeout=(3, 5), pause=lambda _: None)
-    return report(examine(settings, lambda service: aws.client(service, settings.region), yahoo, now, deployed))
+    yahoo = YahooSource(timeout=(3, 5), pause=lambda _: None) if settings.source == "yahoo" else None
+    own = owned(json.loads(pulumi("stack", "export")))
+    return report(examine(settings, lambda service: aws.client(service, settings.region), yahoo, now, own))
 
 
 def pulumi(*arguments: str) -> str:
@@ -83,15 +83,28 @@ def pulumi(*arguments: str) -> str:
     return done.stdout
 
 
+def owned(state: Mapping[str, Any]) -> frozenset[str]:
+    """What is in the stack's `state`, as `pulumi stack export` prints it: `Function tickerlake-dev-collector`."""
+    resources = (state.get("deployment") or {}).get("resources") or []
+    return frozenset(
+        f"{each['type'].rpartition(':')[2]} {each['inputs'][key]}"
+        for each in resources
+        for key in ("name", "dashboardName", "bucket")
+        if key in each.get("inputs", {})
+    )
+
+
 def examine(
-    settings: config.Settings, client: Client, source: Source, now: dt.datetime, deployed: bool
+    settings: config.Settings, client: Client, source: Source | None, now: dt.datetime, own: frozenset[str]
 ) -> Iterator[tuple[str, Finding]]:
-    """Every check, each with its topic. `deployed` says whether the stack stands already."""
+    """Every check, each with its topic. `own` are the names of what the stack has already. Without a `source` no vendor
+    is asked.
+    """
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "Caller": lambda: check_caller(settings, client, os.environ),
         "Quota": lambda: check_quota(settings, client),
         "Rights": lambda: check_rights(settings, client),
-        "Names": lambda: check_names(settings, client, deployed),
+        "Names": lambda: check_names(settings, client, own),
         "Lake Formation": lambda: check_lake_formation(client),
     }
     for topic, check in checks.items():
@@ -103,9 +116,13 @@ def examine(
                 yield topic, Finding("problem", f"AWS does not answer: {error}", "log in to AWS, or set AWS_PROFILE")
                 break
             yield topic, Finding("note", f"cannot be checked: {error}", f"allow what {POLICY.name} lists")
+    if source is None:
+        yield "Vendor", Finding("note", f"{settings.source} is not asked from here: the function has its key")
+        return
     answer = check_vendor(source, settings.tickers[0], now)
     if answer.level == "problem":
-        answer = Finding("note", f"{answer.what} (asked from this machine, not from Lambda)", f"see {_DOCS}, Yahoo")
+        what = f"{answer.what} (asked from this machine, not from Lambda)"
+        answer = Finding("note", what, "if Lambda gets no answer either, collect outside: docs/outside.md")
     yield "Vendor", answer
 
 
@@ -208,26 +225,26 @@ def _example(pattern: str, settings: config.Settings, caller: str) -> str:
     return name.replace(f"{config.PROJECT}_*", settings.name.replace("-", "_")).replace("*", "x")
 
 
-def check_names(settings: config.Settings, client: Client, deployed: bool) -> Iterator[Finding]:
-    """Whether something that does not belong to this stack has a name that it needs."""
-    if deployed:
-        yield Finding("ok", f"{settings.name} is deployed, and has its names already")
-        return
-    taken = [what for what, find in names(settings, client).items() if _exists(find)]
+def check_names(settings: config.Settings, client: Client, own: frozenset[str]) -> Iterator[Finding]:
+    """Whether something that is not the stack's own has a name that it needs."""
+    taken = [what for what, find in names(settings, client).items() if what not in own and _exists(find)]
+    pages = client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{settings.name}-")
+    alarms = [f"MetricAlarm {alarm['AlarmName']}" for page in pages for alarm in page["MetricAlarms"]]
+    taken += [alarm for alarm in alarms if alarm not in own]
     for what in taken:
         yield Finding(
             "problem",
             f"{what} exists, and is not in this stack's state",
             "delete it, or take another stack name: pulumi stack init NAME",
         )
-    if settings.bucket_name:
+    if settings.bucket_name and f"Bucket {settings.bucket_name}" not in own:
         yield from _bucket(settings.bucket_name, client)
     if not taken:
-        yield Finding("ok", "no name that the stack needs is taken")
+        yield Finding("ok", "nothing else has a name that the stack needs")
 
 
 def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], Any]]:
-    """What the stack gives a name of its own, each with a request that finds one of that name."""
+    """What the stack gives a name, apart from alarms, each with a request that finds one of that name."""
     name, stream = settings.name, f"{settings.name}-bars"
     database = name.replace("-", "_")
 
@@ -238,18 +255,19 @@ def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], A
     finders: dict[str, Callable[[], Any]] = {}
     for function in (f"{name}-collector", f"{name}-compactor", f"{name}-forecaster"):
         finders |= {
-            f"the function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
-            f"the schedule group {function}": partial(client("scheduler").get_schedule_group, Name=function),
-            f"the log group /aws/lambda/{function}": partial(group, f"/aws/lambda/{function}"),
+            f"Function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
+            f"ScheduleGroup {function}": partial(client("scheduler").get_schedule_group, Name=function),
+            f"LogGroup /aws/lambda/{function}": partial(group, f"/aws/lambda/{function}"),
         }
     return finders | {
-        f"the stream {stream}": lambda: client("firehose").describe_delivery_stream(DeliveryStreamName=stream),
-        f"the database {database}": lambda: client("glue").get_database(Name=database),
-        f"the crawler {name}-crawler": lambda: client("glue").get_crawler(Name=f"{name}-crawler"),
-        f"the workgroup {name}": lambda: client("athena").get_work_group(WorkGroup=name),
-        f"the dashboard {name}": lambda: client("cloudwatch").get_dashboard(DashboardName=name),
-        f"an alarm {name}-…": lambda: client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"],
-        f"the log group /aws/kinesisfirehose/{stream}": lambda: group(f"/aws/kinesisfirehose/{stream}"),
+        f"FirehoseDeliveryStream {stream}": lambda: client("firehose").describe_delivery_stream(
+            DeliveryStreamName=stream
+        ),
+        f"CatalogDatabase {database}": lambda: client("glue").get_database(Name=database),
+        f"Crawler {name}-crawler": lambda: client("glue").get_crawler(Name=f"{name}-crawler"),
+        f"Workgroup {name}": lambda: client("athena").get_work_group(WorkGroup=name),
+        f"Dashboard {name}": lambda: client("cloudwatch").get_dashboard(DashboardName=name),
+        f"LogGroup /aws/kinesisfirehose/{stream}": lambda: group(f"/aws/kinesisfirehose/{stream}"),
     }
 
 

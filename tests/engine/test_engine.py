@@ -69,7 +69,7 @@ def test_the_account_is_ready_before_the_stack_is_created(account, dev, deployer
     assert "arn:aws:iam::123456789012:user/deployer deploys tickerlake-dev to us-east-1" in checked
     assert "10 of 10 concurrent executions of Lambda are free, 1 needed" in checked
     assert re.search(r"all \d+ actions of deployer-policy.json are allowed", checked)
-    assert "no name that the stack needs is taken" in checked
+    assert "nothing else has a name that the stack needs" in checked
 
 
 def test_what_stands_in_the_way_of_a_stack_is_found_before_it_is_created(account, dev, deployer):
@@ -86,7 +86,7 @@ def test_what_stands_in_the_way_of_a_stack_is_found_before_it_is_created(account
     account.client("glue").delete_database(Name="tickerlake_dev")
     dev.ok("pulumi config rm reserveConcurrency")
     assert refused.code == 1
-    assert "the database tickerlake_dev exists, and is not in this stack's state" in words(refused)
+    assert "CatalogDatabase tickerlake_dev exists, and is not in this stack's state" in words(refused)
     assert "actions are denied: iam:PassRole" in words(refused)
     assert "reserveConcurrency asks for 1 of the account's 10 concurrent executions" in words(refused)
 

@@ -54,7 +54,11 @@ class Account:
             return answer
 
         methods = {name: method(name) for name in (*self._answers, *OTHERS)}
-        return types.SimpleNamespace(**methods, get_paginator=lambda _: types.SimpleNamespace(paginate=self._simulate))
+        pages = {
+            "simulate_principal_policy": self._simulate,
+            "describe_alarms": lambda **_: [self._answers["describe_alarms"]],
+        }
+        return types.SimpleNamespace(**methods, get_paginator=lambda name: types.SimpleNamespace(paginate=pages[name]))
 
     def _simulate(self, **asked: Any) -> Iterator[dict[str, Any]]:
         self.simulated.append(asked)
@@ -79,12 +83,14 @@ def lake_formation(databases: list[Any], tables: list[Any]) -> dict[str, Any]:
     }
 
 
-def found(account: Account, *, stands: bool = False, source: Any = None, **changes: str) -> dict[str, list[Any]]:
+def found(
+    account: Account, *, own: frozenset[str] = frozenset(), source: Any = None, **changes: str
+) -> dict[str, list[Any]]:
     """The findings by topic, for the configuration of the stack dev with `changes`."""
     values = stack_config("dev") | {f"tickerlake:{key}": value for key, value in changes.items()}
     settings = config.parse(values, "dev", TODAY)
     topics: dict[str, list[Any]] = {}
-    for topic, finding in preflight.examine(settings, account.client, source or SimulatedSource(), NOW, stands):
+    for topic, finding in preflight.examine(settings, account.client, source or SimulatedSource(), NOW, own):
         topics.setdefault(topic, []).append(finding)
     return topics
 
@@ -186,18 +192,30 @@ def test_the_root_user_is_noted():
     assert (rights.level, rights.next_step) == ("note", "deploy as a user or a role")
 
 
-def test_names_that_are_taken_are_a_problem_unless_the_stack_stands():
+def test_names_that_are_taken_are_a_problem_unless_they_are_the_stacks_own():
     taken = Account(
         get_database={"Database": {}},
+        get_work_group={"WorkGroup": {}},
+        describe_alarms={"MetricAlarms": [{"AlarmName": "tickerlake-dev-heartbeat"}]},
         describe_log_groups={"logGroups": [{"logGroupName": "/aws/lambda/tickerlake-dev-collector"}]},
     )
+    resources = [
+        {"type": "aws:athena/workgroup:Workgroup", "inputs": {"name": "tickerlake-dev"}},
+        {"type": "aws:cloudwatch/metricAlarm:MetricAlarm", "inputs": {"name": "tickerlake-dev-heartbeat"}},
+        # It has the same name, and is something else.
+        {"type": "aws:lambda/function:Function", "inputs": {"name": "/aws/lambda/tickerlake-dev-collector"}},
+        {"type": "pulumi:pulumi:Stack"},
+    ]
 
-    assert {finding.what for finding in found(taken)["Names"]} == {
-        "the database tickerlake_dev exists, and is not in this stack's state",
-        "the log group /aws/lambda/tickerlake-dev-collector exists, and is not in this stack's state",
-    }
-    (own,) = found(taken, stands=True)["Names"]
-    assert own.level == "ok"
+    own = preflight.owned({"deployment": {"resources": resources}})
+    problems = {finding.what.partition(" exists")[0] for finding in found(taken, own=own)["Names"]}
+
+    assert problems == {"CatalogDatabase tickerlake_dev", "LogGroup /aws/lambda/tickerlake-dev-collector"}
+    assert len(found(taken)["Names"]) == 4
+
+
+def test_an_empty_state_owns_nothing():
+    assert preflight.owned({"version": 3, "deployment": {}}) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -214,9 +232,8 @@ def test_a_bucket_that_exists_is_a_problem(answer, what):
 
 
 def test_every_name_that_the_program_gives_is_looked_for():
-    looked_for = " ".join(preflight.names(SETTINGS, Account().client))
     given = {
-        str(value)
+        f"{item.kind} {value}"
         for item in deployed("dev").registrations
         for key, value in item.inputs.items()
         if key in ("name", "dashboardName") and item.type.startswith("aws:")
@@ -224,7 +241,7 @@ def test_every_name_that_the_program_gives_is_looked_for():
         if item.kind not in ("CatalogTable", "NamedQuery", "Schedule", "LogStream", "MetricAlarm")
     }
 
-    assert {name for name in given if f" {name}" not in looked_for} == set()
+    assert given == set(preflight.names(SETTINGS, Account().client))
     assert {item.inputs["name"].startswith("tickerlake-dev-") for item in deployed("dev").all("MetricAlarm")} == {True}
 
 
@@ -269,3 +286,9 @@ def test_a_refusal_of_the_pulumi_cli_is_one_line(monkeypatch, tmp_path):
 
     with pytest.raises(ConfigError, match="no stack selected; choose a stack with `pulumi stack select`"):
         preflight.pulumi("stack", "--show-name")
+
+
+def test_a_vendor_that_needs_a_key_is_not_asked():
+    findings = list(preflight.examine(SETTINGS, Account().client, None, NOW, frozenset()))
+
+    assert findings[-1][1].what == "yahoo is not asked from here: the function has its key"
