@@ -47,7 +47,7 @@ cloud-demo: $(VENV)/.dev ## Run the deployed pipeline in the emulator and open t
 test-trino: $(VENV)/.dev ## Run every query on a real Trino; needs a JDK and Maven, or TRINO_URL
 	@TRINO_TESTS=1 $(PY) -m pytest -m trino --force-enable-socket tests/trino
 
-test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no skill may be claimed (10 minutes)
+test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no skill may be claimed (20 minutes)
 	@FORECAST_TESTS=1 $(PY) -m pytest -n auto --dist loadfile tests/forecast
 
 test-engine: $(VENV)/.dev ## Run the program under the real Pulumi engine, in the emulator; needs Go (builds the CLI once: 7 minutes)

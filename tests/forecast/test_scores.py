@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.forecast.market import SESSIONS, changing, forecast, simulated, steady, walked
+from tests.forecast.market import MODELS, SESSIONS, changing, forecast, simulated, steady, walked
 from tests.query.lakes import write_case
 from tickerlake.forecast import scores
+from tickerlake.forecast.boosted import Boosted
 from tickerlake.forecast.models import LEVELS, quantiles
 from tickerlake.forecast.samples import TARGETS
 from tickerlake.forecast.verdict import verdict
@@ -26,6 +27,10 @@ TICKERS = ("AMZN", "META", "NFLX", "SNAP") if FULL else ("AMZN", "META")
 
 def target(forecasts, name):
     return forecasts[forecasts["target"] == name]
+
+
+def models():
+    return (*MODELS, Boosted()) if FULL else MODELS
 
 
 @pytest.mark.parametrize("count", [1, 2, 14, 99, 1000])
@@ -97,12 +102,12 @@ def test_a_challenger_needs_250_sessions(sessions, champion):
 
 @pytest.fixture(scope="module", params=SEEDS)
 def martingale(request):
-    return forecast(simulated(request.param, DAYS, TICKERS), DAYS)
+    return forecast(simulated(request.param, DAYS, TICKERS), DAYS, models())
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def noise(request):
-    return forecast(walked(request.param, DAYS, TICKERS, steady), DAYS)
+    return forecast(walked(request.param, DAYS, TICKERS, steady), DAYS, models())
 
 
 CLAIMS: dict[str, list[bool]] = {"direction": [], "ranges": []}
