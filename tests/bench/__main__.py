@@ -35,6 +35,7 @@ MEASUREMENTS = {
         compaction.queries_watched,
         collecting.collecting,
         collecting.simulating,
+        collecting.importing,
         sending.sending,
         forecasting.forecasts,
         function.function_start,

@@ -54,6 +54,23 @@ def simulating() -> Iterator[Row]:
         )
 
 
+def importing() -> Iterator[Row]:
+    """Importing 390,000 records in lines of JSON, against parsing them one by one; and the memory of a million."""
+    with worker("imported", "10") as one, worker("parsed", "10") as other:
+        taken = pair(one, other, runs=2)
+    records = 10 * 78 * len(TICKERS)
+    yield Row(
+        f"import {records:,} records in JSON lines",
+        f"{taken.figure:.1f} s, {records / taken.figure:,.0f} records a second",
+        f"json.loads {taken.baseline:.1f} s, {records / taken.baseline:,.0f} a second",
+        taken.ratio,
+        "100,000 records a second",
+    )
+    with worker("imported", "26") as million:
+        seconds, memory = million(), million.peak()
+    yield Row("import a million records in JSON lines", f"{seconds:.1f} s, {memory}", aim="300 MB")
+
+
 def _collection(origin: str, parallel: int) -> Callable[[], None]:
     """One collection from the Yahoo at `origin` into a new lake."""
 

@@ -11,7 +11,7 @@ from shutil import copytree
 import duckdb
 
 from tests.bench import lakes
-from tests.bench.queries import BARE
+from tests.bench.queries import BARE, against
 from tests.bench.timing import Row, pair, worker
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
@@ -39,28 +39,33 @@ def compacting_minutes() -> Iterator[Row]:
 
 def queries_settled() -> Iterator[Row]:
     """`hourly_high` on 252 compacted sessions of 500 tickers, against a bare maximum over the same bars."""
-    lake = str(lakes.year_settled())
-    says, sql = BARE["hourly_high"]
-    with worker("first_row", lake, "hourly_high") as query, worker("bare", lake, sql) as bare:
-        taken = pair(query, bare, runs=5)
-    yield Row(
-        "hourly_high, settled year", f"{taken.figure:.2f} s", f"{says} {taken.baseline:.2f} s", taken.ratio, "0.5"
+    lake, (says, sql) = str(lakes.year_settled()), BARE["hourly_high"]
+    yield against(
+        "hourly_high, settled year", ("first_row", lake, "hourly_high"), says, ("bare", lake, sql), "0.5", runs=5
     )
 
 
 def queries_watched() -> Iterator[Row]:
-    """The queries on a compacted year of `watch` with 11 tickers, against a lake of one file a session."""
-    watched, tidy = str(lakes.watched_compacted()), str(lakes.watched_tidy())
-    for name in BARE:
-        with worker("first_row", watched, name) as one, worker("first_row", tidy, name) as other:
-            taken = pair(one, other, runs=5)
-        yield Row(
-            f"{name}, compacted year of watch",
-            f"{taken.figure * 1000:.0f} ms",
-            f"tidy lake {taken.baseline * 1000:.0f} ms",
-            taken.ratio,
-            "1.2",
-        )
+    """A year of `watch` with 11 tickers, compacted and never compacted, against a lake of one file a session."""
+    tidy = str(lakes.watched_tidy())
+    for what, lake, aim in (
+        ("compacted", str(lakes.watched_compacted()), "1.2"),
+        ("uncompacted", str(lakes.watched()), "3.0"),
+    ):
+        for name, task, *arguments in (
+            ("hourly_high, one session", "first_row", "hourly_high", lakes.FRIDAY.dt),
+            *((f"{name}, all sessions", "first_row", name) for name in BARE),
+            ("files and runs of the page Pipeline", "pipeline"),
+            ("check before each run", "check"),
+        ):
+            yield against(
+                f"{name}, {what} year of watch",
+                (task, lake, *arguments),
+                "tidy lake",
+                (task, tidy, *arguments),
+                aim,
+                runs=5,
+            )
 
 
 def _compacted(lake: Path) -> float:

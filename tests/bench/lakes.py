@@ -1,4 +1,7 @@
-"""Lakes of invented bars, written by DuckDB in seconds and kept in build/bench/ until their recipe changes."""
+"""Lakes of invented bars, made in seconds and kept in build/bench/ until their recipe changes.
+
+DuckDB invents the bars; the files are written as the product writes them.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.compute as pc
 
 from tickerlake import exchange, watchlist
 from tickerlake.exchange import Session
+from tickerlake.lake import Run
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
+from tickerlake.lake.parquet import SCHEMA
+from tickerlake.lake.retention import tidy
+from tickerlake.lake.rolling import FILES
+from tickerlake.lake.runs import runs_table
+from tickerlake.lake.schema import write_table
 from tickerlake.record import COLUMNS
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
 YEAR = exchange.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
 TICKERS = [f"T{number:03}" for number in range(500)]
+ROLLED = FILES - 2
+"""Files of one bar that collecting leaves at most beside the one that it has rolled up."""
 BUILT = Path(__file__).parents[2] / "build" / "bench"
 
 # A price that swings with the months and with the hours, and some noise; each bar spans three such prices.
@@ -95,13 +107,18 @@ def year_of_watchlist() -> Path:
 
 
 def running() -> Path:
-    """One session of 500 tickers, collected every five minutes: 78 files."""
-    return _built("running", [FRIDAY], TICKERS, bar_by_bar=True)
+    """One session of 500 tickers, delivered every five minutes: 78 files."""
+    return _built("running", [FRIDAY], TICKERS, singles=78)
 
 
 def month() -> Path:
-    """20 sessions of 500 tickers, collected every five minutes and not compacted: 78 files each."""
-    return _built("month", YEAR[-20:], TICKERS, bar_by_bar=True)
+    """20 sessions of 500 tickers, delivered every five minutes and not compacted: 78 files each."""
+    return _built("month", YEAR[-20:], TICKERS, singles=78)
+
+
+def month_collected() -> Path:
+    """The same bars as `tickerlake watch` leaves them if it never compacts, at worst: 7 files a session."""
+    return _built("month-collected", YEAR[-20:], TICKERS, singles=ROLLED)
 
 
 def month_compacted() -> Path:
@@ -114,14 +131,19 @@ def year_settled() -> Path:
     return _compacted(year(), "year-settled")
 
 
+def watched() -> Path:
+    """250 sessions of the default watchlist as `tickerlake watch` leaves them if it never compacts, at worst."""
+    return _built("watched", YEAR[-250:], watchlist.DEFAULT, singles=ROLLED, runs=True)
+
+
 def watched_compacted() -> Path:
-    """250 sessions of the default watchlist, collected every five minutes, then compacted."""
-    return _compacted(_built("watched", YEAR[-250:], watchlist.DEFAULT, bar_by_bar=True), "watched-compacted")
+    """The same, compacted, as the watcher does each evening."""
+    return _compacted(watched(), "watched-compacted")
 
 
 def watched_tidy() -> Path:
-    """The same bars, one file a session as collected after the close, with their hours."""
-    return _compacted(_built("watched-tidy", YEAR[-250:], watchlist.DEFAULT), "watched-tidy-compacted")
+    """The same bars, one file a session as collected once after the close, with their hours."""
+    return _compacted(_built("watched-tidy", YEAR[-250:], watchlist.DEFAULT, runs=True), "watched-tidy-compacted")
 
 
 def minutes() -> Path:
@@ -141,7 +163,7 @@ def _minutes(name: str, sessions: Sequence[Session]) -> Path:
         for each in sessions:
             folder = Layout(unfinished).partition(each.date)
             folder.mkdir(parents=True)
-            text = _recipe(bar_by_bar=False).format(
+            text = _recipe(_AT_ONCE).format(
                 **_numbers(each, [f"T{number:04}" for number in range(8000)]) | {"bars": 390}
             )
             text = text.replace("INTERVAL '5' MINUTE", "INTERVAL '1' MINUTE").replace("CAST(5 AS", "CAST(1 AS")
@@ -160,27 +182,35 @@ def _compacted(lake: Path, name: str) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(lake, unfinished)
         assert not [done.error for done in compact(unfinished, finished(unfinished, NOW), NOW) if done.error]
+        tidy(unfinished, NOW)
         unfinished.rename(copy)
     return copy
 
 
-def _built(name: str, sessions: Sequence[Session], tickers: Sequence[str], *, bar_by_bar: bool = False) -> Path:
-    """The lake of that name, written now if it is missing or made by another recipe."""
-    recipe = _recipe(bar_by_bar=bar_by_bar)
-    digest = hashlib.sha256(repr((recipe, sessions, tickers)).encode()).hexdigest()[:8]
+def _built(
+    name: str, sessions: Sequence[Session], tickers: Sequence[str], *, singles: int = 0, runs: bool = False
+) -> Path:
+    """The lake of that name, written now if it is missing or made by another recipe.
+
+    The last `singles` bars of a session are in files of their own; with `runs`, so are the runs that brought them.
+    """
+    recipe = _recipe(_BAR_BY_BAR if singles else _AT_ONCE)
+    digest = hashlib.sha256(repr((recipe, sessions, tickers, singles, runs, "snappy")).encode()).hexdigest()[:8]
     lake = BUILT / f"{name}-{digest}"
     if not lake.exists():
         unfinished = BUILT / f".{name}"
         shutil.rmtree(unfinished, ignore_errors=True)
         for each in sessions:
-            _write(Layout(unfinished).partition(each.date), recipe, each, tickers, bar_by_bar=bar_by_bar)
+            _write(Layout(unfinished).partition(each.date), recipe, each, tickers, singles)
+            if runs:
+                _log(Layout(unfinished).log, each, tickers, singles)
         unfinished.rename(lake)
     return lake
 
 
-def _recipe(*, bar_by_bar: bool) -> str:
+def _recipe(collected: str) -> str:
     columns = ", ".join(f"{_COLUMNS[column.name]} AS {column.name}" for column in COLUMNS)
-    return _BARS.replace("{columns}", columns).replace("{collected}", _BAR_BY_BAR if bar_by_bar else _AT_ONCE)
+    return _BARS.replace("{columns}", columns).replace("{collected}", collected)
 
 
 def _numbers(each: Session, tickers: Sequence[str]) -> dict[str, Any]:
@@ -193,14 +223,31 @@ def _numbers(each: Session, tickers: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, recipe: str, each: Session, tickers: Sequence[str], *, bar_by_bar: bool) -> None:
+def _write(folder: Path, recipe: str, each: Session, tickers: Sequence[str], singles: int) -> None:
     folder.mkdir(parents=True)
     numbers = _numbers(each, tickers)
-    text, bars = recipe.format(**numbers), numbers["bars"]
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE made AS {text}")
-    for place in range(bars) if bar_by_bar else [None]:
-        only = "" if place is None else f"WHERE ts = '{each.open + place * dt.timedelta(minutes=5):%F %T}'"
-        connection.execute(
-            f"COPY (SELECT * FROM made {only}) TO '{folder}/{place or 0:02}.parquet' (FORMAT parquet, COMPRESSION zstd)"
-        )
+    made = duckdb.execute(recipe.format(**numbers)).to_arrow_table().cast(SCHEMA)
+    opened = each.open.replace(tzinfo=None)
+    for place, (first, last) in enumerate(_spans(numbers["bars"], singles)):
+        starts = [opened + bar * dt.timedelta(minutes=5) for bar in range(first, last)]
+        write_table(made.filter(pc.field("ts").isin(starts)), folder / f"{place:02}.parquet")
+
+
+def _spans(bars: int, singles: int) -> list[tuple[int, int]]:
+    """The bars of each file, from the first to before the last."""
+    together = max(bars - singles, 0)
+    return [(0, together)] * (together > 0) + [(bar, bar + 1) for bar in range(together, bars)]
+
+
+def _log(folder: Path, each: Session, tickers: Sequence[str], singles: int) -> None:
+    """The runs of a watcher in that session, a run a bar; or of one collection."""
+    folder.mkdir(exist_ok=True)
+    bars = len(each.bar_starts(5))
+    ends = [each.open + bar * dt.timedelta(minutes=5, seconds=1) for bar in range(1, bars + 1)]
+    for first, last in _spans(bars, singles) if singles else [(bars - 1, bars)]:
+        made = [
+            Run(ticker, "XNYS", each.dt, each.open, end, 5, 1, 1, 0, 0, "answered", "simulated", end)
+            for end in ends[first:last]
+            for ticker in tickers
+        ]
+        write_table(runs_table(made), folder / f"{ends[last - 1]:%Y%m%dT%H%M%SZ}-{first:012}.parquet")

@@ -69,18 +69,17 @@ def queries_month() -> Iterator[Row]:
 
 
 def queries_compacted() -> Iterator[Row]:
-    """The queries on 1,560 files against the same bars in 20."""
-    scattered, compacted = str(lakes.month()), str(lakes.month_compacted())
-    for name in BARE:
-        with worker("first_row", scattered, name) as many, worker("first_row", compacted, name) as few:
-            taken = pair(many, few, runs=3)
-        yield Row(
-            f"{name}, month in 1,560 files",
-            f"{taken.figure:.2f} s",
-            f"in 20 files {taken.baseline:.2f} s",
-            taken.ratio,
-            "1.5" if name == "hourly_high" else "",
-        )
+    """The queries on a month that is not compacted, as delivered and as collected, against the same in 20 files."""
+    for what, lake in (("1,560 files", lakes.month()), ("7 files a session", lakes.month_collected())):
+        for name in BARE:
+            yield against(
+                f"{name}, month in {what}",
+                ("first_row", str(lake), name),
+                "in 20 files",
+                ("first_row", str(lakes.month_compacted()), name),
+                "1.5" if name == "hourly_high" else "",
+                runs=3,
+            )
 
 
 def frame() -> Iterator[Row]:
@@ -103,19 +102,20 @@ def frame() -> Iterator[Row]:
     )
 
 
+def against(what: str, task: tuple[str, ...], says: str, baseline: tuple[str, ...], aim: str, runs: int) -> Row:
+    """The time and memory of a task of `tests.bench.worker` against those of another."""
+    with worker(*task) as one, worker(*baseline) as other:
+        taken = pair(one, other, runs=runs)
+        figure, base = f"{_seconds(taken.figure)}, {one.peak()}", f"{_seconds(taken.baseline)}, {other.peak()}"
+    return Row(what, figure, f"{says} {base}", taken.ratio, aim)
+
+
 def _measured(lake: Path, what: str, aims: dict[str, str], runs: int) -> Iterator[Row]:
     """One row a query: until its first row, against the bare scan, and until all rows are a frame."""
     for name, (says, sql) in BARE.items():
-        with worker("first_row", str(lake), name) as query, worker("bare", str(lake), sql) as bare:
-            taken = pair(query, bare, runs=runs)
-            memory, bare_memory = query.peak(), bare.peak()
-        yield Row(
-            f"{name}, {what}",
-            f"{_seconds(taken.figure)}, {memory}{_as_frame(lake, name)}",
-            f"{says} {_seconds(taken.baseline)}, {bare_memory}",
-            taken.ratio,
-            aims.get(name, "2.0" if name in ("restatements", "coverage", "sessions") else ""),
-        )
+        aim = aims.get(name, "2.0" if name in ("restatements", "coverage", "sessions") else "")
+        row = against(f"{name}, {what}", ("first_row", str(lake), name), says, ("bare", str(lake), sql), aim, runs)
+        yield row._replace(figure=row.figure + _as_frame(lake, name))
 
 
 def _as_frame(lake: Path, name: str) -> str:

@@ -5,13 +5,16 @@ The line `peak` is answered with the most memory that the process has held.
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.bench import lakes
 from tests.bench.lakes import NOW, TICKERS, YEAR
 from tests.bench.timing import peak, timed
+from tickerlake.lake.layout import Layout
 
 
 def query(lake: str, name: str) -> Callable[[], object]:
@@ -22,12 +25,34 @@ def query(lake: str, name: str) -> Callable[[], object]:
     return lambda: run(engine, name, now=NOW).frame
 
 
-def first_row(lake: str, name: str) -> Callable[[], object]:
+def first_row(lake: str, name: str, session: str | None = None) -> Callable[[], object]:
     """Runs the named query and takes its first row only: what the SQL costs, without the way into pandas."""
     from tickerlake.query import Settings, open_engine, run
 
     engine = open_engine(Settings(lake=Path(lake)))
-    return lambda: run(engine, name, now=NOW, limit=1)
+    return lambda: run(engine, name, now=NOW, limit=1, first=session, last=session)
+
+
+def pipeline(lake: str) -> Callable[[], object]:
+    """Reads what the page Pipeline shows: all files, and the runs of the latest 20 sessions."""
+    from dashboard.data import lake_files
+    from tickerlake.query import Settings, open_engine, run
+
+    engine, layout = open_engine(Settings(lake=Path(lake))), Layout(Path(lake))
+
+    def read() -> None:
+        lake_files._read.clear()  # as on the first visit
+        lake_files.read(layout.files())
+        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame)
+
+    return read
+
+
+def check(lake: str) -> Callable[[], object]:
+    """Reads the runs since the last session's close, as the watcher does before it collects."""
+    from tickerlake.lake.runs import read_runs
+
+    return lambda: read_runs(Layout(Path(lake)).runs(YEAR[-2].close))
 
 
 def bare(lake: str, sql: str) -> Callable[[], object]:
@@ -50,6 +75,26 @@ def simulate(sessions: str) -> Callable[[], object]:
             collect(SimulatedSource(), ParquetSink(Path(folder)), YEAR[-int(sessions) :], TICKERS, 5, lambda: NOW)
 
     return run
+
+
+def imported(sessions: str) -> Callable[[], object]:
+    """Imports JSON lines of that many sessions of 500 tickers, a file a session, into a new lake."""
+    from tickerlake.importers.importing import import_objects
+    from tickerlake.importers.recorded import RecordedObject
+    from tickerlake.lake.parquet import ParquetSink
+
+    def run() -> None:
+        files = (RecordedObject(day, NOW, content) for day, content in json_lines(int(sessions)))
+        with tempfile.TemporaryDirectory() as folder:
+            report = import_objects(files, ParquetSink(Path(folder)))
+        assert report.read == report.stored, report.line()
+
+    return run
+
+
+def parsed(sessions: str) -> Callable[[], object]:
+    """Parses the same lines with the standard library, one by one."""
+    return lambda: [len(json.loads(line)) for _, content in json_lines(int(sessions)) for line in content.splitlines()]
 
 
 def forecast(lake: str, sessions: str) -> Callable[[], object]:
@@ -75,7 +120,20 @@ def compacted(lake: str) -> Callable[[], object]:
     return run
 
 
-TASKS = {task.__name__: task for task in (query, first_row, bare, simulate, forecast, compacted)}
+def json_lines(sessions: int) -> Iterator[tuple[str, bytes]]:
+    """The date of each session, and its bars as lines of JSON: all have those of one."""
+    import pyarrow.parquet as pq
+
+    (file,) = Layout(lakes.session()).files()
+    text = pq.read_table(file, partitioning=None).to_pandas().to_json(orient="records", lines=True, date_format="iso")
+    for each in [each for each in YEAR if len(each.bar_starts(5)) == 78 and each.open.hour == 14][-sessions:]:
+        yield each.dt, text.replace(lakes.FRIDAY.dt, each.dt).replace("simulated", "recorded").encode()
+
+
+TASKS = {
+    task.__name__: task
+    for task in (query, first_row, pipeline, check, bare, simulate, imported, parsed, forecast, compacted)
+}
 
 if __name__ == "__main__":
     run = timed(TASKS[sys.argv[1]](*sys.argv[2:]))
