@@ -18,7 +18,12 @@ MOST_SESSIONS = 260
 def is_read_only() -> bool:
     """Whether visitors may only look. By default so unless the server listens on this machine alone."""
     given = os.environ.get(VARIABLE)
-    return given != "0" if given else not _is_loopback(st.get_option("server.address"))
+    return given != "0" if given else not is_on_this_machine()
+
+
+def is_on_this_machine() -> bool:
+    """Whether the server listens on this machine alone."""
+    return _is_loopback(st.get_option("server.address"))
 
 
 def check(*, tickers: int = 0, sessions: int = 0) -> None:

@@ -21,7 +21,12 @@ from dashboard.pages import PAGES  # noqa: E402
 
 def show() -> None:
     """Draw the current page under the navigation and the header."""
-    st.set_page_config(page_title="Tickerlake", page_icon=str(HERE / "chrome" / "icon.svg"), layout="wide")
+    # The latest news; `dashboard.chrome.news` sets it.
+    st.set_page_config(
+        page_title=st.session_state.get("news", "Tickerlake"),
+        page_icon=str(HERE / "chrome" / "icon.svg"),
+        layout="wide",
+    )
     st.logo(HERE / "chrome" / "logo.svg", size="large")
     st.html(HERE / "chrome" / "page.css")
     keys = (HERE / "chrome" / "keys.js").read_text(encoding="utf-8")
@@ -34,7 +39,7 @@ def show() -> None:
         position="top",
     )
     loading = _load_vega()
-    from dashboard.chrome import as_of, errors, header  # noqa: PLC0415  see `_warm`
+    from dashboard.chrome import as_of, errors, header, news  # noqa: PLC0415  see `_warm`
     from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
     lake = errors.current_lake()
@@ -48,6 +53,7 @@ def show() -> None:
         errors.show(error)
     header.skipped(lake, banner)
     header.provenance(lake, place)
+    news.show(lake)
     loading.empty()
 
 

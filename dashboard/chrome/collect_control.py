@@ -10,7 +10,8 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard import access, clock, labels
-from dashboard.data import collection
+from dashboard.chrome import news as news_control
+from dashboard.data import collection, news
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
 from tickerlake import exchange, symbols
@@ -46,6 +47,10 @@ def control(lake: Lake) -> None:
     if not opened.open:
         return
     with opened:
+        if access.is_on_this_machine():
+            _watcher(lake)
+            news_control.permission()
+            st.divider()
         job = collection.desk().job
         if job is not None and job.is_running:
             st.markdown("A collection is running. Its progress is on the page.")
@@ -64,6 +69,35 @@ def progress(lake: Lake) -> None:
         st.fragment(_running, run_every=_PROGRESS)(job)
     elif st.session_state.get("dismissed") != job.started:
         _result(job, lake)
+
+
+def _watcher(lake: Lake) -> None:
+    """Whether a watcher runs on the lake for real bars, and the button that starts or stops it."""
+    target = collection.destination(lake)
+    found = news.watcher(target)
+    if found is None:
+        st.markdown("No watcher runs. It would collect each bar when it ends.")
+        st.button(
+            "Watch",
+            icon=":material/visibility:",
+            key="watch start",
+            width="stretch",
+            on_click=news.start_watcher,
+            args=(target,),
+            help=f"Starts `tickerlake watch` on {labels.escape(f'{target}/')}; it goes on without the dashboard.",
+        )
+    else:
+        st.markdown(f"A watcher runs: {labels.escape(found.line())}.")
+        st.button(
+            "Stop watching",
+            icon=":material/visibility_off:",
+            key="watch stop",
+            width="stretch",
+            on_click=news.stop_watcher,
+            args=(target,),
+        )
+    if said := news.last_words(target):
+        st.code(said, language=None, wrap_lines=True)
 
 
 def _sessions(now: dt.datetime) -> Request | None:

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import clock, labels
 from dashboard.chrome import as_of, collect_control
 from dashboard.chrome.live import REFRESH, live
-from dashboard.data import figures
+from dashboard.data import figures, news
 from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.errors import LakeEmpty, TickerlakeError
@@ -79,7 +79,15 @@ def _provenance(lake: Lake) -> None:
     except TickerlakeError:  # shown on the page
         badges = [_badge(f"Lake {name}: unavailable", "database", "orange")]
     now = clock.now()
-    badges.append(_badge(labels.market(now), "storefront", "green" if exchange.running(now) else "gray"))
+    open_now = exchange.running(now) is not None
+    badges.append(_badge(labels.market(now), "storefront", "green" if open_now else "gray"))
+    if open_now and lake.is_local:
+        watched = news.watcher(lake.settings.lake) is not None
+        badges.append(
+            _badge("Watching", "visibility", "green")
+            if watched
+            else _badge("No watcher runs", "visibility_off", "gray")
+        )
     st.markdown(" ".join(badges))
 
 

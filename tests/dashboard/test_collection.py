@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
+import signal
 import threading
 import tomllib
 from pathlib import Path
@@ -13,7 +16,7 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.chrome.collect_control import LAST, RANGE, TODAY
-from dashboard.data import collection
+from dashboard.data import collection, news
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
@@ -21,6 +24,8 @@ from tickerlake import exchange, watchlist
 from tickerlake.errors import ConfigError, RateLimited, SinkError
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import sources_held
+from tickerlake.lake.presence import watching
+from tickerlake.sources.simulated import SimulatedSource
 
 FRIDAY = [exchange.session_on(lakes.FRIDAY)]
 
@@ -237,3 +242,59 @@ class TestReadOnly:
     def test_the_apps_own_configuration_listens_on_this_machine_alone(self):
         config = tomllib.loads((ROOT / "dashboard" / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
         assert config["server"]["address"] == "localhost"
+
+
+def test_a_watcher_is_started_from_the_page_and_seen_and_stopped_there(app, tmp_path, real, monkeypatch):
+    begun, signals = [], []
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    monkeypatch.setattr(news.subprocess, "Popen", lambda command, **_: begun.append(command))
+    monkeypatch.setattr(news.os, "kill", lambda process, number: signals.append((process, number)))
+    lake = shutil.copytree(real, tmp_path / "lake")
+
+    at = open_control(app(lake, now=lakes.MIDDAY))
+    assert "No watcher runs" in text(at)
+    press(at, "Watch")
+    with watching(Layout(lake).watching, lakes.MIDDAY):
+        Layout(lake).watch_log.write_text("watching META\n13:20:30 2026-11-20: 4 bars\n")
+        at.run()
+        assert f"A watcher runs: process {os.getpid()}, since Fri 13:23 EST." in text(at)
+        assert "Watching" in text(at)
+        assert at.code[0].value == "13:20:30 2026-11-20: 4 bars"
+        press(at, "Stop watching")
+
+    assert [command[1:] for command in begun] == [["-m", "tickerlake", "watch", "--lake", str(lake)]]
+    assert signals == [(os.getpid(), signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("where", ["served", "read-only"])
+def test_a_watcher_can_only_be_controlled_on_this_machine(app, running, monkeypatch, where):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: where == "read-only")
+    at = app(running, now=lakes.MIDDAY, environment={access.VARIABLE: "1" if where == "read-only" else "0"})
+    if where == "served":
+        open_control(at)
+
+    assert "No watcher runs" in text(at)
+    assert not {"Watch", "Stop watching"} & {button.label for button in at.button}
+
+
+def test_a_new_high_is_a_toast_and_the_title_of_the_tab_once(app, tmp_path):
+    lake = lakes.fill(tmp_path / "lake", tickers=["META", "AMZN", "SNAP"], now=lakes.MIDDAY)
+    Layout(lake).config.write_text("[[alerts]]\nnew_high = 1\n")
+    at = app(lake, now=lakes.MIDDAY)
+    assert not at.toast
+    assert " new high " in at.session_state["news"]
+
+    best = SimulatedSource().bars("SNAP", FRIDAY, 5)["high"].max() * 2
+    lakes.fill(
+        lake,
+        tickers=["SNAP"],
+        now=lakes.MIDDAY,
+        change=lambda _, bars: bars.assign(high=bars["high"].where(bars.index != 20, best)),
+    )
+    at.run()
+    assert [toast.value.replace("\\", "") for toast in at.toast] == [
+        f"SNAP: new high, {best:,.2f} USD at 11:10, Fri 20 Nov."
+    ]
+    assert at.session_state["news"] == "SNAP new high 11:10"
+    at.run()
+    assert not at.toast

@@ -9,6 +9,7 @@
 <lake>/rejected/*.jsonl                rejected records, as they came
 <lake>/alerts.json                     the alerts that were sent
 <lake>/.incoming/                      files that are being written
+<lake>/watch.log                       what the watcher says that the dashboard started
 <lake>/.watching                       locked by the watcher that runs
 <lake>/quarantine/…                    damaged files that `tickerlake repair` moved away, under their path in the lake
 <lake>/tickerlake.toml                 the lake's watchlist
@@ -86,6 +87,11 @@ class Layout:
     def watching(self) -> Path:
         """The file that a watcher holds while it runs."""
         return self.folder / ".watching"
+
+    @property
+    def watch_log(self) -> Path:
+        """What a watcher says that the dashboard started."""
+        return self.folder / "watch.log"
 
     @property
     def told(self) -> Path:

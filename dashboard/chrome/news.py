@@ -1,0 +1,47 @@
+"""News of the running session: toasts, the tab's title, and notifications of the browser."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from dashboard import clock, labels
+from dashboard.chrome.live import REFRESH, live
+from dashboard.data import news
+from dashboard.data.lake import Lake
+from tickerlake import exchange
+
+_NOTIFY = """
+for (const [title, body] of %s)
+  if (window.Notification && Notification.permission === "granted") new Notification(title, { body, tag: title });
+"""
+
+
+def show(lake: Lake) -> None:
+    """Look for news now, and again and again while the session runs. Nothing for a lake in the cloud or the past."""
+    if lake.is_local and lake.as_of is None and exchange.running(clock.now()):
+        live(_news, REFRESH)(lake)
+
+
+def permission() -> None:
+    """The button that asks the browser to let this page notify, as browsers do only after a click."""
+    if st.button("Notify in this browser", icon=":material/notifications:", key="notify", width="stretch"):
+        script = "window.Notification && Notification.requestPermission()"
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+
+
+def _news(lake: Lake) -> None:
+    key = f"told {lake.settings.lake}"
+    told = st.session_state.get(key)
+    found, st.session_state[key] = news.messages(lake, told)
+    if not found:
+        return
+    st.session_state["news"] = found[-1].title
+    st.set_page_config(page_title=found[-1].title)
+    if told is None:  # what happened before the visit is no news
+        return
+    for message in found:
+        st.toast(labels.escape(message.text), icon=":material/notifications:", duration="long")
+    pairs = json.dumps([[message.title, message.text] for message in found]).replace("</", "<\\/")
+    st.html(f"<script>{_NOTIFY % pairs}</script>", unsafe_allow_javascript=True)
