@@ -80,7 +80,7 @@ class TestASession:
         when = {"first": session.date, "last": session.date}
         for name in names():
             there, expected = (run(each, name, **when).frame for each in (engine, here))
-            collected = expected.columns.intersection(["collected_at"])
+            collected = expected.columns.intersection(["collected_at", "known_from"])
             pd.testing.assert_frame_equal(there.drop(columns=collected), expected.drop(columns=collected))
 
     def test_every_hourly_high_is_the_local_one(self, swept, engine, local):
