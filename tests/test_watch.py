@@ -235,9 +235,12 @@ def test_one_ticker_that_fails_waits_for_the_next_run(swept):
 def test_a_clock_set_back_does_not_stop_it(swept):
     swept.jumps = {clock("2026-11-20T12:03"): clock("2026-11-20T10:02")}
 
-    swept.run("2026-11-20T11:59", "2026-11-20T12:04")
+    said = swept.run("2026-11-20T11:59", "2026-11-20T12:04")
 
     assert swept.runs() == ["20 11:59:00", "20 12:00:30", "20 10:30:30", "20 11:00:30", "20 11:30:30"]
+    (line,) = [line for line in said if "clock" in line]
+    assert re.fullmatch(r"10:02:00 the clock was set back by 2:0\d:\d\d; what was collected stays", line)
+    assert swept.bars() == {"2026-11-19": 26, "2026-11-20": 10}
 
 
 def test_the_tickers_are_read_for_each_run(swept):

@@ -154,6 +154,9 @@ class Watch:
         woken = self._clock()
         if (asleep := woken - now - pause) > _ASLEEP:
             self._say(f"{_clock_time(woken)} slept for {str(asleep).split('.')[0]}; catching up")
+        elif now - woken > _ASLEEP:
+            back = str(now + pause - woken).split(".")[0]
+            self._say(f"{_clock_time(woken)} the clock was set back by {back}; what was collected stays")
 
 
 def _failure(reports: Sequence[SessionReport]) -> tuple[str, bool]:

@@ -169,3 +169,34 @@ def test_a_file_without_a_value_that_every_row_has_is_a_fault(layout):
     (fault,) = all_faults(layout)
 
     assert fault == Fault(path, "13 of its rows lack a value that every row must have")
+
+
+def test_conflict_copies_of_a_synchronised_folder_count_nothing_twice_and_half_ones_are_noted(layout):
+    engine = DuckDBEngine(layout.folder)
+    before = run(engine, "bars").rows
+    (path,) = layout.files(dt.date.fromisoformat(SECOND), dt.date.fromisoformat(SECOND))
+    copy = path.with_name("bars (conflicted copy 2026-11-27).parquet")
+    copy.write_bytes(path.read_bytes())
+    (layout.folder / "tickerlake (conflicted copy).toml").write_text("tickers = 5")
+    path.with_name(f".{path.name}.icloud").touch()  # a file that is only in the cloud
+
+    found = run(engine, "bars")
+    assert (found.rows, found.notes) == (before, ())
+
+    copy.write_bytes(path.read_bytes()[:-50])
+    found = run(engine, "bars")
+    (note,) = found.notes
+    assert found.rows == before
+    assert note.startswith(f"skipped {copy}: ")
+
+
+def test_a_file_that_vanishes_and_comes_back_is_read_again_and_nothing_is_lost(layout):
+    engine = DuckDBEngine(layout.folder)
+    before = run(engine, "bars").rows
+    (path,) = layout.files(dt.date.fromisoformat(SECOND), dt.date.fromisoformat(SECOND))
+    away = path.rename(layout.folder / "away")
+
+    assert {row[1] for row in run(engine, "bars").rows} == {FIRST}
+
+    away.rename(path)
+    assert run(engine, "bars").rows == before
