@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from dashboard import clock
 from dashboard.data import cloud
+from tests.cloud.emulator import until
 from tests.cloud.stack import EMPTY, RunFailed
 from tests.fakes.yahoo import Bars
 from tickerlake import exchange
@@ -143,6 +144,29 @@ class TestTheCompactor:
             lambda: client("lambda").invoke(FunctionName=out["function"], Payload=b"{}"),
         ):
             assert refused(request), request.__code__.co_names
+
+
+class TestTheAlarms:
+    def test_a_subscriber_is_told_that_the_vendor_refuses_and_what_to_do_and_when_it_is_over(self, guarded):
+        queues, watch = guarded.client("sqs"), guarded.client("cloudwatch")
+        url = queues.create_queue(QueueName="subscriber")["QueueUrl"]
+        arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]})
+        queues.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        guarded.client("sns").subscribe(TopicArn=guarded.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
+
+        def told():
+            found = queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            messages = [json.loads(json.loads(each["Body"])["Message"]) for each in found]
+            return next((each for each in messages if each["AlarmName"] == "tickerlake-dev-vendor-refuses"), None)
+
+        for answers, state in ((0, "ALARM"), (1, "OK")):
+            dimensions = [{"Name": "service", "Value": guarded.outputs["function"]}]
+            data = {"MetricName": "VendorAnswers", "Dimensions": dimensions, "Value": answers}
+            watch.put_metric_data(Namespace="Tickerlake", MetricData=[data])
+            message = until(told, f"the alarm to be {state}")
+            assert (message["NewStateValue"], "docs/outside.md" in message["AlarmDescription"]) == (state, True)
 
 
 class TestTheBuckets:
