@@ -11,10 +11,13 @@ import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tickerlake.errors import ConfigError, TickerlakeError
 from tickerlake.symbols import current_symbol, parse_tickers
+
+if TYPE_CHECKING:
+    import tomlkit
 
 DEFAULT = ("META", "SHOP", "BYND", "NFLX", "PINS", "XYZ", "TTD", "OKTA", "SNAP", "DDOG", "AMZN")
 """The original project's ten under today's symbols, and AMZN."""
@@ -74,6 +77,30 @@ def alerts(path: Path) -> list[Any]:
     if not isinstance(entries, list):
         raise ConfigError(f"{path}: alerts must be a list of tables; write [[alerts]] above each")
     return entries
+
+
+def add_alert(path: Path, entry: dict[str, Any]) -> None:
+    """Adds an entry to `[[alerts]]`, which `tickerlake.alerts.rules` has accepted. Raises as `add`."""
+    import tomlkit  # noqa: PLC0415
+
+    alerts(path)
+    document = tomlkit.parse(_text(path) or "")
+    if "alerts" not in document:
+        document["alerts"] = tomlkit.aot()
+    document["alerts"].append(tomlkit.item(entry))
+    _save(path, document)
+
+
+def remove_alert(path: Path, place: int) -> None:
+    """Removes the entry of `[[alerts]]` at `place`, from 0. Raises as `add`; IndexError if there is none."""
+    import tomlkit  # noqa: PLC0415
+
+    alerts(path)[place]
+    document = tomlkit.parse(_text(path) or "")
+    del document["alerts"][place]
+    if not document["alerts"]:
+        del document["alerts"]
+    _save(path, document)
 
 
 def add(path: Path, tickers: Iterable[str]) -> tuple[str, ...]:
@@ -148,7 +175,7 @@ def _text(path: Path) -> str | None:
 
 
 def _write(path: Path, tickers: tuple[str, ...]) -> None:
-    """Writes the list into `path`, keeping the rest of the file. The file is replaced whole or not at all."""
+    """Writes the list into `path`, keeping the rest of the file."""
     import tomlkit  # noqa: PLC0415  # slow to import, and only writing needs it
 
     document = tomlkit.parse(_text(path) or _NEW_FILE)
@@ -162,6 +189,13 @@ def _write(path: Path, tickers: tuple[str, ...]) -> None:
         array = tomlkit.array()
         array.extend(tickers)
         document["tickers"] = array.multiline(multiline=True)
+    _save(path, document)
+
+
+def _save(path: Path, document: tomlkit.TOMLDocument) -> None:
+    """Replaces the file whole or not at all."""
+    import tomlkit  # noqa: PLC0415
+
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

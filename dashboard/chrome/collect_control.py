@@ -49,6 +49,7 @@ def control(lake: Lake) -> None:
     with opened:
         if access.is_on_this_machine():
             _watcher(lake)
+            news_control.rules(lake)
             news_control.permission()
             st.divider()
         job = collection.desk().job

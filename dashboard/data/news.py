@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -23,12 +24,28 @@ from tickerlake.query.engines.duckdb import DuckDBEngine
 
 def messages(lake: Lake, told: list[Told] | None) -> tuple[list[Message], list[Told]]:
     """What is news since `told`, and what has been told then. ConfigError, QueryFailed."""
-    wanted = rules(watchlist.alerts(lake.layout.config), f"{lake.layout.config}: ")
-    if not wanted:
+    asked = wanted(lake)
+    if not asked:
         return [], []
     today = exchange.exchange_date(clock.now())
-    days = _days(lake.settings.lake, wanted, today, lake.fingerprint(today, today))
-    return judge(wanted, days, told or [])
+    days = _days(lake.settings.lake, asked, today, lake.fingerprint(today, today))
+    return judge(asked, days, told or [])
+
+
+def wanted(lake: Lake) -> tuple[Rule, ...]:
+    """The rules of the lake. ConfigError."""
+    return rules(watchlist.alerts(lake.layout.config), f"{lake.layout.config}: ")
+
+
+def add(lake: Lake, entry: dict[str, Any]) -> None:
+    """Add a rule to the lake's `tickerlake.toml`. ConfigError for one that cannot be used, TickerlakeError."""
+    rules([entry])
+    watchlist.add_alert(lake.layout.config, entry)
+
+
+def remove(lake: Lake, place: int) -> None:
+    """Remove the rule at `place`. TickerlakeError."""
+    watchlist.remove_alert(lake.layout.config, place)
 
 
 def watcher(folder: Path) -> Watcher | None:
@@ -67,5 +84,5 @@ def last_words(folder: Path) -> str:
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _days(folder: Path, wanted: tuple[Rule, ...], today: dt.date, fingerprint: str | None) -> list[Day]:  # noqa: ARG001
-    return alerting.days(DuckDBEngine(folder), wanted, clock.now())
+def _days(folder: Path, asked: tuple[Rule, ...], today: dt.date, fingerprint: str | None) -> list[Day]:  # noqa: ARG001
+    return alerting.days(DuckDBEngine(folder), asked, clock.now())

@@ -298,3 +298,25 @@ def test_a_new_high_is_a_toast_and_the_title_of_the_tab_once(app, tmp_path):
     assert at.session_state["news"] == "SNAP new high 11:10"
     at.run()
     assert not at.toast
+
+
+def test_alerts_are_added_and_removed_in_the_page_and_comments_of_the_file_stay(app, tmp_path, real, monkeypatch):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    lake = shutil.copytree(real, tmp_path / "lake")
+    config = Layout(lake).config
+    config.write_text("# mine\n[[alerts]] # first\nnew_high = 1\n")
+    at = open_control(app(lake))
+
+    at.selectbox("alert kind").set_value("Above").run()
+    at.number_input("alert price").set_value(700.0)
+    at.text_input("alert tickers").set_value("META, AMZN").run()
+    press(at, "Add")
+    assert tomllib.loads(config.read_text())["alerts"] == [
+        {"new_high": 1},
+        {"above": 700.0, "tickers": ["META", "AMZN"]},
+    ]
+    at.text_input("alert tickers").set_value("").run()
+    press(at, "Add")
+    assert "a price level needs its ticker" in text(at)
+    at.button("alert 1").click().run()
+    assert config.read_text() == "# mine\n[[alerts]] # first\nnew_high = 1\n"
