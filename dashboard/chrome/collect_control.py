@@ -10,7 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard import access, clock, labels
-from dashboard.chrome import news as news_control
+from dashboard.chrome import alert_control
 from dashboard.data import collection, news
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
@@ -49,8 +49,8 @@ def control(lake: Lake) -> None:
     with opened:
         if access.is_on_this_machine():
             _watcher(lake)
-            news_control.rules(lake)
-            news_control.permission()
+            alert_control.rules(lake)
+            alert_control.permission()
             st.divider()
         job = collection.desk().job
         if job is not None and job.is_running:
