@@ -229,7 +229,7 @@ SELECT
     CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS missing,
     CAST(sum(absent) AS bigint) AS absent,
     CAST(sum(halted) AS bigint) AS halted,
-    coalesce(array_join(array_agg(span ORDER BY place) FILTER (WHERE place >= 0), ', '), '') AS gaps
+    coalesce(array_join(array_sort(array_agg(span) FILTER (WHERE place >= 0)), ', '), '') AS gaps
 FROM gaps
 GROUP BY ticker, dt, bar_minutes, expected
 ORDER BY session, ticker, bar_minutes

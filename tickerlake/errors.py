@@ -11,6 +11,7 @@
     │   └── NotAsked         the run stopped before this ticker's turn
     ├── SinkError          bars could not be stored; `undelivered` says how many
     ├── QueryFailed        an engine could not run a query
+    │   └── OutOfMemory      it needs more memory than the engine may take
     ├── LakeEmpty          the lake holds no bars at all
     └── CollectFailed      (functions/collector/handler.py) some tickers gave no bars; the others were delivered
 
@@ -84,6 +85,10 @@ class QueryFailed(TickerlakeError):
     def __init__(self, message: str, query_id: str | None = None) -> None:
         super().__init__(message)
         self.query_id = query_id
+
+
+class OutOfMemory(QueryFailed):
+    """The query needs more memory than the engine may take; a part of the tickers needs less."""
 
 
 class LakeEmpty(TickerlakeError):

@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 import shutil
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,12 @@ def market() -> Path:
     return _minutes("market", YEAR[-5:])
 
 
-def _minutes(name: str, sessions: Sequence[Session]) -> Path:
+def repeated(sessions: int) -> Path:
+    """So many such sessions in which every bar was delivered twice: 6.2 million records each."""
+    return _minutes(f"repeated-{sessions}", YEAR[-sessions:], deliveries=2)
+
+
+def _minutes(name: str, sessions: Sequence[Session], deliveries: int = 1) -> Path:
     lake, unfinished = BUILT / name, BUILT / f".{name}"
     if not lake.exists():
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -167,9 +173,14 @@ def _minutes(name: str, sessions: Sequence[Session]) -> Path:
                 **_numbers(each, [f"T{number:04}" for number in range(8000)]) | {"bars": 390}
             )
             text = text.replace("INTERVAL '5' MINUTE", "INTERVAL '1' MINUTE").replace("CAST(5 AS", "CAST(1 AS")
-            for place in range(2):
-                half = f"SELECT * FROM ({text}) WHERE hash(ticker) % 2 = {place}"
-                duckdb.execute(f"COPY ({half}) TO '{folder}/{place}.parquet' (FORMAT parquet, COMPRESSION zstd)")
+            for place, delivery in product(range(2), range(deliveries)):
+                half = (
+                    f"SELECT * REPLACE (collected_at + {delivery} * INTERVAL '1' HOUR AS collected_at) "
+                    f"FROM ({text}) WHERE hash(ticker) % 2 = {place}"
+                )
+                duckdb.execute(
+                    f"COPY ({half}) TO '{folder}/{place}-{delivery}.parquet' (FORMAT parquet, COMPRESSION zstd)"
+                )
         unfinished.rename(lake)
     return lake
 

@@ -2,14 +2,15 @@
 
 import datetime as dt
 
+import pandas as pd
 import pytest
 
 from tests.query.lakes import read_records, read_splits, write_case, write_lake
 from tickerlake.cli import cli
 from tickerlake.cli.console import run_command
-from tickerlake.errors import ConfigError
+from tickerlake.errors import ConfigError, OutOfMemory
 from tickerlake.lake.layout import Layout
-from tickerlake.query import run
+from tickerlake.query import load, names, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
 FRIDAY = "2026-11-20"
@@ -133,3 +134,34 @@ def test_a_person_who_reports_a_split_last_overrules_the_source(tmp_path):
     engine = DuckDBEngine(write_lake(tmp_path, records, [*splits, *revoked]))
 
     assert run(engine, "bars", tickers="AAA").column("high") == [101.25, 10.2, 10.3, 10.2]
+
+
+class CrampedEngine(DuckDBEngine):
+    """Runs the text `sql` for one ticker at a time only."""
+
+    sql = ""
+
+    def run(self, sql, parameters, limit=None, *, columns=False):
+        if sql == self.sql and (len(parameters["tickers"]) > 1 or parameters["tickers"] == ["*"]):
+            raise OutOfMemory("too much")
+        return super().run(sql, parameters, limit, columns=columns)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "ticker" in {field.name for field in load(name).columns}])
+def test_what_takes_too_much_memory_is_answered_ticker_by_ticker(name, tmp_path):
+    lake = write_case(tmp_path, "splits")
+    cramped, whole = CrampedEngine(lake), DuckDBEngine(lake)
+    cramped.sql = load(name).sql
+    now = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+
+    assert run(cramped, name, now=now, limit=4).rows == run(whole, name, now=now).rows[:4]
+    frames = [run(engine, name, now=now, columns=True).frame for engine in (cramped, whole)]
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_a_query_that_takes_too_much_memory_is_stopped_by_duckdb_and_not_by_the_machine(tmp_path):
+    engine = engine_of("ties", tmp_path)
+    engine._connection.execute("SET GLOBAL memory_limit = '10MB'")
+
+    with pytest.raises(OutOfMemory, match="query fewer sessions"):
+        engine.run("SELECT count(*) FROM (SELECT DISTINCT range FROM range(5000000))", {})

@@ -83,6 +83,23 @@ def answer(
     return Answer(fields, result, seconds, bytes_scanned, query_id)
 
 
+def joined(parts: Sequence[Answer], limit: int | None = None) -> Answer:
+    """The answers of a query for different tickers as one, in the order of every query: by session, then by ticker."""
+    first, *others = parts
+    names = [field.name for field in first.columns]
+    by = [name for name in ("session", "ticker") if name in names]
+    engine_side = getattr(first.result, "joined", None)
+    result: Result
+    if engine_side:
+        result = engine_side([part.result for part in others], by)
+    else:
+        places = [names.index(name) for name in by]
+        rows = [row for part in parts for row in part.result]
+        result = sorted(rows, key=lambda row: [row[place] for place in places])[:limit]
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return Answer(first.columns, result, sum(part.seconds for part in parts), notes=notes)
+
+
 def _unique(names: Sequence[str]) -> list[str]:
     """Free SQL may name two columns alike; JSON and Parquet cannot: high, high → high, high_1."""
     taken: list[str] = []

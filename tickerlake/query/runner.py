@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from tickerlake import exchange, symbols
-from tickerlake.errors import ConfigError, LakeEmpty
+from tickerlake.errors import ConfigError, LakeEmpty, OutOfMemory
 from tickerlake.query import types
-from tickerlake.query.answer import Answer
+from tickerlake.query.answer import Answer, joined
 from tickerlake.query.catalog import Field, Query, load
 from tickerlake.query.engines import Engine
 from tickerlake.query.statement import NOW, preference
@@ -26,11 +27,19 @@ DEFAULTS: dict[str, Any] = {
 LOOK_BACK = dt.timedelta(days=14)
 """`coverage` takes a ticker without bars in this time before the first session for a new one."""
 _SHOWN = 20
+_FEWER = 4
+"""A part of the tickers that takes too much memory is divided by this."""
 _SPAN = """
 SELECT min(dt) AS oldest, max(dt) AS newest
 FROM bars
 WHERE dt BETWEEN %(first)s AND %(last)s
     AND collected_at <= CAST(%(as_of)s AS timestamp)
+"""
+_TICKERS = """
+SELECT ticker FROM bars WHERE dt BETWEEN %(first)s AND %(last)s
+UNION SELECT ticker FROM runs WHERE session BETWEEN %(first)s AND %(last)s
+UNION SELECT ticker FROM forecasts WHERE session BETWEEN %(first)s AND %(last)s
+ORDER BY ticker
 """
 _LONG_BARS = """
 SELECT ticker, dt AS session, min(bar_minutes) AS bar_minutes
@@ -77,7 +86,7 @@ def run(
         "since": lambda: str(dt.date.fromisoformat(values["first"]) - LOOK_BACK),
     }
     values |= {parameter: value() for parameter, value in filled_in.items() if parameter in declared}
-    found = engine.run(query.sql, values, limit, columns=columns).declared(query.columns)
+    found = _run(engine, query, values, limit, columns=columns)
     has_tickers = any(field.name == "ticker" for field in query.columns)
     there = found.distinct("ticker") if asked and has_tickers else set()
     incomplete = not len(found) or (has_tickers and any(there.isdisjoint(names) for names in asked.values()))
@@ -110,6 +119,30 @@ def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
 def is_required(field: Field) -> bool:
     """True if a parameter has no default."""
     return field.name not in DEFAULTS and field.default is None
+
+
+def _run(engine: Engine, query: Query, values: dict[str, Any], limit: int | None, *, columns: bool) -> Answer:
+    """Runs the query on all tickers at once or, if that takes too much memory, on as many at a time as fit."""
+    try:
+        return engine.run(query.sql, values, limit, columns=columns).declared(query.columns)
+    except OutOfMemory:
+        if all(field.name != "ticker" for field in query.columns):
+            raise
+    tickers = values["tickers"]
+    if EVERY_TICKER in tickers:
+        tickers = engine.run(_TICKERS, {name: values[name] for name in ("first", "last")}).column("ticker")
+    parts: list[Answer] = []
+    done, step = 0, ceil(len(tickers) / _FEWER)
+    while done < len(tickers):
+        some = {"tickers": tickers[done : done + step]}
+        try:
+            parts.append(engine.run(query.sql, values | some, limit, columns=columns).declared(query.columns))
+            done += step
+        except OutOfMemory:
+            if step == 1:
+                raise
+            step = ceil(step / _FEWER)
+    return joined(parts, limit)
 
 
 def _names(ticker: str, first: str) -> list[str]:

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from tickerlake import watchlist
-from tickerlake.errors import LakeEmpty, QueryFailed
+from tickerlake.errors import LakeEmpty, OutOfMemory, QueryFailed
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
@@ -47,6 +47,12 @@ _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP"
 _ATTEMPTS = 10
 """Attempts at a query while compaction replaces files underneath it."""
 
+_MEGABYTES = 800
+_MEGABYTES_PER_THREAD = 125
+"""How much memory named queries may take together, of which threads need their share.
+https://duckdb.org/docs/stable/guides/performance/environment
+"""
+
 _TABLES = {"bars": COLUMNS, "settled_hours": HOURS, **TABLES}
 _Files = dict[str, list[Path]]
 """The files of each of `_TABLES`."""
@@ -68,7 +74,7 @@ class DuckDBEngine:
     def __init__(self, lake: Path) -> None:
         self.lake = str(lake)
         self._layout = Layout(Path(lake))
-        self._connection = _connect()
+        self._connection = _bounded()
         self._damaged: dict[Path, tuple[tuple[int, int] | None, Fault]] = {}
         """Files that a query could not read, with their size and time then."""
 
@@ -154,9 +160,11 @@ class DuckDBEngine:
             files, faults = self._files(first, last)
             try:
                 found = execute(files)
+            except duckdb.OutOfMemoryException as error:
+                raise OutOfMemory("the query needs more memory than DuckDB may take; query fewer sessions") from error
             except duckdb.Error as error:
                 if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-                    self._connection = _connect()  # the old one refuses everything from here on
+                    self._connection = _bounded()  # the old one refuses everything from here on
                 # Looking for the reason costs time, so only after a failure.
                 if attempt == _ATTEMPTS - 1 or not self._changed(files):
                     raise self._failure(error) from error
@@ -260,6 +268,16 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def _bounded() -> duckdb.DuckDBPyConnection:
+    """A connection that refuses what takes too much memory, so that the query runs on parts of the tickers instead."""
+    connection = _connect()
+    (threads,) = connection.execute("SELECT current_setting('threads')").fetchone() or (1,)
+    connection.execute(f"SET GLOBAL memory_limit = '{max(_MEGABYTES, _MEGABYTES_PER_THREAD * threads)}MB'")
+    # Windows that spill to disk take many times as long as parts that fit.
+    connection.execute("SET GLOBAL temp_directory = ''")
+    return connection
+
+
 def _run(
     cursor: duckdb.DuckDBPyConnection,
     text: str,
@@ -282,13 +300,20 @@ class _Columns:
     """The result of a query as whole columns."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._table = table
+        self.table = table
 
     def __len__(self) -> int:
-        return self._table.num_rows
+        return self.table.num_rows
+
+    def joined(self, others: Sequence[_Columns], by: Sequence[str]) -> _Columns:
+        """These rows and those of `others`, in the order of the columns `by`; of equal ones, in the order they have."""
+        import pyarrow as pa  # noqa: PLC0415  # only frames need it
+
+        whole = pa.concat_tables([self.table, *(other.table for other in others)])
+        return _Columns(whole.sort_by([(name, "ascending") for name in by]))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return zip(*(column.to_pylist() for column in self._table.columns), strict=True)
+        return zip(*(column.to_pylist() for column in self.table.columns), strict=True)
 
     def columns(self) -> list[pd.Series]:
         """The columns for pandas."""
@@ -298,8 +323,8 @@ class _Columns:
 
         # Without this mapping, pandas makes a Python object of each text.
         dtypes = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype(na_value=np.nan)}
-        return [column.to_pandas(types_mapper=dtypes.get) for column in self._table.columns]
+        return [column.to_pandas(types_mapper=dtypes.get) for column in self.table.columns]
 
     def distinct(self, name: str) -> set[Any]:
         """The different values of one column."""
-        return set(self._table[name].unique().to_pylist())
+        return set(self.table[name].unique().to_pylist())
