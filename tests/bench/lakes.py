@@ -206,7 +206,7 @@ def _built(
     The last `singles` bars of a session are in files of their own; with `runs`, so are the runs that brought them.
     """
     recipe = _recipe(_BAR_BY_BAR if singles else _AT_ONCE)
-    digest = hashlib.sha256(repr((recipe, sessions, tickers, singles, runs, "snappy")).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(repr((recipe, sessions, tickers, singles, runs, 2)).encode()).hexdigest()[:8]
     lake = BUILT / f"{name}-{digest}"
     if not lake.exists():
         unfinished = BUILT / f".{name}"
@@ -251,11 +251,11 @@ def _spans(bars: int, singles: int) -> list[tuple[int, int]]:
 
 
 def _log(folder: Path, each: Session, tickers: Sequence[str], singles: int) -> None:
-    """The runs of a watcher in that session, a run a bar; or of one collection."""
+    """The runs of a watcher in that session, a run a bar."""
     folder.mkdir(exist_ok=True)
     bars = len(each.bar_starts(5))
     ends = [each.open + bar * dt.timedelta(minutes=5, seconds=1) for bar in range(1, bars + 1)]
-    for first, last in _spans(bars, singles) if singles else [(bars - 1, bars)]:
+    for first, last in _spans(bars, singles):
         made = [
             Run(ticker, "XNYS", each.dt, each.open, end, 5, 1, 1, 0, 0, "answered", "simulated", end)
             for end in ends[first:last]

@@ -83,8 +83,10 @@ def imported(sessions: str) -> Callable[[], object]:
     from tickerlake.importers.recorded import RecordedObject
     from tickerlake.lake.parquet import ParquetSink
 
+    text = json_lines()
+
     def run() -> None:
-        files = (RecordedObject(day, NOW, content) for day, content in json_lines(int(sessions)))
+        files = (RecordedObject(day, NOW, content) for day, content in by_session(text, int(sessions)))
         with tempfile.TemporaryDirectory() as folder:
             report = import_objects(files, ParquetSink(Path(folder)))
         assert report.read == report.stored, report.line()
@@ -94,7 +96,10 @@ def imported(sessions: str) -> Callable[[], object]:
 
 def parsed(sessions: str) -> Callable[[], object]:
     """Parses the same lines with the standard library, one by one."""
-    return lambda: [len(json.loads(line)) for _, content in json_lines(int(sessions)) for line in content.splitlines()]
+    text = json_lines()
+    return lambda: [
+        len(json.loads(line)) for _, content in by_session(text, int(sessions)) for line in content.splitlines()
+    ]
 
 
 def forecast(lake: str, sessions: str) -> Callable[[], object]:
@@ -120,14 +125,20 @@ def compacted(lake: str) -> Callable[[], object]:
     return run
 
 
-def json_lines(sessions: int) -> Iterator[tuple[str, bytes]]:
-    """The date of each session, and its bars as lines of JSON: all have those of one."""
+def json_lines() -> str:
+    """The bars of one session of 500 tickers as lines of JSON."""
     import pyarrow.parquet as pq
 
     (file,) = Layout(lakes.session()).files()
-    text = pq.read_table(file, partitioning=None).to_pandas().to_json(orient="records", lines=True, date_format="iso")
-    for each in [each for each in YEAR if len(each.bar_starts(5)) == 78 and each.open.hour == 14][-sessions:]:
-        yield each.dt, text.replace(lakes.FRIDAY.dt, each.dt).replace("simulated", "recorded").encode()
+    frame = pq.read_table(file, partitioning=None).to_pandas().assign(source="recorded")
+    return frame.to_json(orient="records", lines=True, date_format="iso")
+
+
+def by_session(text: str, sessions: int) -> Iterator[tuple[str, bytes]]:
+    """The date of each of so many sessions of 78 bars, and `text` as if it were of that date."""
+    alike = [each for each in YEAR if len(each.bar_starts(5)) == 78 and each.open.hour == lakes.FRIDAY.open.hour]
+    for each in alike[-sessions:]:
+        yield each.dt, text.replace(lakes.FRIDAY.dt, each.dt).encode()
 
 
 TASKS = {
