@@ -56,7 +56,9 @@ def _board(
     st.caption(_legend(mine, under))
     if note := figures.midpoint_note(mine.daily):
         st.caption(f":material/info: {labels.escape(note)}")
-    _gaps(lake, session, ticker, now)
+    # A closed session with all its bars needs no query.
+    if is_running or figures.incomplete(mine.daily, session, now):
+        _gaps(lake, session, ticker, now)
     _changes(mine.changes)
     with st.expander(f"{labels.count(len(mine.bars), 'bar')} as a table", icon=":material/table:"):
         _table(mine.bars, ticker, session)

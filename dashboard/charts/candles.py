@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -51,6 +53,7 @@ def candles(
     bottom = alt.ExprRef(f"height * {_PRICES if has_volume else 1}")
     scale = alt.Scale(domain=[low - margin, high + margin], range=[bottom, 0], nice=False, zero=False)
     prices = [
+        _hours(palette, session),
         *_shade(hour, palette, session),
         *_under(under, palette, session, scale),
         *_candles(frame, palette, session, scale),
@@ -62,7 +65,7 @@ def candles(
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
     prices[-1] = prices[-1].add_params(zoom)
     parts = [alt.LayerChart(layer=prices), *(_volumes(frame, palette, session) if has_volume else [])]
-    pointed = crosshair(_columns(frame, highs, changed), palette, clock_axis(session, labelled=True), _tooltips())
+    pointed = crosshair(_columns(frame, highs, changed), palette, _clock(session), _tooltips())
     ticker, minutes = str(bars["ticker"].iloc[0]), int(bars["bar_minutes"].iloc[0])
     return Layers(
         layer=[*parts, *pointed],
@@ -71,11 +74,24 @@ def candles(
     ).resolve_scale(y="independent")
 
 
+def _clock(session: Session) -> dict[str, Any]:
+    """The time axis. Vega would draw its grid as high as the prices alone: see `_hours`."""
+    x = clock_axis(session, labelled=True)
+    return x | {"axis": alt.Axis(**(x["axis"].to_dict() | {"grid": False}))}
+
+
+def _hours(palette: Palette, session: Session) -> alt.Chart:
+    """A line at each hour, through prices and volumes."""
+    x = _clock(session)
+    frame = pd.DataFrame({"minute": x["axis"].to_dict()["values"]})
+    return layer(frame, "rule", color=palette.faint, opacity=0.3, clip=True).encode(x=alt.X("minute:Q", **x))
+
+
 def _shade(hour: int | None, palette: Palette, session: Session) -> list[alt.Chart]:
     if hour is None:
         return []
     frame = pd.DataFrame({"from": [max(hour * 60, _HALF_PAST_NINE)], "to": [hour * 60 + 60]})
-    x = alt.X("from:Q", **clock_axis(session, labelled=True))
+    x = alt.X("from:Q", **_clock(session))
     return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2="to:Q")]
 
 
@@ -83,11 +99,11 @@ def _under(under: pd.DataFrame | None, palette: Palette, session: Session, scale
     if under is None or under.empty:
         return []
     line = layer(under, "line", color=palette.categories[1], strokeWidth=1.6, opacity=0.8, clip=True)
-    return [line.encode(x=alt.X("minute:Q", **clock_axis(session, labelled=True)), y=_usd("price", scale))]
+    return [line.encode(x=alt.X("minute:Q", **_clock(session)), y=_usd("price", scale))]
 
 
 def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
-    x = clock_axis(session, labelled=True)
+    x = _clock(session)
     colours = alt.Scale(domain=["rose", "fell", "unknown"], range=[palette.up, palette.down, palette.faint])
     opacity = alt.Opacity("opacity:Q", scale=None)
     known = frame[frame["side"] != "unknown"]
@@ -112,7 +128,7 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt
 
 
 def _highs(touches: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
-    x = clock_axis(session, labelled=True)
+    x = _clock(session)
     y = _usd("high", scale)
     hours = touches[touches["touch"] == 1]
     layers = []
@@ -153,7 +169,7 @@ def _changes(changed: pd.DataFrame, palette: Palette, session: Session, scale: a
     """Where bars were before they were withdrawn or restated, and a sign above."""
     if changed.empty:
         return []
-    x = alt.X("middle:Q", **clock_axis(session, labelled=True))
+    x = alt.X("middle:Q", **_clock(session))
     before = layer(changed, "rule", strokeWidth=2, strokeDash=[2, 2], color=palette.faint, clip=True)
     signs = layer(changed, "text", fontSize=12, baseline="top", dy=6, color=palette.ink, clip=True)
     return [
@@ -166,7 +182,7 @@ def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
     if not split:
         return []
     frame = pd.DataFrame({"minute": [minute(session.open)], "split": [split]})
-    x = alt.X("minute:Q", **clock_axis(session, labelled=True))
+    x = alt.X("minute:Q", **_clock(session))
     text = layer(
         frame,
         "text",
@@ -191,7 +207,7 @@ def _volumes(frame: pd.DataFrame, palette: Palette, session: Session) -> list[al
     scale = alt.Scale(range=[alt.ExprRef("height"), alt.ExprRef(f"height * {_VOLUMES}")], zero=True, nice=False)
     return [
         layer(known, "rect", color=palette.faint, clip=True).encode(
-            x=alt.X("left:Q", **clock_axis(session, labelled=True)),
+            x=alt.X("left:Q", **_clock(session)),
             x2="right:Q",
             y=alt.Y("volume:Q", title="shares", scale=scale, axis=_axis(".2~s", 3)),
             y2=alt.datum(0),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from dashboard import labels
@@ -15,9 +14,9 @@ from dashboard.charts.theme import Layers, Palette, layer, title
 
 _PERCENT = "format(datum.value, '.2~f') + ' %'"
 _ROW_HEIGHT = 34
-_FOURFOLD = 2
-"""The colours end where an hour holds four times as many highs as chance gives, or a quarter."""
-_TIMES = "{'-2': '¼', '-1': '½', '0': 'as chance', '1': '2 x', '2': '4 x'}[datum.value] || ''"
+_FAR = 2
+"""The colours end twice as far from chance as its interval does."""
+_OFF = "{'-2': 'rarely', '0': 'as chance', '2': 'often'}[datum.value] || ''"
 
 
 def histogram(shares: pd.DataFrame, palette: Palette, *, extreme: str, simulated: bool = False) -> Layers:
@@ -54,15 +53,16 @@ def hour_map(
 ) -> Layers:
     """Ticker by hour: in how many sessions the hour held the extreme, and under it how many chance gives.
 
-    `shares` is one extreme of `high_hour.compared` with `unusual`. The colour says how many times as often as chance; a
-    frame marks what chance does not explain. `order` lists the rows from the top.
+    `shares` is one extreme of `high_hour.compared` with `unusual`. The colour says how far from chance that is, in
+    intervals; a frame marks what chance does not explain. `order` lists the rows from the top.
     """
-    times = np.log2((shares["share"] / shares["chance"]).clip(lower=2.0**-_FOURFOLD, upper=2.0**_FOURFOLD))
+    # Within the interval a cell stays pale, however many times as often as chance that is.
+    off = ((shares["share"] - shares["chance"]) / (shares["chance_to"] - shares["chance"])).fillna(0)
     frame = shares.assign(
-        times=times,
+        off=off.clip(-_FAR, _FAR),
         slot=shares["hour"].map(labels.hour_start),
         expected=shares["least"].astype(str) + labels.DASH + shares["most"].astype(str),
-        strong=times.abs() > 1.1,
+        strong=off.abs() > _FAR * 0.6,
     )
     axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelPadding=8, labelOverlap="greedy")
     place: dict[str, Any] = {
@@ -70,12 +70,10 @@ def hour_map(
         "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
         "tooltip": _tooltips(),
     }
-    colours = alt.Scale(
-        domain=[-_FOURFOLD, 0, _FOURFOLD], range=[palette.down, palette.level, palette.up], interpolate="rgb"
-    )
-    legend = alt.Legend(orient="bottom", labelExpr=_TIMES, gradientLength=180, values=[-2, -1, 0, 1, 2])
+    colours = alt.Scale(domain=[-_FAR, 0, _FAR], range=[palette.down, palette.level, palette.up], interpolate="rgb")
+    legend = alt.Legend(orient="bottom", labelExpr=_OFF, gradientLength=180, values=[-_FAR, 0, _FAR])
     cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
-        **place, color=alt.Color("times:Q", title=None, scale=colours, legend=legend)
+        **place, color=alt.Color("off:Q", title=None, scale=colours, legend=legend)
     )
     frames = layer(frame[frame["unusual"]], "rect", cornerRadius=3, filled=False, strokeWidth=2)
     # A layer without marks has no text for screen readers.

@@ -18,7 +18,13 @@ from playwright.sync_api import Page
 from tests.dashboard import lakes
 from tests.dashboard.browser import ROOT, browsing, serving, settled
 
-PAGES = {"hourly-highs": "", "session": "session", "data-quality": "data_quality", "pipeline": "pipeline"}
+PAGES = {
+    "session": "session",
+    "hourly-highs": "",
+    "across-days": "across_days",
+    "data-quality": "data_quality",
+    "pipeline": "pipeline",
+}
 ROUNDING = 8
 """Of 255, in any colour of any pixel."""
 WIDTHS = {"": 1440, "-narrow": 390}

@@ -319,7 +319,7 @@ class TestCandles:
 
     def test_a_body_spans_open_and_close_and_a_wick_low_and_high(self):
         chart = self.drawn()
-        bodies, wicks = layers(chart, "rect")[0], layers(chart, "rule")[0]
+        bodies, wicks = layers(chart, "rect")[0], layers(chart, "rule")[1]
         assert {"x": "left", "x2": "right", "y": "open", "y2": "close", "stroke": "side"}.items() <= fields(
             bodies
         ).items()
@@ -346,7 +346,7 @@ class TestCandles:
 
     def test_each_hourly_high_is_a_line_over_its_hour_dashed_if_provisional(self):
         chart = self.drawn(simulated=True)
-        _, finished, running, _ = layers(chart, "rule")
+        _, _, finished, running, _ = layers(chart, "rule")
         for rule, dash, row in ((finished, [1, 0], (570, 600, 104.0)), (running, axes.DASH, (600, 660, 102.0))):
             assert fields(rule) == {"x": "hour_left", "x2": "hour_right", "y": "high"}
             assert rule["mark"]["strokeDash"] == dash
@@ -365,7 +365,7 @@ class TestCandles:
     def test_bars_without_open_and_close_are_lines_only(self):
         bars = self.BARS.assign(open=float("nan"), close=float("nan"))
         assert [fields(rect)["x"] for rect in layers(self.drawn(bars), "rect")] == ["left", "left"]  # volume, pointer
-        assert set(rows(self.drawn(bars), layers(self.drawn(bars), "rule")[0])["side"]) == {"unknown"}
+        assert set(rows(self.drawn(bars), layers(self.drawn(bars), "rule")[1])["side"]) == {"unknown"}
 
     def test_volume_starts_at_zero_and_an_unknown_one_is_left_out(self):
         chart = self.drawn()
@@ -377,7 +377,7 @@ class TestCandles:
         assert len(layers(without, "rect")) == 2
 
     def test_the_bars_of_a_running_hour_are_pale(self):
-        wicks = layers(self.drawn(), "rule")[0]
+        wicks = layers(self.drawn(), "rule")[1]
         assert values(self.drawn(), wicks, "opacity") == [(1.0,), (1.0,), (0.5,)]
 
     def test_a_column_has_one_tooltip_with_its_touch_and_its_change(self):
