@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from infra.verify import Verification
 from tests.cloud.emulator import CREDENTIALS, until
 from tests.cloud.resources import Changes, create_all
 from tests.cloud.stack import own_code
@@ -166,3 +168,11 @@ def test_a_new_key_replaces_the_old_one(outside, typed, sent):
 
     (left,) = outside.client("iam").list_access_keys(UserName="tickerlake-sender")["AccessKeyMetadata"]
     assert left["AccessKeyId"] != old
+
+
+def test_verify_invokes_no_function_where_there_is_none(outside):
+    verification = Verification(outside.outputs, outside.client, outside.client, dt.datetime.now(dt.UTC))
+
+    (finding,) = verification.check_collector()
+
+    assert (finding.level, "docs/outside.md" in finding.next_step) == ("note", True)
