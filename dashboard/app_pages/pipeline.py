@@ -57,13 +57,13 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
     )
     st.header("Runs", anchor=False)
     since = held["session"].iloc[:SESSIONS_WITH_RUNS].iloc[-1]
-    runs = lake_files.runs(lake.query("runs", dt.date.fromisoformat(since)))
+    runs = lake_files.runs(lake.query("runs", dt.date.fromisoformat(since)), RUNS_SHOWN)
     if runs.empty:
         st.info(f"Nothing was collected for the sessions since {since}. Imports are not runs.")
         return
     st.caption(f"Runs for sessions since {since}, also those that found nothing new. The query **runs** has every one.")
     st.dataframe(
-        runs.head(RUNS_SHOWN),
+        runs,
         hide_index=True,
         column_config={
             "collected": "Collected",

@@ -30,8 +30,12 @@ def read(files: list[Path]) -> pd.DataFrame:
     return _read(tuple(found))
 
 
-def runs(asked: pd.DataFrame) -> pd.DataFrame:
-    """One row per run, latest first: what it asked for and what came of it. `asked` is the answer of `runs`."""
+def runs(asked: pd.DataFrame, most: int) -> pd.DataFrame:
+    """One row for each of the latest `most` runs, latest first: what it asked for and what came of it.
+
+    `asked` is the answer of `runs`.
+    """
+    latest = asked[["collected_at", "source"]].drop_duplicates().sort_values(["collected_at", "source"]).tail(most)
     rows = [
         {
             "collected": labels.instant(group["collected_at"].iloc[0]),
@@ -42,7 +46,7 @@ def runs(asked: pd.DataFrame) -> pd.DataFrame:
             **{name: int(group[name].sum()) for name in ("bars", "stored", "withdrawn", "rejected")},
             "outcome": ", ".join(f"{count:,} {outcome}" for outcome, count in group["outcome"].value_counts().items()),
         }
-        for _, group in asked.groupby(["collected_at", "source"])
+        for _, group in asked.merge(latest).groupby(["collected_at", "source"])
     ]
     return pd.DataFrame(rows[::-1], columns=_RUN_COLUMNS)
 

@@ -43,7 +43,7 @@ def pipeline(lake: str) -> Callable[[], object]:
     def read() -> None:
         lake_files._read.clear()  # as on the first visit
         lake_files.read(layout.files())
-        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame)
+        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame, most=50)
 
     return read
 

@@ -119,7 +119,7 @@ def test_each_file_is_listed_with_its_session_records_and_size(tmp_path):
     assert lake_files.read([ours, foreign])["session"].tolist() == [DAYS[1]]
 
 
-def test_runs_come_latest_first_with_what_each_asked_for_and_what_came_of_it():
+def test_the_latest_runs_come_first_with_what_each_asked_for_and_what_came_of_it():
     def asked(ticker, session, moment, stored, rejected, outcome="answered"):
         counts = {"bars": 78, "stored": stored, "withdrawn": 0, "rejected": rejected}
         return {
@@ -134,11 +134,13 @@ def test_runs_come_latest_first_with_what_each_asked_for_and_what_came_of_it():
     runs = lake_files.runs(
         pd.DataFrame(
             [
+                asked("META", DAYS[0], EVENING - dt.timedelta(days=1), 78, 0),
                 *(asked("META", day, EVENING, 78, 0) for day in DAYS),
                 asked("META", DAYS[2], later, 0, 2),
                 asked("SNAP", DAYS[2], later, 0, 0, "no-data"),
             ]
-        )
+        ),
+        most=2,
     )
 
     minus = "\N{MINUS SIGN}"
