@@ -152,11 +152,6 @@ def minutes() -> Path:
     return _minutes("minutes", [FRIDAY])
 
 
-def market() -> Path:
-    """Five such sessions: 15.6 million bars."""
-    return _minutes("market", YEAR[-5:])
-
-
 def repeated(sessions: int) -> Path:
     """So many such sessions in which every bar was delivered twice: 6.2 million records each."""
     return _minutes(f"repeated-{sessions}", YEAR[-sessions:], deliveries=2)
