@@ -108,7 +108,11 @@ def calibration_chart(rows: pd.DataFrame, palette: Palette, *, simulated: bool =
 def skill_chart(rows: pd.DataFrame, palette: Palette, *, model: str, simulated: bool = False) -> Layers:
     """How much better than usual a model had been after each session, with its 95 % interval. `data.outlook.skill`."""
     frame = rows.assign(what=rows["target"].map(_TARGETS))
-    x = alt.X("session:T", title="session", axis=alt.Axis(domain=False, ticks=False, labelPadding=8, tickCount=6))
+    x = alt.X(
+        "session:T",
+        title="session",
+        axis=alt.Axis(format="%-d %b", domain=False, ticks=False, labelPadding=8, tickCount=6),
+    )
     axis = alt.Axis(labelExpr=_PERCENT, domain=False, ticks=False, labelPadding=8, tickCount=5)
     better: dict[str, Any] = {"title": "better than usual", "axis": axis}
     y = alt.Y("skill:Q", **better)

@@ -24,6 +24,7 @@ _SERVED = dt.timedelta(days=58)
 """Yahoo serves 5-minute bars for about 60 days."""
 _PROGRESS = dt.timedelta(seconds=0.7)
 _MESSAGES_SHOWN = 20
+_SIMULATED_SESSIONS = 5
 
 
 class Request(NamedTuple):
@@ -59,6 +60,30 @@ def control(lake: Lake) -> None:
         st.markdown("Collect 5-minute bars from Yahoo.")
         if request := _sessions(clock.now()):
             _start_form(lake, request)
+
+
+def fill(lake: Lake) -> None:
+    """For an empty lake, two buttons: collect the last session, or simulate a week in a lake beside it."""
+    job = collection.desk().job
+    if job is not None and job.is_running:
+        return
+    try:
+        tickers = ", ".join(lake.watchlist())
+    except TickerlakeError as error:
+        st.error(labels.escape(str(error)))
+        return
+    today = exchange.exchange_date(clock.now())
+    with st.container(horizontal=True):
+        st.button(
+            "Collect now",
+            icon=":material/download:",
+            key="fill collect",
+            on_click=_start,
+            args=(lake.settings.lake, Request(LAST, today, today), tickers),
+        )
+        st.button("Simulate", icon=":material/science:", key="fill simulate", on_click=_simulate, args=(lake, tickers))
+    if refusal := st.session_state.pop("collect refusal", None):
+        st.error(labels.escape(refusal))
 
 
 def progress(lake: Lake) -> None:
@@ -167,13 +192,28 @@ def _start(target: Path, request: Request, text: str) -> None:
         st.session_state["collect"] = False
 
 
+def _simulate(lake: Lake, text: str) -> None:
+    """Start simulating and turn to the simulated lake; or leave the reason why not."""
+    now = clock.now()
+    target = lake.settings.lake.with_name(f"{lake.settings.lake.name}-simulated")
+    last = exchange.last_finished(now).date
+    sessions = exchange.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
+    try:
+        collection.start(target, sessions, symbols.parse_tickers(text), collection.simulation(), clock.now)
+    except TickerlakeError as error:
+        st.session_state["collect refusal"] = str(error)
+    else:
+        st.session_state["lake"] = target
+
+
 def _running(job: Job) -> None:
     if not job.is_running:
         st.rerun()
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.progress(
             min(job.answered / job.requests, 1.0),
-            f"Collecting {_days(job.sessions)} from Yahoo: {job.answered} of {job.requests} answers"
+            f"{'Simulating' if job.is_simulated else 'Collecting'} {_days(job.sessions)}"
+            f"{'' if job.is_simulated else ' from Yahoo'}: {job.answered} of {job.requests} answers"
             + (f", last {labels.escape(job.latest)}" if job.latest else ""),
         )
         if st.button("Stop", icon=":material/stop:", key="collect stop", disabled=job.stop.is_set()):
@@ -216,7 +256,7 @@ def _summary(job: Job) -> str:
     elif failures:
         reasons = Counter(failure.reason for failure in failures).most_common()
         parts.append("failed: " + ", ".join(f"{count} {reason}" for reason, count in reasons))
-    return f"Collected {'; '.join(parts)}."
+    return f"{'Simulated' if job.is_simulated else 'Collected'} {'; '.join(parts)}."
 
 
 def _was_stopped(job: Job) -> bool:

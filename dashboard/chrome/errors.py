@@ -22,12 +22,11 @@ def show(error: TickerlakeError, *, start_over: bool = True) -> None:
         case LakeEmpty():
             st.header("The lake is empty", anchor=False)
             st.info(text, icon=":material/water_loss:")
-            st.markdown(
-                "Collect the last session with **Collect** above, or run `tickerlake collect`. "
-                "For simulated prices, run `tickerlake demo`."
-                if collect_control.offered()
-                else "The collector has not delivered any bars yet. **Pipeline** shows its latest runs."
-            )
+            if collect_control.offered():
+                st.markdown("Collect the last session from Yahoo, or look around with simulated prices.")
+                collect_control.fill(current_lake())
+            else:
+                st.markdown("The collector has not delivered any bars yet. **Pipeline** shows its latest runs.")
         case QueryFailed():
             st.header("Query failed", anchor=False)
             st.error(text, icon=":material/error:")

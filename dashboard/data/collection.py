@@ -18,7 +18,7 @@ from tickerlake import symbols
 from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, TickerlakeError
 from tickerlake.exchange import Session
-from tickerlake.lake.parquet import ParquetSink, sources_held
+from tickerlake.lake.parquet import SIMULATED, ParquetSink, sources_held
 from tickerlake.sources import Source
 
 BAR_MINUTES = 5
@@ -34,6 +34,7 @@ class Job:
     sessions: list[Session]
     tickers: tuple[str, ...]
     started: dt.datetime
+    is_simulated: bool = False
     windows: int = 1
     """Requests per ticker."""
     answered: int = 0
@@ -77,9 +78,16 @@ def open_source() -> Source:
     return YahooSource()
 
 
+def simulation() -> Source:
+    """The source of simulated bars."""
+    from tickerlake.sources.simulated import SimulatedSource  # noqa: PLC0415
+
+    return SimulatedSource()
+
+
 def destination(lake: Lake) -> Path:
     """The folder for real bars: the lake on the page, or `REAL_LAKE` if that one is simulated."""
-    return REAL_LAKE if "simulated" in sources_held(lake.settings.lake) else lake.settings.lake
+    return REAL_LAKE if SIMULATED in sources_held(lake.settings.lake) else lake.settings.lake
 
 
 def start(
@@ -93,7 +101,7 @@ def start(
     with shared.lock:
         if shared.job is not None and shared.job.is_running:
             raise ConfigError("a collection is running; wait for it or stop it")
-        job = Job(target, sessions, tickers, now())
+        job = Job(target, sessions, tickers, now(), is_simulated=source.name == SIMULATED)
         job.windows = -(-len(sessions) // source.sessions_per_request(BAR_MINUTES))
         job.thread = threading.Thread(target=_work, args=(job, source, sink, now), name="collect", daemon=True)
         shared.job = job

@@ -198,6 +198,18 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     assert Path(download.value.path()).read_text(encoding="utf-8") == to_csv(asked.frame)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_chart_is_saved_as_a_picture_without_a_server(visit, address, theme):
+    page = visit(address, theme=theme)
+    page.locator(".stVegaLiteChart:visible").first.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as PNG").first.click()
+
+    with Image.open(download.value.path()) as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 300
+
+
 def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit, address):
     page = visit(f"{address}/?session=2026-11-18&tickers=NFLX")
     expect(page.get_by_role("heading", name="Wed 18 Nov 2026, closed")).to_be_visible()

@@ -98,6 +98,26 @@ def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
     assert "Collected" not in text(at)
 
 
+def test_an_empty_lake_offers_to_collect_now(app, tmp_path, source):
+    at = app(tmp_path / "lake")
+    press(at, "Collect now")
+    wait()
+    at.run()
+    assert "Collected 858 new bars of 11 tickers, Fri 20 Nov 2026." in text(at)
+    assert sources_held(tmp_path / "lake") == {"yahoo"}
+
+
+def test_an_empty_lake_offers_to_simulate_in_a_lake_beside_it(app, tmp_path):
+    at = app(tmp_path / "lake")
+    press(at, "Simulate")
+    wait()
+    at.run()
+    assert "Simulated 4,290 new bars of 11 tickers, Mon 16 Nov 2026 to Fri 20 Nov 2026." in text(at)
+    assert "Simulated prices, for demonstration only" in text(at)
+    assert sources_held(tmp_path / "lake-simulated") == {"simulated"}
+    assert not (tmp_path / "lake").exists()
+
+
 def test_real_bars_never_go_into_a_simulated_lake(app, tmp_path, simulated, source):
     at = open_control(app(simulated))
     assert "This lake holds simulated prices. Real bars go into lake/." in text(at)
