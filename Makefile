@@ -38,8 +38,8 @@ setup: $(VENV)/.all ## Install everything but the test tools
 test: $(VENV)/.dev ## Set up and run every test that needs no AWS account
 	@$(PY) -m pytest -n auto --dist loadfile
 
-test-cloud: $(VENV)/.dev ## Run the deployed pipeline in an emulator of AWS, with faults; part of `make test`
-	@$(PY) -m pytest -n auto --dist loadfile tests/cloud
+test-cloud: $(VENV)/.dev ## Run the deployed pipeline in an emulator of AWS, with faults, kills and another sender (4 minutes)
+	@CLOUD_TESTS=1 $(PY) -m pytest -n auto --dist loadfile tests/cloud
 
 cloud-demo: $(VENV)/.dev ## Run the deployed pipeline in the emulator and open the dashboard on it; needs no AWS account
 	@$(JOB) $(PY) -m tests.cloud --port $(PORT); exit $$?

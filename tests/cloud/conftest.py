@@ -1,11 +1,18 @@
-"""One stack for all tests of this folder."""
+"""One stack for all tests of this folder.
+
+`make test` follows bars through the stack and checks who may do what; `make test-cloud` (CLOUD_TESTS) runs everything.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import os
 
 import pytest
+
+ONLY_ON_REQUEST = {"test_compaction", "test_faults", "test_forecasts", "test_keys", "test_outside", "test_sweep"}
+_SKIP = pytest.mark.skip(reason="runs with `make test-cloud`")
 
 if importlib.util.find_spec("ministack") is None:
     # test_patches.py remains, and is skipped with a reason.
@@ -33,6 +40,8 @@ else:
             if "tests/cloud/" in item.path.as_posix():
                 item.add_marker(pytest.mark.cloud)
                 item.add_marker(pytest.mark.enable_socket)
+                if item.path.stem in ONLY_ON_REQUEST and not os.environ.get("CLOUD_TESTS"):
+                    item.add_marker(_SKIP)
 
     @pytest.fixture(scope="session")
     def cloud_yahoo():

@@ -203,7 +203,7 @@ class TestTheReader:
         report = cloud.read(guarded.outputs["workgroup"], session.client, clock.now())
         assert report.faults == []
         assert report.crawler["State"] == "READY"
-        assert len(report.alarms) == 10
+        assert len(report.alarms) == 11
 
     def test_it_may_change_nothing(self, guarded, reader):
         def client(service):

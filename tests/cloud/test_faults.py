@@ -215,7 +215,7 @@ class TestYahoo:
 class TestLambda:
     def test_a_timeout_is_reported_and_the_next_run_delivers(self, stack, event, session, count, is_whole):
         functions, name = stack.client("lambda"), stack.outputs["function"]
-        functions.update_function_configuration(FunctionName=name, Timeout=4)
+        functions.update_function_configuration(FunctionName=name, Timeout=10)
         try:
             with answering(stack.yahoo, "META", HELD):
                 assert stack.send(event) == {}
@@ -223,7 +223,7 @@ class TestLambda:
             functions.update_function_configuration(FunctionName=name, Timeout=240)
             stack.yahoo.released.set()
         (failure,) = until(stack.failures, "the failure in the queue")
-        assert "timed out after 4" in failure["responsePayload"]["errorMessage"]
+        assert "timed out after 10" in failure["responsePayload"]["errorMessage"]
         stack.yahoo.released.clear()
 
         assert stack.invoke(event)["delivered"] == count

@@ -246,5 +246,5 @@ class TestTheDashboard:
         figures = {metric.label: metric.value for metric in at.metric}
         assert re.fullmatch(r"[\d,.]+ s", figures["Longest run"])
         (alarms,) = (box.value for box in at.success)
-        assert re.fullmatch(r"No alarms firing; \d+ of 10 without enough data yet\.", alarms)
+        assert re.fullmatch(r"No alarms firing; \d+ of 11 without enough data yet\.", alarms)
         assert any("tickerlake-dev-crawler" in str(frame.value.to_dict()) for frame in at.dataframe)

@@ -360,7 +360,7 @@ def test_a_session_is_collected_from_yahoo(visit, tmp_path):
         page = visit(address)
         expect(page.get_by_role("heading", name="The lake is empty")).to_be_visible()
         assert yahoo.requests == []
-        page.get_by_role("button", name="Collect").click()
+        page.get_by_role("button", name="Collect", exact=True).click()
         page.get_by_role("textbox", name="Tickers").fill("META, AMZN")
         page.get_by_role("textbox", name="Tickers").press("Enter")
         settled(page).get_by_role("button", name="Start").click()

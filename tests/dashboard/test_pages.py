@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from dashboard.chrome import header, live
 from dashboard.data import lake as reading
@@ -174,7 +175,7 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
             return good.run(sql, parameters)
 
     reading._engine.clear()
-    reading._query_folder.clear()
+    st.cache_data.clear()
     monkeypatch.setattr(reading, "open_engine", lambda _: Limited())
     words = text(app(real, page))
     assert words.count("the query would scan too much") == 1

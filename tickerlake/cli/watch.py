@@ -34,7 +34,7 @@ Examples:
   tickerlake watch
   tickerlake watch --once                  from cron, every five minutes
   tickerlake watch --install               as a service of your account
-  tickerlake watch --sink firehose --stream tickerlake-prod-bars --bucket my-lake
+  tickerlake watch --sink firehose --stream NAME --bucket NAME
 """,
 )
 @click.option("--tickers", type=Tickers(), help="Symbols separated by commas. Default: the lake's watchlist.")
