@@ -101,7 +101,7 @@ SELECT
     round(highs / (sessions * 1e0), 6) AS high_share,
     round(lows / (sessions * 1e0), 6) AS low_share,
     round(chance, 6) AS chance,
-    round(greatest(chance - 196e-2 * sqrt(chance * (1 - chance) / (sessions * 1e0)), 0e0), 6) AS chance_from,
-    round(least(chance + 196e-2 * sqrt(chance * (1 - chance) / (sessions * 1e0)), 1e0), 6) AS chance_to
+    round(greatest(chance - 196e-2 * sqrt(greatest(chance * (1 - chance), 0e0) / (sessions * 1e0)), 0e0), 6) AS chance_from,
+    round(least(chance + 196e-2 * sqrt(greatest(chance * (1 - chance), 0e0) / (sessions * 1e0)), 1e0), 6) AS chance_to
 FROM compared
 ORDER BY ticker, hour

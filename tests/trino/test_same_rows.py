@@ -158,7 +158,8 @@ def test_large_lakes_give_the_same_rows_and_the_ratio_of_times(cluster, large_la
                 held = run(duckdb, "sessions").frame["session"]
                 span = {"first": dt.date.fromisoformat(held.iloc[-1])} if name == "bars" else {}
                 trino, local = (run(each, name, now=NOW, **span).frame for each in (engine, duckdb))
-                pd.testing.assert_frame_equal(trino, local, check_exact=True)
+                # high_hour sums in another order; that may change the sixth decimal, to which it rounds.
+                pd.testing.assert_frame_equal(trino, local, rtol=0, atol=1.5e-6)
             trino, local = (min(run(each, "hourly_high").seconds for _ in range(3)) for each in (engine, duckdb))
         with capsys.disabled():
             sys.stdout.write(
