@@ -26,11 +26,11 @@ WITH
 -- include: hours,
 -- include: given,
 parts AS (
-    SELECT ticker, dt, open, high, low, close, first_ts, last_ts
+    SELECT ticker, dt, bar_minutes, open, high, low, close, first_ts, last_ts
     FROM hours
     WHERE settled AND source = last_source
     UNION ALL
-    SELECT ticker, dt, open, high, low, close, ts, ts
+    SELECT ticker, dt, bar_minutes, open, high, low, close, ts, ts
     FROM given
     WHERE choice = 1
 ),
@@ -40,9 +40,11 @@ days AS (
         ticker,
         dt AS session,
         min_by(coalesce(open, (high + low) * 5e-1), first_ts) AS open,
-        max_by(coalesce(close, (high + low) * 5e-1), last_ts) AS close
+        max_by(coalesce(close, (high + low) * 5e-1), last_ts) AS close,
+        bar_minutes,
+        min(bar_minutes) OVER (PARTITION BY ticker, dt) AS finest_minutes
     FROM parts
-    GROUP BY ticker, dt
+    GROUP BY ticker, dt, bar_minutes
 ),
 jumps AS (
     SELECT
@@ -52,6 +54,7 @@ jumps AS (
         lag(session) OVER day AS previous_session,
         lag(close) OVER day AS previous_close
     FROM days
+    WHERE bar_minutes = finest_minutes
     WINDOW day AS (PARTITION BY ticker ORDER BY session)
 )
 SELECT

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.query.lakes import ANSWERS, CASES, write_case, write_lake
-from tickerlake import exchange
+from tickerlake import exchange, record
 from tickerlake.query import names, run
 from tickerlake.query.catalog import expanded
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -50,8 +50,8 @@ def test_records_of_one_moment_have_an_order_whatever_the_order_of_files(tmp_pat
     records = [fields | moments | {"high": 10.0, "low": 9.0, "close": close} for close in (9.5, None, 9.7)]
     for number, order in enumerate(itertools.permutations(records)):
         lake = tmp_path / str(number)
-        for record in order:
-            write_lake(lake, [record])
+        for each in order:
+            write_lake(lake, [each])
 
         engine = DuckDBEngine(lake)
         assert run(engine, "bars").column("close") == run(engine, "daily").column("close") == [9.7]
@@ -112,6 +112,17 @@ def test_the_hour_of_the_high_shows_nothing_in_a_random_walk_and_finds_a_planted
     assert planted["high_share"].idxmax() == 12
     assert (planted["high_share"] > planted["chance_to"])[12]
     assert (planted["low_share"] < planted["chance_to"] + 0.1)[12]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_jump_is_measured_on_the_finest_bars_of_each_session(order, tmp_path):
+    before, after = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY.date)
+    fields = {"ticker": "AAA", "source": "recorded", "volume": 1, "collected_at": FRIDAY.close}
+    records = [
+        fields | dict.fromkeys(record.PRICES, price) | {"ts": session.open, "bar_minutes": bar_minutes}
+        for session, bar_minutes, price in [(before, 5, 100.0), (after, 60, 10.0), (after, 5, 100.0)][::order]
+    ]
+    assert run(DuckDBEngine(write_lake(tmp_path, records)), "suspected_splits").rows == []
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), float("inf")])
