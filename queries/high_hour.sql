@@ -101,7 +101,8 @@ SELECT
     round(highs / (sessions * 1e0), 6) AS high_share,
     round(lows / (sessions * 1e0), 6) AS low_share,
     round(chance, 6) AS chance,
-    round(greatest(chance - 196e-2 * sqrt(greatest(chance * (1 - chance), 0e0) / (sessions * 1e0)), 0e0), 6) AS chance_from,
-    round(least(chance + 196e-2 * sqrt(greatest(chance * (1 - chance), 0e0) / (sessions * 1e0)), 1e0), 6) AS chance_to
-FROM compared
+    -- Engines differ in what greatest and least make of a null.
+    if(chance IS NULL, NULL, round(greatest(chance - 196e-2 * margin, 0e0), 6)) AS chance_from,
+    if(chance IS NULL, NULL, round(least(chance + 196e-2 * margin, 1e0), 6)) AS chance_to
+FROM (SELECT *, sqrt(greatest(chance * (1 - chance), 0e0) / (sessions * 1e0)) AS margin FROM compared) bounded
 ORDER BY ticker, hour

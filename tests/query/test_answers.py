@@ -114,6 +114,13 @@ def test_the_hour_of_the_high_shows_nothing_in_a_random_walk_and_finds_a_planted
     assert (planted["low_share"] < planted["chance_to"] + 0.1)[12]
 
 
+def test_where_nothing_moves_chance_says_nothing(tmp_path):
+    fields = {"ticker": "AAA", "bar_minutes": 5, "source": "recorded", "volume": 1, "collected_at": FRIDAY.close}
+    lake = write_lake(tmp_path, [fields | dict.fromkeys(record.PRICES, 10.0) | {"ts": FRIDAY.open}])
+    found = run(DuckDBEngine(lake), "high_hour")
+    assert [found.column(name) for name in ("chance", "chance_from", "chance_to")] == [[None]] * 3
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_jump_is_measured_on_the_finest_bars_of_each_session(order, tmp_path):
     before, after = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY.date)
