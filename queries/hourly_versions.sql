@@ -33,17 +33,7 @@ counted AS (
         hour,
         bar_minutes,
         min(bar_minutes) OVER (PARTITION BY ticker, dt) <> max(bar_minutes) OVER (PARTITION BY ticker, dt) AS has_sizes,
-        count(*) AS records,
-        count_if(high < 1e300) AS priced,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
-        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
-        max(high) AS high,
-        min(low) AS low,
-        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
-        sum(volume) AS volume,
-        max(ts) AS last_ts,
-        min(source) AS source,
-        max(source) AS last_source,
+-- include: tallies,
         min(greatest(collected_at, date_trunc('hour', ts) + INTERVAL '65' MINUTE)) AS known_from,
         max(greatest(collected_at, date_trunc('hour', ts) + INTERVAL '65' MINUTE)) AS last_known_from
     FROM bars
@@ -87,31 +77,26 @@ changes AS (
 ),
 versions AS (
     SELECT
-        r.ticker,
-        r.dt,
-        r.hour,
-        r.bar_minutes,
-        r.ts,
-        r.open,
-        r.high,
-        r.low,
-        r.close,
-        r.volume,
-        r.source,
-        r.collected_at,
+        b.ticker,
+        b.dt,
+        b.hour,
+        b.bar_minutes,
+        b.ts,
+        b.open,
+        b.high,
+        b.low,
+        b.close,
+        b.volume,
+        b.source,
+        b.collected_at,
         c.known_from,
         row_number() OVER (
-            PARTITION BY r.ticker, r.dt, c.known_from, r.source, r.bar_minutes, r.ts
+            PARTITION BY b.ticker, b.dt, c.known_from, b.source, b.bar_minutes, b.ts
             ORDER BY
-                r.collected_at DESC,
-                r.high DESC NULLS LAST,
-                r.low DESC NULLS LAST,
-                r.open DESC NULLS LAST,
-                r.close DESC NULLS LAST,
-                r.volume DESC NULLS LAST
+-- include: newest_first
         ) AS version
-    FROM records r
-    JOIN changes c ON c.ticker = r.ticker AND c.dt = r.dt AND c.hour = r.hour AND c.known_from >= r.known_from
+    FROM records b
+    JOIN changes c ON c.ticker = b.ticker AND c.dt = b.dt AND c.hour = b.hour AND c.known_from >= b.known_from
 ),
 latest AS (
     SELECT

@@ -5,12 +5,7 @@ versions AS (
         row_number() OVER (
             PARTITION BY b.ticker, b.dt, b.source, b.bar_minutes, b.ts
             ORDER BY
-                b.collected_at DESC,
-                b.high DESC NULLS LAST,
-                b.low DESC NULLS LAST,
-                b.open DESC NULLS LAST,
-                b.close DESC NULLS LAST,
-                b.volume DESC NULLS LAST
+-- include: newest_first
         ) AS version
     FROM bars b
     JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes

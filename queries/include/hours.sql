@@ -5,18 +5,8 @@ counted AS (
         dt,
         hour,
         bar_minutes,
-        count(*) AS records,
-        count_if(high < 1e300) AS priced,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
-        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
-        max(high) AS high,
-        min(low) AS low,
-        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
-        sum(volume) AS volume,
+-- include: tallies,
         min(ts) AS first_ts,
-        max(ts) AS last_ts,
-        min(source) AS source,
-        max(source) AS last_source,
         max(collected_at) AS collected_at
     FROM bars
     WHERE dt BETWEEN %(first)s AND %(last)s

@@ -1,0 +1,11 @@
+        count(*) AS records,
+        count_if(high < 1e300) AS priced,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
+        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
+        max(high) AS high,
+        min(low) AS low,
+        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
+        sum(volume) AS volume,
+        max(ts) AS last_ts,
+        min(source) AS source,
+        max(source) AS last_source
