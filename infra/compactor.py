@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import glue, lambda_, s3, sqs
+from pulumi_aws import lambda_, s3
 
-from infra.access import Place, Statement, allow
-from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
+from infra.access import allow
+from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
 from infra.lake import BARS_PREFIX
 
 HANDLER = "functions.compactor.handler.handler"
@@ -20,21 +19,12 @@ COMPACT_SCHEDULE = "cron(30 18-23 * * ? *)"
 _MEMORY_MIB = 512
 
 
-@dataclass(frozen=True)
-class CompactorArgs:
+@dataclass(frozen=True, kw_only=True)
+class CompactorArgs(QueryingArgs):
     """Arguments of `Compactor`."""
 
-    place: Place
-    bucket: s3.Bucket
     results: s3.Bucket
     """Athena writes here, and what it wrote is copied from here to `bucket`."""
-    database: glue.CatalogDatabase
-    workgroup_name: pulumi.Output[str]
-    querying: Sequence[Statement]
-    code: s3.BucketObjectv2
-    failures: sqs.Queue
-    function_name: str
-    log_retention_days: int
 
 
 class Compactor(pulumi.ComponentResource):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pulumi
-from pulumi_aws import glue, lambda_, s3, sqs
+from pulumi_aws import lambda_
 
-from infra.access import Place, Statement, allow
-from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
+from infra.access import allow
+from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
 from infra.lake import FORECASTS_PREFIX
 
 HANDLER = "functions.forecaster.handler.handler"
@@ -21,27 +18,12 @@ _MEMORY_MIB = 1024
 _TIMEOUT_SECONDS = 240
 
 
-@dataclass(frozen=True)
-class ForecasterArgs:
-    """Arguments of `Forecaster`."""
-
-    place: Place
-    bucket: s3.Bucket
-    database: glue.CatalogDatabase
-    workgroup_name: pulumi.Output[str]
-    querying: Sequence[Statement]
-    code: s3.BucketObjectv2
-    failures: sqs.Queue
-    function_name: str
-    log_retention_days: int
-
-
 class Forecaster(pulumi.ComponentResource):
     """The function that forecasts, on a schedule in exchange time."""
 
     function: lambda_.Function
 
-    def __init__(self, name: str, args: ForecasterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: QueryingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:forecaster:Forecaster", name, None, opts)
         self.function = function(
             name,

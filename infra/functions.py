@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi_aws import cloudwatch, lambda_, s3, scheduler, sqs
+from pulumi_aws import cloudwatch, glue, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, Statement, allow, service_role
 from tickerlake.aws import METRICS_NAMESPACE
@@ -34,6 +34,23 @@ class FunctionArgs:
     """Takes the events that failed."""
     log_retention_days: int
     reserved_executions: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryingArgs:
+    """Arguments of a component whose function queries the lake, on a schedule."""
+
+    place: Place
+    bucket: s3.Bucket
+    database: glue.CatalogDatabase
+    workgroup_name: pulumi.Output[str]
+    querying: Sequence[Statement]
+    """What it needs to run queries."""
+    code: s3.BucketObjectv2
+    failures: sqs.Queue
+    """Takes the events that failed."""
+    function_name: str
+    log_retention_days: int
 
 
 def function(name: str, parent: pulumi.Resource, args: FunctionArgs) -> lambda_.Function:

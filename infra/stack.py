@@ -16,7 +16,8 @@ from infra.collector import Collector, CollectorArgs
 from infra.compactor import Compactor, CompactorArgs
 from infra.config import Settings
 from infra.delivery import Delivery, DeliveryArgs
-from infra.forecaster import Forecaster, ForecasterArgs
+from infra.forecaster import Forecaster
+from infra.functions import QueryingArgs
 from infra.lake import Lake, LakeArgs
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.packaging import Package
@@ -134,7 +135,7 @@ class Stack(pulumi.ComponentResource):
         if settings.forecast:
             forecaster = Forecaster(
                 f"{name}-forecaster",
-                ForecasterArgs(
+                QueryingArgs(
                     place=place,
                     bucket=lake.bucket,
                     database=catalog.database,
