@@ -34,6 +34,23 @@ def yahoo():
         yield server
 
 
+@pytest.fixture(scope="module")
+def athena_server():
+    from tests.fakes.athena import running_athena  # few tests need it, and it is slow to import
+
+    with running_athena() as server:
+        yield server
+
+
+@pytest.fixture
+def athena(athena_server, monkeypatch):
+    """An Athena of our own, which has heard nothing yet, and to which boto3 is pointed."""
+    athena_server.forget()
+    for name, value in athena_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return athena_server
+
+
 @pytest.fixture
 def interruptible():
     """What a shell starts in the background ignores interrupts, and so would the commands that tests start there."""

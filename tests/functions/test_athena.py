@@ -10,27 +10,12 @@ from functions.athena import Athena
 from functions.collector import lake as collector
 from functions.compactor.compaction import Lake, is_compact, waiting
 from functions.compactor.handler import CompactionFailed, respond
-from tests.fakes.athena import running_athena
 from tests.fakes.aws import refusal
 from tickerlake.errors import ConfigError, QueryFailed, SinkError
 
 KEYS = ["bars/dt=2026-11-20/a.parquet", "bars/dt=2026-11-20/b.parquet"]
 SUNDAY = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 OWN = "bars/dt=2026-11-20/20261122T000000Z-0123456789ab-{}.compact.parquet"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with running_athena() as athena:
-        yield athena
-
-
-@pytest.fixture
-def athena(server, monkeypatch):
-    server.forget()
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    return server
 
 
 def opened(**options):

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from pyathena.util import RetryConfig
 
-from tests.fakes.athena import running_athena
 from tests.fakes.aws import RESET, Reply, refusal
 from tests.query.lakes import ANSWERS, read_records, write_case, write_lake
 from tests.query.test_answers import ANSWERED, NOW
@@ -26,29 +25,15 @@ SETTINGS = Settings(engine="athena", region="us-east-1", database="lake", workgr
 IMPATIENT = RetryConfig(attempt=2, multiplier=0, max_delay=0)
 
 
-@pytest.fixture(scope="module")
-def server():
-    with running_athena() as athena:
-        yield athena
-
-
-@pytest.fixture
-def athena(server, monkeypatch):
-    server.forget()
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    return server
-
-
 def opened(settings=SETTINGS, **options):
     return AthenaEngine(settings, poll_seconds=0.001, retry=IMPATIENT, **options)
 
 
 @pytest.fixture(scope="module")
-def engine(server):
+def engine(athena_server):
     # Shared, as in a dashboard: opening takes longer than a query.
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment().items():
+        for name, value in athena_server.environment().items():
             patch.setenv(name, value)
         return opened()
 
