@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import anyio
@@ -81,15 +82,15 @@ def serve(open_engine: Callable[[], Engine]) -> None:
 
 def server(open_engine: Callable[[], Engine]) -> Server[Any]:
     """The server. The engine is opened by the first call, and answers one call at a time."""
-    engines: list[Engine] = []
+    opened = cache(open_engine)
     one_at_a_time = anyio.Lock()
 
     def ask(name: str, arguments: dict[str, Any]) -> mcp.CallToolResult:
         try:
-            engines.extend([] if engines else [open_engine()])
+            engine = opened()
         except TickerlakeError as error:
             return _failed(str(error))
-        return answer(engines[0], name, arguments)
+        return answer(engine, name, arguments)
 
     async def list_tools(context: Any, params: Any) -> mcp.ListToolsResult:  # noqa: ARG001
         return mcp.ListToolsResult(tools=[tool(load(name)) for name in names()])

@@ -25,14 +25,14 @@ def show(lake: Lake) -> None:
 
 
 def _news(lake: Lake) -> None:
-    key = f"told {lake.settings.lake}"
-    told = st.session_state.get(key)
-    found, st.session_state[key] = news.messages(lake, told)
+    key = f"alerts shown {lake.settings.lake}"
+    shown = st.session_state.get(key)
+    found, st.session_state[key] = news.messages(lake, shown)
     if not found:
         return
     st.session_state["news"] = found[-1].title
     st.set_page_config(page_title=found[-1].title)
-    if told is None:  # what happened before the visit is no news
+    if shown is None:  # a visitor is not alerted to what happened before the visit
         return
     for message in found:
         st.toast(labels.escape(message.text), icon=":material/notifications:", duration="long")

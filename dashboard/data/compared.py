@@ -39,7 +39,7 @@ class Compared(NamedTuple):
 
 
 def compared(lake: Lake, question: Question, *, is_running: bool) -> Compared:
-    """The hours of the session, compared. The running session is looked at anew: its hours end as time passes."""
+    """The session's hours beside those of earlier sessions. A running session is not cached: its hours are not over."""
     fingerprint = (
         None if is_running else lake.fingerprint(min(question.past, default=question.session), question.session)
     )
