@@ -7,7 +7,7 @@ import pulumi
 from infra import config, packaging
 from infra.stack import Stack
 from tickerlake.errors import TickerlakeError
-from tickerlake.exchange import exchange_date
+from tickerlake.exchange import XNYS
 
 try:
     settings = config.load()
@@ -16,7 +16,7 @@ except TickerlakeError as error:
     # Pulumi prints a RunError without a traceback.
     raise pulumi.RunError(str(error)) from error
 
-stack = Stack(settings, package, today=exchange_date(dt.datetime.now(dt.UTC)))
+stack = Stack(settings, package, today=XNYS.date_at(dt.datetime.now(dt.UTC)))
 
 pulumi.export("tickerlake", stack.outputs)
 pulumi.export("readme", stack.readme())

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 from tickerlake import exchange
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 HOURS = range(9, 16)
@@ -29,25 +29,25 @@ def short_day(date: dt.date) -> str:
 
 def offset(moment: dt.datetime) -> str:
     """The exchange's offset from UTC at `moment`: `EST, UTC-05:00`."""
-    local = moment.astimezone(EXCHANGE_TIME)
+    local = moment.astimezone(XNYS.zone)
     text = f"{local:%z}"
     return f"{local:%Z}, UTC{MINUS if text[0] == '-' else '+'}{text[1:3]}:{text[3:]}"
 
 
 def clock_time(moment: dt.datetime) -> str:
     """`15:55 EST`."""
-    return f"{moment.astimezone(EXCHANGE_TIME):%H:%M %Z}"
+    return f"{moment.astimezone(XNYS.zone):%H:%M %Z}"
 
 
 def instant(moment: dt.datetime) -> str:
     """`Fri 20 Nov 2026 15:55 (EST, UTC-05:00)`."""
-    local = moment.astimezone(EXCHANGE_TIME)
+    local = moment.astimezone(XNYS.zone)
     return f"{day(local.date())} {local:%H:%M} ({offset(moment)})"
 
 
 def brief_instant(moment: dt.datetime) -> str:
     """`20 Nov 15:55 EST (UTC-05:00)`."""
-    local = moment.astimezone(EXCHANGE_TIME)
+    local = moment.astimezone(XNYS.zone)
     return f"{short_day(local.date())} {local:%H:%M} {offset(moment).replace(', ', ' (')})"
 
 
@@ -125,16 +125,16 @@ def size(byte_count: float) -> str:
 
 def market(now: dt.datetime) -> str:
     """`Open until 16:00 EST`, or `Closed, opens Mon 23 Nov 09:30 EST`."""
-    open_session = exchange.running(now)
+    open_session = exchange.XNYS.running(now)
     if open_session:
         return f"Open until {clock_time(open_session.close)}{' (early close)' if open_session.early_close else ''}"
     following = next_session(now)
-    when = following.open.astimezone(EXCHANGE_TIME)
-    today = "today" if when.date() == exchange.exchange_date(now) else f"{when:%a} {short_day(when.date())}"
+    when = following.open.astimezone(XNYS.zone)
+    today = "today" if when.date() == exchange.XNYS.date_at(now) else f"{when:%a} {short_day(when.date())}"
     return f"Closed, opens {today} {clock_time(following.open)}"
 
 
 def next_session(now: dt.datetime) -> Session:
     """The first session that opens after `now`."""
-    today = exchange.exchange_date(now)
-    return next(s for s in exchange.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)
+    today = exchange.XNYS.date_at(now)
+    return next(s for s in exchange.XNYS.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)

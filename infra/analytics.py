@@ -12,7 +12,7 @@ import tickerlake.query.catalog
 from infra.access import Place, Statement, allow, document
 from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
-from tickerlake.exchange import sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.query import statement
 from tickerlake.query.runner import LOOK_BACK, calendar_entry
 from tickerlake.symbols import RENAMES
@@ -194,7 +194,7 @@ def _calendar(first: str, today: dt.date) -> str:
     quarter = today.year * 4 + (today.month - 1) // 3
     starts = [dt.date(number // 4, number % 4 * 3 + 1, 1) for number in (quarter - 1, quarter + 2)]
     entries = ";".join(
-        calendar_entry(session) for session in sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
+        calendar_entry(session) for session in XNYS.sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
     )
     # Without today's session: while it runs, `coverage` would report its future bars as missing.
     finished = f"substr(entry, 1, 10) >= {first} AND substr(entry, 1, 10) < CAST(current_date AS varchar)"

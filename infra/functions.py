@@ -12,7 +12,7 @@ from pulumi_aws import cloudwatch, glue, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, Statement, allow, service_role
 from tickerlake.aws import METRICS_NAMESPACE
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 
 _RUNTIME = "python3.13"
 
@@ -155,7 +155,7 @@ def schedules(
             name=f"{function_name}-{each.name}",
             group_name=group.name,
             schedule_expression=each.cron,
-            schedule_expression_timezone=EXCHANGE_TIME.key,
+            schedule_expression_timezone=XNYS.zone.key,
             flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
             target=scheduler.ScheduleTargetArgs(
                 arn=function.arn,

@@ -91,7 +91,7 @@ def _collect(stack: Stack, command: list[str], path: list[Path]) -> None:
     )
     imported, handled, report = json.loads(done.stdout.splitlines()[-1])
     (collected,) = report["sessions"]
-    session = exchange.last_finished(stack.yahoo.now())
+    session = exchange.XNYS.last_finished(stack.yahoo.now())
     assert (collected["session"], report["failed"]) == (session.dt, 0), report
     assert report["delivered"] == len(TICKERS) * len(session.bar_starts(5)), report
     stack.settle(session, report["delivered"])

@@ -31,7 +31,7 @@ from tickerlake.sources.simulated import SimulatedSource
 
 ROOT = Path(__file__).parents[1]
 TICKERS = "META,AMZN,SNAP"
-SESSIONS = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
 SPAN = ("--first", SESSIONS[0].dt, "--last", SESSIONS[-1].dt)
 NOW = "2026-11-20T23:00:00+00:00"
 
@@ -44,7 +44,7 @@ from tickerlake import exchange
 from tickerlake.cli import collect, main, repair, watch
 from tickerlake.lake import compaction
 
-exchange.last_finished(dt.datetime.now(dt.UTC))
+exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
 print("ready", flush=True)
 
 started, begins, ends = time.monotonic(), *(dt.datetime.fromisoformat(text) for text in sys.argv[1:3])

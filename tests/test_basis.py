@@ -11,14 +11,14 @@ from tickerlake import bars, basis
 from tickerlake.actions import MANUAL, NEVER, Split, applying, in_force
 from tickerlake.basis import Comparison, adjusted_from, compare
 from tickerlake.collect import collect
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import local_objects
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
-THURSDAY, FRIDAY = session_on(dt.date(2026, 11, 19)), session_on(dt.date(2026, 11, 20))
+THURSDAY, FRIDAY = XNYS.session_on(dt.date(2026, 11, 19)), XNYS.session_on(dt.date(2026, 11, 20))
 EX_DATE = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 BEFORE, NOON, EVENING, SATURDAY = (
     THURSDAY.close + dt.timedelta(minutes=45),

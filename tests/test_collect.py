@@ -13,8 +13,8 @@ from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
-SHORT = exchange.session_on(dt.date(2026, 11, 27))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
+SHORT = exchange.XNYS.session_on(dt.date(2026, 11, 27))
 LATER = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 
 
@@ -138,7 +138,7 @@ def test_a_ticker_without_valid_bars_counts_as_failed():
 
 
 def test_bars_are_requested_under_todays_symbol_and_stored_under_that_days():
-    days = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
+    days = exchange.XNYS.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
     source, sink = ScriptedSource(), MemorySink()
 
     collect(source, sink, days, ["FB", "META"], 5, at(LATER))
@@ -183,7 +183,7 @@ def test_a_sink_that_refuses_the_source_is_asked_before_the_source():
 
 
 def test_each_session_is_written_once_over_several_windows():
-    days = exchange.sessions_between(dt.date(2026, 9, 1), dt.date(2026, 11, 20))
+    days = exchange.XNYS.sessions_between(dt.date(2026, 9, 1), dt.date(2026, 11, 20))
     sink = MemorySink()
 
     reports = collect(SimulatedSource(), sink, days, ["META"], 30, at(LATER))
@@ -201,8 +201,8 @@ def test_a_session_that_is_too_old_is_refused_with_the_oldest_available():
 
     now = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
     with pytest.raises(ConfigError, match="2020-12-01; the oldest session that can be collected is 2026-09-24"):
-        refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2020, 12, 1))], 5, now)
-    refuse_too_old(Forgetful(), [exchange.session_on(dt.date(2026, 9, 24))], 5, now)
+        refuse_too_old(Forgetful(), [exchange.XNYS.session_on(dt.date(2020, 12, 1))], 5, now)
+    refuse_too_old(Forgetful(), [exchange.XNYS.session_on(dt.date(2026, 9, 24))], 5, now)
 
 
 def test_many_tickers_are_collected_in_groups_and_reported_as_one(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ DAYS = ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20"]
 def sound(tmp_path_factory):
     """A week of three tickers, complete."""
     folder = tmp_path_factory.mktemp("doctor") / "lake"
-    sessions = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
+    sessions = exchange.XNYS.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
     collect(SimulatedSource(), ParquetSink(folder), sessions, ["META", "AMZN", "SNAP"], 5, lambda: NOW)
     watchlist.add(folder / "tickerlake.toml", ["META"])
     (folder / "tickerlake.toml").write_text('tickers = ["META", "AMZN", "SNAP"]\n')
@@ -130,7 +130,7 @@ def test_a_missing_session_between_others_is_named_with_the_command_that_collect
 
 def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in (DAYS[0], DAYS[4])]
-    forgotten = exchange.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
+    forgotten = exchange.XNYS.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
     found = list(doctor.check_sessions(rows, "lake", NOW, forgotten, "collect"))
     assert [(finding.level, finding.what) for finding in found] == [
         ("ok", "lake: 2 sessions, 2026-11-16 to 2026-11-20, 156 records, from yahoo"),
@@ -141,7 +141,7 @@ def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
 
 def test_a_session_counts_as_missing_once_it_has_closed():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-11-18", "2026-11-20")]
-    missing = exchange.session_on(dt.date(2026, 11, 19))
+    missing = exchange.XNYS.session_on(dt.date(2026, 11, 19))
     for now, count in ((missing.close - dt.timedelta(seconds=1), 0), (missing.close, 1)):
         found = list(doctor.check_sessions(rows, "lake", now, missing.open, "collect"))
         assert [finding.level for finding in found[1:]] == ["problem"] * count
@@ -298,7 +298,7 @@ def test_a_jump_that_looks_like_a_split_comes_with_the_command_that_adds_it():
 
 
 def test_it_says_when_yahoo_forgets_what_is_missing(lake):
-    sessions = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 17))
+    sessions = exchange.XNYS.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 17))
     source = SimulatedSource()
     source.name = "yahoo"
     shutil.rmtree(lake / "bars")

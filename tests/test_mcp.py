@@ -19,7 +19,7 @@ from tickerlake.query.engines.duckdb import DuckDBEngine
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lake")
-    session = exchange.last_finished(dt.datetime(2026, 3, 14, tzinfo=dt.UTC)).dt
+    session = exchange.XNYS.last_finished(dt.datetime(2026, 3, 14, tzinfo=dt.UTC)).dt
     asked = ["--session", session, "--tickers", "META,AMZN", "--source", "simulated", "--lake", str(folder)]
     assert main(["collect", *asked]) == 0
     return folder

@@ -19,7 +19,7 @@ from tickerlake.sources.simulated import SimulatedSource
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "analysis.ipynb"
 TICKERS = ("META", "AMZN", "NFLX")
-SESSIONS = exchange.sessions_between(date(2026, 11, 19), date(2026, 11, 20))
+SESSIONS = exchange.XNYS.sessions_between(date(2026, 11, 19), date(2026, 11, 20))
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from tests.console import assert_prints, commands
 from tests.sources.answers import Vendor
 from tickerlake.collect import collect
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.lake.parquet import ParquetSink
 
 PAGE = (Path(__file__).parents[1] / "docs" / "numbers.md").read_text(encoding="utf-8")
-THURSDAY, FRIDAY = session_on(dt.date(2026, 11, 19)), session_on(dt.date(2026, 11, 20))
+THURSDAY, FRIDAY = XNYS.session_on(dt.date(2026, 11, 19)), XNYS.session_on(dt.date(2026, 11, 20))
 EVENING, MORNING = dt.timedelta(minutes=45), dt.timedelta(hours=14)
 NEXT_NOON, DAY_AFTER = dt.timedelta(hours=19), dt.timedelta(hours=38)
 TEN_O_CLOCK = 6

@@ -19,7 +19,7 @@ from tickerlake.sources.limits import oldest
 from tickerlake.sources.simulated import SimulatedSource
 
 TICKERS = ("META", "AMZN")
-WEEK = exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
+WEEK = exchange.XNYS.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 20))
 SATURDAY = clock("2026-11-21T12:00")
 
 
@@ -132,7 +132,7 @@ def test_an_answer_during_the_session_does_not_count_because_the_bar_may_be_late
 
 
 def test_coverage_tells_what_is_missing_from_what_the_vendor_has_not_and_from_a_halt(empty):
-    whole = [f"2026-11-19T{start:%H:%M}" for start in WEEK[3].bar_starts(30).tz_convert(exchange.EXCHANGE_TIME)]
+    whole = [f"2026-11-19T{start:%H:%M}" for start in WEEK[3].bar_starts(30).tz_convert(exchange.XNYS.zone)]
     fill(empty, Vendor(lacks=["2026-11-17T09:30", "2026-11-18T10:00", "2026-11-18T10:30", *whole]), ("META",))
     shutil.rmtree(Layout(empty).partition("2026-11-20"))
     fill(empty, tickers=("AMZN",), sessions=WEEK[4:])
@@ -193,17 +193,17 @@ def test_after_a_rate_limit_no_other_ticker_is_asked(lake):
 
 
 def test_only_what_the_vendor_still_serves_is_a_gap(empty):
-    fill(empty, sessions=[exchange.session_on(dt.date(2026, 9, 30))], now="2026-09-30T17:05")
+    fill(empty, sessions=[exchange.XNYS.session_on(dt.date(2026, 9, 30))], now="2026-09-30T17:05")
     now = clock("2026-11-20T18:00")
 
     gaps = list(find_gaps(DuckDBEngine(empty), TICKERS, lambda size: oldest("yahoo", size, now), now))
 
-    assert gaps[0] == Gap(exchange.session_on(dt.date(2026, 10, 1)), "META", 30, 13, 0)
-    assert len(gaps) == 2 * len(exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20)))
+    assert gaps[0] == Gap(exchange.XNYS.session_on(dt.date(2026, 10, 1)), "META", 30, 13, 0)
+    assert len(gaps) == 2 * len(exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20)))
 
 
 def test_a_lake_whose_last_session_the_vendor_has_forgotten_lacks_everything_in_reach(empty):
-    fill(empty, sessions=[exchange.session_on(dt.date(2026, 6, 1))], now="2026-06-05T17:05")
+    fill(empty, sessions=[exchange.XNYS.session_on(dt.date(2026, 6, 1))], now="2026-06-05T17:05")
     now = clock("2026-11-20T18:00")
 
     gaps = list(find_gaps(DuckDBEngine(empty), TICKERS, lambda size: oldest("yahoo", size, now), now))

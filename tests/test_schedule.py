@@ -7,7 +7,7 @@ import pytest
 from tickerlake import exchange
 from tickerlake.schedule import SWEEP_AFTER, last_sweep, missed, next_run, retry_after
 
-NEW_YORK = exchange.EXCHANGE_TIME
+NEW_YORK = exchange.XNYS.zone
 
 
 def clock(text):
@@ -55,7 +55,7 @@ def test_a_year_has_a_sweep_for_each_session_and_none_on_another_day():
     due = missed(clock("2026-01-01T00:00"), clock("2027-01-01T00:00"), 5)
 
     assert all(each.sweep for each in due)
-    assert [each.session for each in due] == exchange.sessions_between(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    assert [each.session for each in due] == exchange.XNYS.sessions_between(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
     assert last_sweep(clock("2027-01-01T00:00")) == due[-1]
     assert last_sweep(due[-1].at - dt.timedelta(seconds=1)) == due[-2]
     assert due[-1].at - due[-1].session.close == SWEEP_AFTER

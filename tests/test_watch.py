@@ -29,7 +29,7 @@ from tickerlake.upkeep import FolderUpkeep
 from tickerlake.watch import LONGEST_WAIT, Watch
 
 ROOT = Path(__file__).parents[1]
-NEW_YORK = exchange.EXCHANGE_TIME
+NEW_YORK = exchange.XNYS.zone
 
 
 def clock(text):
@@ -112,7 +112,7 @@ def swept(machine):
     collect(
         SimulatedSource(),
         ParquetSink(machine.lake),
-        [exchange.session_on(dt.date(2026, 11, 19))],
+        [exchange.XNYS.session_on(dt.date(2026, 11, 19))],
         ["META", "AMZN"],
         30,
         lambda: clock("2026-11-19T17:05"),
@@ -303,7 +303,7 @@ def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_
 
 
 def test_each_hour_is_forecast_when_it_begins(machine):
-    before = exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 19))
+    before = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 19))
     sink = ParquetSink(machine.lake)
     collect(SimulatedSource(), sink, before, ["META", "AMZN"], 30, lambda: clock("2026-11-19T18:00"))
 

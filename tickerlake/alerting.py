@@ -35,9 +35,9 @@ def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> lis
 
 def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime) -> list[Day]:
     """Each ticker's bars of the session at `now`, with the highs of the sessions before that rules compare with."""
-    today = exchange.exchange_date(now)
+    today = exchange.XNYS.date_at(now)
     back = max(int(rule.value) if rule.kind == "new-high" else 1 for rule in wanted)
-    sessions = exchange.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
+    sessions = exchange.XNYS.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
     if not sessions or sessions[-1].date != today:
         return []
     try:

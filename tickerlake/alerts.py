@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from tickerlake import symbols
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 
 Kind = Literal["new-high", "above", "below"]
 
@@ -183,7 +183,7 @@ def _message(name: str, day: Day, ts: dt.datetime, price: float) -> Message:
 
 
 def _clock(ts: dt.datetime) -> str:
-    return f"{ts.astimezone(EXCHANGE_TIME):%H:%M}"
+    return f"{ts.astimezone(XNYS.zone):%H:%M}"
 
 
 def _rule(entry: object, where: str) -> Rule:

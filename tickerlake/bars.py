@@ -53,11 +53,11 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     # Many bars share few distinct hours, and the offset from UTC changes only on the hour.
     hours = frame["ts"].dt.floor("h")
     distinct = pd.Series(hours.dropna().unique())
-    local = distinct.dt.tz_convert(exchange.EXCHANGE_TIME)
+    local = distinct.dt.tz_convert(exchange.XNYS.zone)
     return frame.assign(
-        exchange=exchange.EXCHANGE,
+        exchange=exchange.XNYS.code,
         hour=hours.map(dict(zip(distinct, local.dt.hour, strict=True))).astype("Int32"),
-        currency=exchange.CURRENCY,
+        currency=exchange.XNYS.currency,
         dt=hours.map(dict(zip(distinct, local.dt.strftime("%Y-%m-%d"), strict=True))).astype("str"),
     )
 
@@ -147,6 +147,6 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
 def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with the columns `session_open` and `session_close`, null where `dt` is not a session."""
     days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
-    bounds = exchange.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    bounds = exchange.XNYS.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
     hours = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
     return frame.assign(session_open=hours["open"], session_close=hours["close"])

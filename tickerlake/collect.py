@@ -20,7 +20,7 @@ import pandas as pd
 from tickerlake import bars, symbols
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError, WrongInstrument
-from tickerlake.exchange import EXCHANGE, Session, sessions_between
+from tickerlake.exchange import XNYS, Session
 from tickerlake.lake import Rejected, Run, Sink
 from tickerlake.record import milliseconds
 from tickerlake.sources import BAR_COLUMNS, Source
@@ -130,7 +130,7 @@ def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int
     if sessions[0].open < oldest:
         first = next(
             session
-            for session in sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
+            for session in XNYS.sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
             if session.open >= oldest
         )
         raise ConfigError(
@@ -257,7 +257,7 @@ def _runs(
     return [
         Run(
             ticker=ticker,
-            exchange=EXCHANGE,
+            exchange=XNYS.code,
             session=report.session.dt,
             since=window[0],
             until=window[1],

@@ -113,7 +113,9 @@ def check_sessions(
         )
     first, last = (dt.date.fromisoformat(held[index]) for index in (0, -1))
     missing = [
-        session for session in exchange.sessions_between(first, last) if session.dt not in held and session.close <= now
+        session
+        for session in exchange.XNYS.sessions_between(first, last)
+        if session.dt not in held and session.close <= now
     ]
     # A simulated session can always be made again.
     oldest = dt.datetime.min.replace(tzinfo=dt.UTC) if sources == {"simulated"} else oldest
@@ -205,7 +207,7 @@ def check_vendor(source: Source, ticker: str, now: dt.datetime) -> Finding:
     from tickerlake import exchange  # noqa: PLC0415
 
     symbol = symbols.current_symbol(ticker)
-    session = exchange.last_finished(now)
+    session = exchange.XNYS.last_finished(now)
     try:
         bars = source.bars(symbol, [session], _PROBE_MINUTES)
     except (NoData, WrongInstrument) as error:

@@ -1,15 +1,17 @@
-"""Trading sessions of the exchange: on which days it trades, and when it opens and closes.
+"""Exchanges and their sessions: on which days an exchange trades, when it opens and closes, in which currency.
 
-All instants are timezone-aware UTC. A session is named by its date in exchange time. Holidays, early closes and
-daylight-saving changes come from exchange_calendars (https://github.com/gerrymanoim/exchange_calendars), which is
-imported with pandas on first use: many commands need the exchange's time zone only.
+All instants are timezone-aware UTC. A session is named by its date in the exchange's time. Holidays, early closes,
+lunch breaks and daylight-saving changes come from exchange_calendars
+(https://github.com/gerrymanoim/exchange_calendars), which is imported with pandas on first use: many commands need an
+exchange's time zone only.
 """
 
 from __future__ import annotations
 
 import datetime  # noqa: ICN001  `dt` is the partition here
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -20,22 +22,23 @@ if TYPE_CHECKING:
     import exchange_calendars
     import pandas as pd
 
-EXCHANGE = "XNYS"
-EXCHANGE_TIME = ZoneInfo("America/New_York")
-CURRENCY = "USD"
-FIRST_YEAR = 1990
-FULL_SESSION = datetime.timedelta(hours=6, minutes=30)
-_OPENS, _CLOSES = datetime.time(9, 30), datetime.time(16)
-"""No session since 1990 opened earlier or closed later, in exchange time."""
+_PAIR = re.compile(r"[A-Z0-9]{2,10}-(?P<currency>[A-Z]{3})")
+"""A cryptocurrency in Yahoo's spelling: `BTC-USD`. A share class has at most two letters there: `BRK-B`."""
 
 
 @dataclass(frozen=True, order=True)
 class Session:
-    """One trading day: its date in exchange time, and the UTC instants at which it opens and closes."""
+    """One trading day: its date in the exchange's time, and the UTC instants at which it opens and closes."""
 
     date: datetime.date
     open: datetime.datetime
     close: datetime.datetime
+    exchange: Exchange
+    break_start: datetime.datetime | None = field(default=None, compare=False)
+    """When the lunch break begins, as in Tokyo; None without one."""
+    break_end: datetime.datetime | None = field(default=None, compare=False)
+    early_close: bool = field(default=False, compare=False)
+    """True if the session ends earlier than usual, as in New York on the day after Thanksgiving."""
 
     @property
     def dt(self) -> str:
@@ -43,100 +46,173 @@ class Session:
         return self.date.isoformat()
 
     @property
-    def early_close(self) -> bool:
-        """True if the session is shorter than usual, as on the day after Thanksgiving."""
-        return self.close - self.open < FULL_SESSION
+    def parts(self) -> tuple[tuple[datetime.datetime, datetime.datetime], ...]:
+        """When it trades, in UTC: from the open to the close, or two parts around the lunch break."""
+        if self.break_start is None or self.break_end is None:
+            return ((self.open, self.close),)
+        return (self.open, self.break_start), (self.break_end, self.close)
 
     def bar_starts(self, bar_minutes: int, until: datetime.datetime | None = None) -> pd.DatetimeIndex:
         """UTC starts of the session's bars; with `until`, only of the bars that have finished by then.
 
-        If `bar_minutes` does not divide the session, the last bar is shorter and ends at the close.
+        The afternoon's bars begin anew when the lunch break ends. If `bar_minutes` does not divide a part of the
+        session, its last bar is shorter and ends with it.
         """
         import pandas as pd  # noqa: PLC0415
 
-        starts = pd.date_range(self.open, self.close, freq=f"{bar_minutes}min", inclusive="left")
+        first, *rest = (pd.date_range(*part, freq=f"{bar_minutes}min", inclusive="left") for part in self.parts)
+        starts = first.append(rest)
         if until is None or until >= self.close:
             return starts
         return starts[starts + pd.Timedelta(minutes=bar_minutes) <= until]
 
 
-def session_on(date: datetime.date) -> Session:
-    """The session of `date`. Raises ConfigError, with the nearest sessions, if the exchange is closed that day."""
-    sessions = sessions_between(date, date)
-    if not sessions:
-        calendar = _calendar()
-        before = calendar.date_to_session(date, direction="previous").date()
-        after = calendar.date_to_session(date, direction="next").date()
-        raise ConfigError(
-            f"{date} ({date:%A}) is not a session of {EXCHANGE}; the nearest sessions are {before} and {after}"
-        )
-    return sessions[0]
+@dataclass(frozen=True, order=True)
+class Exchange:
+    """An exchange: its calendar, time zone and currency."""
+
+    code: str
+    """Its name in exchange_calendars, such as `XNYS`."""
+    name: str = field(compare=False)
+    """Its place, such as `New York`."""
+    zone: ZoneInfo = field(compare=False)
+    currency: str = field(compare=False)
+    """The currency of its prices as Yahoo writes it: London's are in pence, `GBp`."""
+    opens: datetime.time = field(compare=False)
+    closes: datetime.time = field(compare=False)
+    """No session since `first_year` opened earlier or closed later, in its own time. Equal if it never closes."""
+    suffix: str | None = field(compare=False)
+    """How Yahoo marks its tickers: `.L` in `VOD.L`, nothing in `META`; None for pairs such as `BTC-USD`."""
+    first_year: int = field(default=1990, compare=False)
+
+    def session_on(self, date: datetime.date) -> Session:
+        """The session of `date`. Raises ConfigError, with the nearest sessions, if the exchange is closed that day."""
+        sessions = self.sessions_between(date, date)
+        if not sessions:
+            calendar = self._calendar()
+            before = calendar.date_to_session(date, direction="previous").date()
+            after = calendar.date_to_session(date, direction="next").date()
+            raise ConfigError(
+                f"{date} ({date:%A}) is not a session of {self.code}; the nearest sessions are {before} and {after}"
+            )
+        return sessions[0]
+
+    def sessions_between(self, first: datetime.date, last: datetime.date) -> list[Session]:
+        """The sessions from `first` to `last`, both included, oldest first; an empty list if there are none."""
+        import pandas as pd  # noqa: PLC0415
+
+        if first > last:
+            raise ConfigError(f"first session {first} is after last session {last}; swap them")
+        calendar = self._calendar()
+        bounds = _bounds(calendar)
+        for date in (first, last):
+            if not bounds[0] <= date <= bounds[1]:
+                raise ConfigError(
+                    f"{date} is outside the exchange calendar, which runs from {bounds[0]} to {bounds[1]}"
+                )
+        schedule = calendar.schedule.loc[pd.Timestamp(first) : pd.Timestamp(last)]
+        early = set(schedule.index.intersection(calendar.early_closes))
+        return [
+            Session(
+                date.date(),
+                row.open.to_pydatetime(),
+                row.close.to_pydatetime(),
+                self,
+                None if pd.isna(row.break_start) else row.break_start.to_pydatetime(),
+                None if pd.isna(row.break_end) else row.break_end.to_pydatetime(),
+                date in early,
+            )
+            for date, row in zip(schedule.index, schedule.itertuples(), strict=True)
+        ]
+
+    def last_finished(self, now: datetime.datetime) -> Session:
+        """The latest session that has closed by `now`."""
+        return next(session for session in self._backwards(now) if session.close <= now)
+
+    def running(self, now: datetime.datetime) -> Session | None:
+        """The session that is open at `now`, or None. A lunch break is part of it."""
+        if self.opens != self.closes and not self.opens <= now.astimezone(self.zone).time() < self.closes:
+            return None  # No need to load the calendar.
+        latest = next(session for session in self._backwards(now) if session.open <= now)
+        return latest if now < latest.close else None
+
+    def bounds_by_dt(self, first: datetime.date, last: datetime.date) -> pd.DataFrame:
+        """Columns `open`, `close`, `break_start` and `break_end` (UTC) of the sessions from `first` to `last`, indexed
+        by `dt` text.
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        schedule = self._calendar().schedule[["open", "close", "break_start", "break_end"]]
+        inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
+        return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
+
+    def date_at(self, moment: datetime.datetime) -> datetime.date:
+        """The calendar date at the exchange at `moment`."""
+        return moment.astimezone(self.zone).date()
+
+    def _backwards(self, now: datetime.datetime) -> Iterator[Session]:
+        today = self.date_at(now)
+        # The longest closures are New York's week of September 2001 and Tokyo's ten days of 2019.
+        yield from reversed(self.sessions_between(today - datetime.timedelta(days=14), today))
+
+    def _calendar(self) -> exchange_calendars.ExchangeCalendar:
+        return _calendar_until(self.code, self.first_year, datetime.datetime.now(datetime.UTC).year + 2)
 
 
-def sessions_between(first: datetime.date, last: datetime.date) -> list[Session]:
-    """The sessions from `first` to `last`, both included, oldest first; an empty list if there are none."""
-    import pandas as pd  # noqa: PLC0415
+XNYS = Exchange(
+    "XNYS", "New York", ZoneInfo("America/New_York"), "USD", datetime.time(9, 30), datetime.time(16), suffix=""
+)
+XLON = Exchange(
+    "XLON", "London", ZoneInfo("Europe/London"), "GBp", datetime.time(8), datetime.time(16, 30), suffix=".L"
+)
+XETR = Exchange(
+    "XETR", "Xetra", ZoneInfo("Europe/Berlin"), "EUR", datetime.time(9), datetime.time(17, 30), suffix=".DE"
+)
+XTKS = Exchange(
+    "XTKS",
+    "Tokyo",
+    ZoneInfo("Asia/Tokyo"),
+    "JPY",
+    datetime.time(9),
+    datetime.time(15, 30),
+    suffix=".T",
+    first_year=1997,  # Where the calendar begins.
+)
+CRYPTO = Exchange("24/7", "Crypto", ZoneInfo("UTC"), "USD", datetime.time(), datetime.time(), suffix=None)
+"""Cryptocurrencies trade around the clock; their sessions are the days in UTC."""
 
-    if first > last:
-        raise ConfigError(f"first session {first} is after last session {last}; swap them")
-    bounds = _bounds()
-    for date in (first, last):
-        if not bounds[0] <= date <= bounds[1]:
-            raise ConfigError(f"{date} is outside the exchange calendar, which runs from {bounds[0]} to {bounds[1]}")
-    schedule = _calendar().schedule.loc[pd.Timestamp(first) : pd.Timestamp(last)]
-    return [
-        Session(date.date(), row.open.to_pydatetime(), row.close.to_pydatetime())
-        for date, row in zip(schedule.index, schedule.itertuples(), strict=True)
-    ]
-
-
-def last_finished(now: datetime.datetime) -> Session:
-    """The latest session that has closed by `now`."""
-    return next(session for session in _backwards(now) if session.close <= now)
-
-
-def running(now: datetime.datetime) -> Session | None:
-    """The session that is open at `now`, or None."""
-    if not _OPENS <= now.astimezone(EXCHANGE_TIME).time() < _CLOSES:
-        return None  # No need to load the calendar.
-    latest = next(session for session in _backwards(now) if session.open <= now)
-    return latest if now < latest.close else None
+EXCHANGES = {each.code: each for each in (XNYS, XLON, XETR, XTKS, CRYPTO)}
 
 
-def bounds_by_dt(first: datetime.date, last: datetime.date) -> pd.DataFrame:
-    """Columns `open` and `close` (UTC) of the sessions from `first` to `last`, indexed by `dt` text."""
-    import pandas as pd  # noqa: PLC0415
-
-    schedule = _calendar().schedule[["open", "close"]]
-    inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
-    return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
-
-
-def exchange_date(moment: datetime.datetime) -> datetime.date:
-    """The calendar date at the exchange at `moment`."""
-    return moment.astimezone(EXCHANGE_TIME).date()
-
-
-def _backwards(now: datetime.datetime) -> Iterator[Session]:
-    today = exchange_date(now)
-    # Since 1990 the exchange has never been closed for more than a week (September 2001).
-    yield from reversed(sessions_between(today - datetime.timedelta(days=14), today))
+def of(ticker: str) -> Exchange:
+    """The exchange of `ticker`, going by its spelling at Yahoo. ConfigError for a suffix that no exchange has."""
+    if _PAIR.fullmatch(ticker):
+        return CRYPTO
+    _, dot, ending = ticker.partition(".")
+    for each in EXCHANGES.values():
+        if each.suffix == dot + ending:
+            return each
+    known = ", ".join(f"{each.suffix} ({each.name})" for each in EXCHANGES.values() if each.suffix)
+    raise ConfigError(
+        f"{ticker!r} is of an exchange that is not known; the known suffixes are {known}, and none for {XNYS.name}"
+    )
 
 
-def _bounds() -> tuple[datetime.date, datetime.date]:
-    calendar = _calendar()
+def currency_of(ticker: str) -> str:
+    """The currency of its prices: that of its exchange, or of the pair. A vendor's own statement comes first."""
+    pair = _PAIR.fullmatch(ticker)
+    return pair["currency"] if pair else of(ticker).currency
+
+
+def _bounds(calendar: exchange_calendars.ExchangeCalendar) -> tuple[datetime.date, datetime.date]:
     # `date_to_session` needs a session on either side, so the outermost two weeks are off limits.
     edge = datetime.timedelta(days=14)
     return calendar.first_session.date() + edge, calendar.last_session.date() - edge
 
 
-def _calendar() -> exchange_calendars.ExchangeCalendar:
-    return _calendar_until(datetime.datetime.now(datetime.UTC).year + 2)
-
-
-@lru_cache(maxsize=1)
-def _calendar_until(year: int) -> exchange_calendars.ExchangeCalendar:
-    # By default it ends in a year, which a process may outlive. Importing it and building the calendar takes 0.4 s.
+@lru_cache(maxsize=16)
+def _calendar_until(code: str, first_year: int, last_year: int) -> exchange_calendars.ExchangeCalendar:
+    # By default it ends in a year, which a process may outlive. Importing it and building one takes 0.4 s.
     import exchange_calendars  # noqa: PLC0415
 
-    return exchange_calendars.get_calendar(EXCHANGE, start=f"{FIRST_YEAR}-01-01", end=f"{year}-01-31")
+    return exchange_calendars.get_calendar(code, start=f"{first_year}-01-01", end=f"{last_year}-01-31")

@@ -73,14 +73,14 @@ def find_gaps(
         return
     begins = {symbol: dt.date.fromisoformat(min(row[1] for row in mine)) for symbol, mine in held.items()}
     sizes = {symbol: min(row[2] for row in mine) for symbol, mine in held.items()}
-    finished = exchange.last_finished(now).date
+    finished = exchange.XNYS.last_finished(now).date
     last = min(last or finished, finished)
     oldest = min(reach(size) for size in sizes.values())
     first = max(first or dt.date.min, min(begins.values()), oldest.date())
     if first > last:
         return
     known = _coverage(engine, first, last, now)
-    for session in exchange.sessions_between(first, last):
+    for session in exchange.XNYS.sessions_between(first, last):
         for symbol, size in sizes.items():
             ticker = symbols.as_traded(symbol, session.date)
             nothing = [(size, len(session.bar_starts(size)), 0)] if session.date >= begins[symbol] else []
@@ -138,7 +138,7 @@ def requests(gaps: Iterable[Gap]) -> Iterator[tuple[int, list[Session], list[str
     for (bar_minutes, symbol), dates in mine.items():
         alike[bar_minutes, min(dates), max(dates)].append(symbol)
     for (bar_minutes, first, last), names in sorted(alike.items(), key=lambda each: each[0][1:]):
-        yield bar_minutes, exchange.sessions_between(first, last), names
+        yield bar_minutes, exchange.XNYS.sessions_between(first, last), names
 
 
 def _coverage(

@@ -28,8 +28,8 @@ def plan(
         raise ConfigError("session names one day, first and last name a range; give one or the other")
     if last and not first:
         raise ConfigError("last needs first; give both, or session for one day")
-    finished = exchange.last_finished(now)
-    today = exchange.exchange_date(now)
+    finished = exchange.XNYS.last_finished(now)
+    today = exchange.XNYS.date_at(now)
     if isinstance(session, dt.date):
         first = last = session
     elif session == "today":
@@ -39,9 +39,9 @@ def plan(
     last = last or max(finished.date, first)
     if first > last:
         raise ConfigError(f"first session {first} is after last session {last}; swap them")
-    sessions = exchange.sessions_between(first, max(first, min(last, today)))
+    sessions = exchange.XNYS.sessions_between(first, max(first, min(last, today)))
     if not sessions:
-        return [exchange.session_on(first)]  # raises: the exchange is closed that day
+        return [exchange.XNYS.session_on(first)]  # raises: the exchange is closed that day
     opened = [each for each in sessions if each.open <= now]
     if not opened:
         raise ConfigError(f"{sessions[0].date} has not opened yet; the last finished session is {finished.date}")

@@ -35,7 +35,7 @@ class Due:
 
 def next_run(now: dt.datetime, bar_minutes: int, delay: dt.timedelta = DELAY) -> Due:
     """The first run after `now`."""
-    today = exchange.exchange_date(now)
+    today = exchange.XNYS.date_at(now)
     return next(
         due
         for session in _sessions(today, today + _AHEAD)
@@ -46,13 +46,13 @@ def next_run(now: dt.datetime, bar_minutes: int, delay: dt.timedelta = DELAY) ->
 
 def last_sweep(now: dt.datetime) -> Due:
     """The latest sweep that is due at `now`."""
-    today = exchange.exchange_date(now)
+    today = exchange.XNYS.date_at(now)
     return next(due for due in map(_sweep, reversed(_sessions(today - _AHEAD, today))) if due.at <= now)
 
 
 def missed(done: dt.datetime, now: dt.datetime, bar_minutes: int, delay: dt.timedelta = DELAY) -> list[Due]:
     """The runs that became due after `done` and up to `now`: of each session the last one, oldest session first."""
-    days = (exchange.exchange_date(moment) for moment in (done, now))
+    days = (exchange.XNYS.date_at(moment) for moment in (done, now))
     runs = ([due for due in _runs(session, bar_minutes, delay) if done < due.at <= now] for session in _sessions(*days))
     return [due[-1] for due in runs if due]
 
@@ -66,7 +66,7 @@ def retry_after(failures: int, *, rate_limited: bool) -> dt.timedelta:
 @lru_cache(maxsize=4)
 def _sessions(first: dt.date, last: dt.date) -> tuple[Session, ...]:
     # A watcher looks every minute.
-    return tuple(exchange.sessions_between(first, last))
+    return tuple(exchange.XNYS.sessions_between(first, last))
 
 
 def _runs(session: Session, bar_minutes: int, delay: dt.timedelta) -> Iterator[Due]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from tickerlake import alerting
 from tickerlake.collect import SessionReport, collect
 from tickerlake.errors import LakeEmpty, RateLimited, SinkError, TickerlakeError
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake import Run, Sink
 from tickerlake.lake.compaction import compact, finished
@@ -155,4 +155,4 @@ class FolderUpkeep:
             self._tell(line)
 
     def _tell(self, line: str) -> None:
-        self._say(f"{self._clock().astimezone(EXCHANGE_TIME):%H:%M:%S} {line}")
+        self._say(f"{self._clock().astimezone(XNYS.zone):%H:%M:%S} {line}")

@@ -130,7 +130,7 @@ class Watch:
             if (run.source, run.bar_minutes) == (self._source.name, self._bar_minutes) and run.outcome in FINAL:
                 key = run.ticker, run.session
                 asked[key] = max(asked.get(key, run.collected_at), run.collected_at)
-        session = exchange.running(now) or sweep.session
+        session = exchange.XNYS.running(now) or sweep.session
         companies = {symbols.current_symbol(ticker) for ticker in self._tickers()}
 
         def asked_until(date: dt.date) -> dt.datetime:
@@ -144,7 +144,7 @@ class Watch:
         return next_run(now, self._bar_minutes, self._delay)
 
     def _coming(self, now: dt.datetime) -> str:
-        return f"next run {self._next(now).at.astimezone(exchange.EXCHANGE_TIME):%a %Y-%m-%d %H:%M:%S %Z}"
+        return f"next run {self._next(now).at.astimezone(exchange.XNYS.zone):%a %Y-%m-%d %H:%M:%S %Z}"
 
     def _rest(self, now: dt.datetime, until: dt.datetime) -> None:
         """Waits until `until`, or for a while."""
@@ -178,4 +178,4 @@ def _reasons(report: SessionReport) -> str:
 
 
 def _clock_time(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(exchange.EXCHANGE_TIME):%H:%M:%S}"
+    return f"{moment.astimezone(exchange.XNYS.zone):%H:%M:%S}"

@@ -96,7 +96,7 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
 
 def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | None, *, simulated: bool) -> None:
     """The session over the median and the bands of the sessions before it."""
-    session = exchange.session_on(inside[0])
+    session = exchange.XNYS.session_on(inside[0])
     wanted = [*inside, *([other] if other else [])]
     first, last = min(wanted), max(wanted)
     courses = days.courses(lake.query("bars", first, last, (ticker,)), prices.daily(lake, first, last, (ticker,)))
@@ -132,7 +132,7 @@ def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None,
     first, last = inside[-1], inside[0]
     coverage = lake.query("coverage", first, last, (ticker,), coverage_until(last, lake.now()))
     frame = days.calendar(
-        exchange.sessions_between(first, last),
+        exchange.XNYS.sessions_between(first, last),
         prices.daily(lake, first, last, (ticker,)),
         coverage.assign(state=states(coverage.assign(early_close=False))),
         lake.query("restatements", first, last, (ticker,)),
@@ -171,7 +171,7 @@ def _side_by_side(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date
                 f"**{labels.day(date)}**: {labels.change(row['change'])}, high {labels.price(row['high'])}, "
                 f"range {labels.change(_range(mine)).removeprefix('+')}"
             )
-            candles.show(mine, exchange.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
+            candles.show(mine, exchange.XNYS.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
     st.caption("Both scales span the same share of the price, so that a move of one percent is as high on both.")
 
 

@@ -50,12 +50,12 @@ def page() -> None:
 
 def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
     """The last `count` sessions up to the newest one held, but none before the oldest one held."""
-    sessions = exchange.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
+    sessions = exchange.XNYS.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
     return sessions[-min(count, len(sessions))].date, dates[0]
 
 
 def _coverage(lake: Lake, first: dt.date, last: dt.date, *, simulated: bool) -> None:
-    early = {session.dt for session in exchange.sessions_between(first, last) if session.early_close}
+    early = {session.dt for session in exchange.XNYS.sessions_between(first, last) if session.early_close}
     coverage = lake.query("coverage", first, last, now=coverage_until(last, lake.now()))
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
     coverage = coverage.assign(state=states(coverage))

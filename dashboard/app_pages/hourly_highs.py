@@ -83,11 +83,11 @@ def _session(
     """One session: what happened in words, and the views."""
     if st.session_state.pop(_GO, None):
         st.switch_page("app_pages/session.py", query_params=url.recall())
-    now, session = lake.now(), exchange.session_on(span.first)
+    now, session = lake.now(), exchange.XNYS.session_on(span.first)
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.day(session.date)}, {state}")
-    if origin == "close" and past and len(exchange.sessions_between(past[0], span.first)) > 2:
+    if origin == "close" and past and len(exchange.XNYS.sessions_between(past[0], span.first)) > 2:
         st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
         origin = "open"
     question = Question(span.first, past, tickers, measure is measures.MEASURES["range"], origin)

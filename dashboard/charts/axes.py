@@ -11,7 +11,7 @@ import pandas as pd
 
 from dashboard import labels
 from dashboard.charts.theme import Palette, layer
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 
 Scale = Literal["percent", "usd", "percentile"]
 VALUES: dict[Scale, str] = {"percent": "change", "usd": "high", "percentile": "percentile"}
@@ -144,7 +144,7 @@ def crosshair(
 
 def minute(moment: dt.datetime) -> int:
     """Minutes since midnight at the exchange."""
-    local = moment.astimezone(EXCHANGE_TIME)
+    local = moment.astimezone(XNYS.zone)
     return local.hour * 60 + local.minute
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from dashboard import labels
 from dashboard.charts.axes import DASH, clock_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 
 _TARGETS = {"next-hour-high": "next hour's high", "day-high": "day's high", "close-above": "direction"}
 _PERCENT = "replace(format(datum.value, '.0%'), '%', ' %')"
@@ -24,7 +24,7 @@ def fan_chart(
 
     `bars` is the answer of `bars` for one ticker; `fan` as `data.outlook.fan` makes it.
     """
-    local = bars["ts"].dt.tz_convert(EXCHANGE_TIME).dt
+    local = bars["ts"].dt.tz_convert(XNYS.zone).dt
     ends = local.hour * 60 + local.minute + bars["bar_minutes"]
     line = pd.DataFrame({"minute": ends, "close": bars["close"], "at": local.strftime("%H:%M")})
     low = min(float(line["close"].min()), float(fan["q05"].min()))

@@ -11,7 +11,7 @@ from dashboard import clock, labels
 from dashboard.chrome import errors, url
 from dashboard.data.lake import Lake
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 from tickerlake.query import types
 
 _KEY = "pick as of"
@@ -38,7 +38,7 @@ def chosen() -> dt.datetime | None:
 
 def control() -> None:
     """The button and its popover, in which a moment is chosen."""
-    now = clock.now().astimezone(EXCHANGE_TIME).replace(tzinfo=None, second=0, microsecond=0)
+    now = clock.now().astimezone(XNYS.zone).replace(tzinfo=None, second=0, microsecond=0)
     with st.popover("As of", icon=":material/history:", width="content"):
         st.datetime_input(
             "As of, exchange time",

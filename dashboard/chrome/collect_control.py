@@ -72,7 +72,7 @@ def fill(lake: Lake) -> None:
     except TickerlakeError as error:
         st.error(labels.escape(str(error)))
         return
-    today = exchange.exchange_date(clock.now())
+    today = exchange.XNYS.date_at(clock.now())
     with st.container(horizontal=True):
         st.button(
             "Collect now",
@@ -129,10 +129,10 @@ def _watcher(lake: Lake) -> None:
 def _sessions(now: dt.datetime) -> Request | None:
     """The sessions chosen; None while a range has no last day."""
     kinds = [LAST, RANGE]
-    if exchange.running(now):
+    if exchange.XNYS.running(now):
         kinds.insert(0, TODAY)
     kind = st.radio("Sessions", kinds, key="collect what")
-    today = exchange.exchange_date(now)
+    today = exchange.XNYS.date_at(now)
     if kind != RANGE:
         return Request(kind, today, today)
     picked = st.date_input(
@@ -196,8 +196,8 @@ def _simulate(lake: Lake, text: str) -> None:
     """Start simulating and turn to the simulated lake; or leave the reason why not."""
     now = clock.now()
     target = lake.settings.lake.with_name(f"{lake.settings.lake.name}-simulated")
-    last = exchange.last_finished(now).date
-    sessions = exchange.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
+    last = exchange.XNYS.last_finished(now).date
+    sessions = exchange.XNYS.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
     try:
         collection.start(target, sessions, symbols.parse_tickers(text), collection.simulation(), clock.now)
     except TickerlakeError as error:

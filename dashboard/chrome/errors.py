@@ -53,7 +53,7 @@ def show(error: TickerlakeError, *, start_over: bool = True) -> None:
 
 def no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
     """Say why there are no bars of `date`: no session, not opened yet, or not collected. Name the nearest sessions."""
-    session = next(iter(exchange.sessions_between(date, date)), None)
+    session = next(iter(exchange.XNYS.sessions_between(date, date)), None)
     if session is None:
         why = "weekend" if date.weekday() >= 5 else "exchange holiday"
         st.info(f"No session on {date:%A}, {labels.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")

@@ -61,7 +61,7 @@ def provenance(lake: Lake, place: DeltaGenerator) -> None:
     Runs after the page: the exchange's calendar takes 200 ms to load, and charts of past sessions do not need it.
     """
     with place:
-        live(_provenance, REFRESH if exchange.running(clock.now()) else REFRESH_CLOSED)(lake)
+        live(_provenance, REFRESH if exchange.XNYS.running(clock.now()) else REFRESH_CLOSED)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
@@ -79,7 +79,7 @@ def _provenance(lake: Lake) -> None:
     except TickerlakeError:  # shown on the page
         badges = [_badge(f"Lake {name}: unavailable", "database", "orange")]
     now = clock.now()
-    open_now = exchange.running(now) is not None
+    open_now = exchange.XNYS.running(now) is not None
     badges.append(_badge(labels.market(now), "storefront", "green" if open_now else "gray"))
     if open_now and lake.is_local:
         watched = news.watcher(lake.settings.lake) is not None

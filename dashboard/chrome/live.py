@@ -37,4 +37,4 @@ def interval(lake: Lake, dates: Collection[dt.date]) -> dt.timedelta | None:
     if lake.as_of is not None:
         return None
     now = clock.now()
-    return REFRESH if exchange.exchange_date(now) in dates and exchange.running(now) else None
+    return REFRESH if exchange.XNYS.date_at(now) in dates and exchange.XNYS.running(now) else None

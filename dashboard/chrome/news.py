@@ -20,7 +20,7 @@ for (const [title, body] of %s)
 
 def show(lake: Lake) -> None:
     """Look for news now, and again and again while the session runs. Nothing for a lake in the cloud or the past."""
-    if lake.is_local and lake.as_of is None and exchange.running(clock.now()):
+    if lake.is_local and lake.as_of is None and exchange.XNYS.running(clock.now()):
         live(_news, REFRESH)(lake)
 
 

@@ -41,4 +41,4 @@ def choose(
         tickers = daily["ticker"].tolist()
         ticker = controls.ticker(tickers, figures.first_choice(daily, lake.watchlist())[0], by_key=by_key)
     url.write()
-    return Choice(exchange.session_on(date), ticker, tickers)
+    return Choice(exchange.XNYS.session_on(date), ticker, tickers)

@@ -92,7 +92,7 @@ def today(settings: Settings) -> Report:
 
 
 def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:
-    midnight = dt.datetime.combine(exchange.exchange_date(now), dt.time(), exchange.EXCHANGE_TIME)
+    midnight = dt.datetime.combine(exchange.XNYS.date_at(now), dt.time(), exchange.XNYS.zone)
     # Athena's metrics also have the dimensions QueryType and QueryState, so sum over a search.
     search = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
     answers: dict[str, list[float]] = {}

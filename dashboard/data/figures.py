@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard import labels
 from tickerlake import exchange
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 
 SHOWN_AT_FIRST = 12
 """Tickers shown before any are chosen: as many lines as can be told apart."""
@@ -104,8 +104,8 @@ def incomplete(daily: pd.DataFrame, session: Session, now: dt.datetime) -> list[
 
 def sessions_behind(newest: dt.date, now: dt.datetime) -> int:
     """How many sessions have closed since `newest`, the newest one held."""
-    last = exchange.last_finished(now).date
-    return len(exchange.sessions_between(newest, last)) - 1 if newest < last else 0
+    last = exchange.XNYS.last_finished(now).date
+    return len(exchange.XNYS.sessions_between(newest, last)) - 1 if newest < last else 0
 
 
 def _midpoints(bars: pd.DataFrame) -> pd.DataFrame:
@@ -128,11 +128,11 @@ def _from_first_price(frame: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
 def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
     """Which hours may still get a greater high: those of the running session that end after the ticker's last bar."""
     # Sessions of other days need no calendar, which takes a while to load.
-    is_shown = exchange.exchange_date(now).isoformat() in set(hours["session"])
-    running = exchange.running(now) if is_shown else None
+    is_shown = exchange.XNYS.date_at(now).isoformat() in set(hours["session"])
+    running = exchange.XNYS.running(now) if is_shown else None
     if running is None:
         return False
     today = daily[daily["session"] == running.dt].set_index("ticker")
     until = hours["ticker"].map(today["last_ts"] + pd.to_timedelta(today["bar_minutes"], unit="m"))
     ends = pd.to_datetime(hours["session"]) + pd.to_timedelta(hours["hour"] + 1, unit="h")
-    return (hours["session"] == running.dt) & (ends.dt.tz_localize(EXCHANGE_TIME) > until) & (until < running.close)
+    return (hours["session"] == running.dt) & (ends.dt.tz_localize(XNYS.zone) > until) & (until < running.close)

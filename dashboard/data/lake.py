@@ -20,7 +20,7 @@ import streamlit as st
 from dashboard import clock
 from tickerlake import watchlist
 from tickerlake.errors import TickerlakeError
-from tickerlake.exchange import sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -166,7 +166,7 @@ def current() -> Lake:
 
 def coverage_until(last: dt.date, now: dt.datetime) -> dt.datetime:
     """Up to when coverage of sessions up to `last` expects bars: the close, or a while ago in a running session."""
-    close = max((session.close for session in sessions_between(last, last)), default=now)
+    close = max((session.close for session in XNYS.sessions_between(last, last)), default=now)
     due = now - _DELIVERY
     return min(close, due.replace(minute=due.minute // 5 * 5, second=0, microsecond=0))
 

@@ -27,7 +27,7 @@ def messages(lake: Lake, told: list[Told] | None) -> tuple[list[Message], list[T
     asked = wanted(lake)
     if not asked:
         return [], []
-    today = exchange.exchange_date(clock.now())
+    today = exchange.XNYS.date_at(clock.now())
     days = _days(lake.settings.lake, asked, today, lake.fingerprint(today, today))
     return judge(asked, days, told or [])
 

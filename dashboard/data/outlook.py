@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 from tickerlake.forecast.samples import DIRECTION, Target
 from tickerlake.forecast.scores import BASELINE, course
 from tickerlake.forecast.walk import QUANTILES
@@ -81,5 +81,5 @@ def skill(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
 
 def _minute(moment: pd.Timestamp) -> int:
     """Minutes since midnight at the exchange."""
-    local = moment.tz_convert(EXCHANGE_TIME)
+    local = moment.tz_convert(XNYS.zone)
     return local.hour * 60 + local.minute

@@ -77,7 +77,7 @@ _asked = threading.Event()
 """Set once the vendor has been asked. The first run of a process asks even if there is nothing to collect, so that
 within five minutes of a deployment it shows whether the vendor answers."""
 # Loads the calendar while Lambda starts, not in the first run's time.
-exchange.last_finished(dt.datetime.now(dt.UTC))
+exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
 
 
 class CollectFailed(TickerlakeError):
@@ -258,7 +258,7 @@ def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
 
 def _last_bars(settings: Settings, now: dt.datetime) -> Window:
     """The bars of the running or the last session that ended within the look-back."""
-    session = exchange.running(now) or exchange.last_finished(now)
+    session = exchange.XNYS.running(now) or exchange.XNYS.last_finished(now)
     starts = session.bar_starts(settings.bar_minutes, until=now)
     ends = pd.Series(starts + pd.Timedelta(minutes=settings.bar_minutes)).clip(upper=pd.Timestamp(session.close))
     recent = starts[ends >= now - dt.timedelta(minutes=settings.look_back_minutes)]
@@ -347,7 +347,7 @@ def _count(counts: Mapping[str, int]) -> None:
 def _answers(source: Source, ticker: str, bar_minutes: int) -> bool:
     """Whether `source` answers at all: one request, whose bars are not stored."""
     try:
-        source.bars(symbols.current_symbol(ticker), [exchange.last_finished(_now())], bar_minutes)
+        source.bars(symbols.current_symbol(ticker), [exchange.XNYS.last_finished(_now())], bar_minutes)
     except SourceError as error:
         logger.warning("%s does not answer: %s", source.name, error)
         return error.reason in FINAL

@@ -80,6 +80,6 @@ def _collection(origin: str, parallel: int) -> Callable[[], None]:
         source.parallel = parallel
         with tempfile.TemporaryDirectory() as folder:
             sink = ParquetSink(Path(folder))
-            collect(source, sink, [exchange.last_finished(now)], watchlist.DEFAULT, 5, lambda: now)
+            collect(source, sink, [exchange.XNYS.last_finished(now)], watchlist.DEFAULT, 5, lambda: now)
 
     return run

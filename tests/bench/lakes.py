@@ -29,8 +29,8 @@ from tickerlake.lake.schema import write_table
 from tickerlake.record import COLUMNS
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
-YEAR = exchange.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
+YEAR = exchange.XNYS.sessions_between(dt.date(2025, 1, 1), FRIDAY.date)[-252:]
 TICKERS = [f"T{number:03}" for number in range(500)]
 ROLLED = FILES - 2
 """Files of one bar that collecting leaves at most beside the one that it has rolled up."""

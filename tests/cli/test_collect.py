@@ -330,7 +330,7 @@ def command(*arguments, environment, cwd):
 
 
 def test_a_real_process_reaches_yahoo_through_a_proxy_and_its_authority(tmp_path):
-    finished = exchange.last_finished(dt.datetime.now(dt.UTC))
+    finished = exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
     with running_yahoo() as server:
         process = command("collect", "--tickers", "META,AMZN", environment=server.environment(), cwd=tmp_path)
         out, err = process.communicate(timeout=60)

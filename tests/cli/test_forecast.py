@@ -12,7 +12,7 @@ from tickerlake.collect import collect
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 
-SESSIONS = exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20))[-26:]
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20))[-26:]
 FRIDAY = SESSIONS[-1]
 SECONDS = dt.timedelta(seconds=20)
 

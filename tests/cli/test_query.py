@@ -145,7 +145,7 @@ def test_no_restatement_is_an_answer_not_an_error(call, lake):
 
 
 def test_invented_bars_are_marked_wherever_they_are_shown(call, tmp_path):
-    day = exchange.session_on(dt.date(2026, 11, 20))
+    day = exchange.XNYS.session_on(dt.date(2026, 11, 20))
     collect(SimulatedSource(), ParquetSink(tmp_path / "lake"), [day], ["META"], 5, lambda: day.close)
 
     _, _, err = call("hourly_high")
@@ -242,7 +242,7 @@ def test_a_limit_is_a_number_of_rows(call, lake):
 
 
 def test_a_terminal_gets_both_ends_of_a_long_table_and_a_pipe_or_a_file_all_of_it(call, tmp_path, monkeypatch):
-    day = exchange.session_on(dt.date(2026, 11, 20))
+    day = exchange.XNYS.session_on(dt.date(2026, 11, 20))
     collect(SimulatedSource(), ParquetSink(tmp_path / "lake"), [day], ["META"], 5, lambda: day.close)
     _, piped, _ = call("bars")
     call("bars", "-o", "all.txt")

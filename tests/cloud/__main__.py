@@ -53,13 +53,13 @@ def collect(stack: Stack) -> None:
     since = dt.datetime.now(dt.UTC)
     stack.fire("sweep-1")
     report = next(line["report"] for line in stack.log(since) if line.get("message") == "collected")
-    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     say(f"The sweep's schedule fired: {report['delivered']} bars of {session.dt} sent to Firehose.")
     first, last = (session.date - dt.timedelta(days=days) for days in (DAYS, 1))
     backfill = stack.invoke({"first": first.isoformat(), "last": last.isoformat()})
     say(f"Backfill of {len(backfill['sessions'])} sessions: {backfill['delivered']} bars.")
     for each in (*report["sessions"], *backfill["sessions"]):
-        stack.settle(exchange.session_on(dt.date.fromisoformat(each["session"])), each["delivered"])
+        stack.settle(exchange.XNYS.session_on(dt.date.fromisoformat(each["session"])), each["delivered"])
     say(f"s3://{stack.outputs['bucket']}/bars/ holds {len(stack.objects())} Parquet files.")
     say(f"Crawl by {stack.outputs['crawler']}: {stack.crawl()['Status']}.")
     for name, value in stack.environment.items():

@@ -72,8 +72,8 @@ else:
 
     @pytest.fixture(scope="session")
     def _unused_sessions():
-        today = exchange.exchange_date(dt.datetime.now(dt.UTC))
-        return iter(exchange.sessions_between(today - dt.timedelta(days=56), today - dt.timedelta(days=11)))
+        today = exchange.XNYS.date_at(dt.datetime.now(dt.UTC))
+        return iter(exchange.XNYS.sessions_between(today - dt.timedelta(days=56), today - dt.timedelta(days=11)))
 
     @pytest.fixture
     def session(_unused_sessions):

@@ -17,7 +17,7 @@ from tickerlake.sources.yahoo import YahooSource
 
 def local_lake(folder: Path, first: Session, last: Session, tickers: Sequence[str]) -> Engine:
     """The engine on a lake in `folder` with the sessions from `first` to `last`, from a Yahoo without faults."""
-    wanted = exchange.sessions_between(first.date, last.date)
+    wanted = exchange.XNYS.sessions_between(first.date, last.date)
     with running_yahoo() as yahoo:
         source = YahooSource(LoopbackSession(yahoo.origin))
         collect(source, ParquetSink(folder), wanted, tickers, 5, lambda: dt.datetime.now(dt.UTC))

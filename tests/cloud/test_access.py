@@ -23,7 +23,7 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 def collected(guarded):
     """The report of a run of the function with its own role."""
     report = guarded.invoke({"session": "last", "tickers": list(WATCHLIST[:2])})
-    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     guarded.settle(session, report["delivered"])
     return report
 
@@ -68,11 +68,11 @@ def clients_of(guarded, function):
 
 class TestTheCollector:
     def test_it_delivers_with_its_role(self, collected):
-        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
     def test_it_stores_splits_and_runs_with_its_role(self, guarded, collected):
-        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         guarded.yahoo.answers("NVDA", Bars(splits=[(session.open, 10, 1)]))
         guarded.invoke({"session": session.dt, "tickers": ["NVDA"]})
         assert len(guarded.objects("actions/")) == 1
@@ -119,7 +119,7 @@ class TestTheCollector:
 
 class TestTheCompactor:
     def test_it_compacts_with_its_role(self, guarded, collected):
-        session = exchange.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
         held = guarded.records(session)
         guarded.invoke({"session": session.dt, "tickers": list(WATCHLIST[:2])})
         guarded.settle(session, held + 2 * len(session.bar_starts(5)))

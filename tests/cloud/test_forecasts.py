@@ -20,7 +20,7 @@ from tickerlake.sources.simulated import SimulatedSource
 pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 
 # Long before the sessions that other tests collect.
-SESSIONS = exchange.sessions_between(dt.date(2024, 5, 1), dt.date(2024, 6, 14))[-25:]
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2024, 5, 1), dt.date(2024, 6, 14))[-25:]
 LAST = SESSIONS[-1]
 NOW = LAST.open + dt.timedelta(hours=1, minutes=33)
 """Three minutes past eleven."""

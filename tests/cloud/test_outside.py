@@ -97,7 +97,7 @@ def sent(outside, typed):
     typed(commands("2. Allow the machine to send"), as_administrator=True)
     typed(commands("3. Set up the machine"))
     printed = typed(commands("4. Send a session"))
-    return printed, exchange.session_on(pd.Timestamp(printed[:10]).date())
+    return printed, exchange.XNYS.session_on(pd.Timestamp(printed[:10]).date())
 
 
 def test_a_session_that_the_machine_sends_is_in_the_lake(outside, sent, monkeypatch):

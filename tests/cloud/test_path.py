@@ -34,7 +34,7 @@ def swept(stack):
     since = dt.datetime.now(dt.UTC)
     stack.fire("sweep-1", repair=False)  # other tests leave gaps on purpose
     (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
-    session = exchange.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
+    session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     stack.settle(session, report["delivered"])
     return session, report, stack.runs(since)
 
@@ -43,7 +43,7 @@ def swept(stack):
 def backfilled(stack, swept):
     """The three sessions before that one, and the report of the function that collected them."""
     day = swept[0].date
-    three = exchange.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
+    three = exchange.XNYS.sessions_between(day - dt.timedelta(days=14), day - dt.timedelta(days=1))[-3:]
     report = stack.invoke({"first": three[0].dt, "last": three[-1].dt})
     for session in three:
         stack.settle(session, len(WATCHLIST) * len(session.bar_starts(5)))

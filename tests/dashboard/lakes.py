@@ -62,14 +62,19 @@ def fill(
 ) -> Path:
     """Collects invented bars into `lake` under the name `source`, as if it were `now`."""
     collect(
-        Invented(source, change), ParquetSink(lake), exchange.sessions_between(first, last), tickers, 5, lambda: now
+        Invented(source, change),
+        ParquetSink(lake),
+        exchange.XNYS.sessions_between(first, last),
+        tickers,
+        5,
+        lambda: now,
     )
     return lake
 
 
 def import_without_open(lake: Path) -> Path:
     """Imports what an earlier deployment wrote, names, highs, lows and times only, of two sessions into `lake`."""
-    sessions = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY)
+    sessions = exchange.XNYS.sessions_between(dt.date(2026, 11, 19), FRIDAY)
     records = [
         json.dumps({"name": name, "high": bar.high, "low": bar.low, "ts": bar.ts.isoformat()})
         for name in ("META", "AMZN", "SNAP")

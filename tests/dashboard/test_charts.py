@@ -14,10 +14,10 @@ from dashboard.charts import axes, candles, coverage, heat_map, lines, records, 
 from dashboard.charts.theme import DARK, LIGHT
 from dashboard.data import figures
 from tickerlake import exchange
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 
 CONFIG = Path(__file__).parents[2] / "dashboard" / ".streamlit" / "config.toml"
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 COVERAGE = pd.DataFrame(
     {
         "ticker": ["A", "A", "B", "B", "C", "C"],
@@ -42,7 +42,7 @@ def hours(**changed):
             "session": "2026-11-20",
             "hour": [9, 10, 9, 10],
             "high": [101.0, 110.0, 50.0, 45.0],
-            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 10:05"] * 2).tz_localize(EXCHANGE_TIME),
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 10:05"] * 2).tz_localize(XNYS.zone),
             "slot": ["2026-11-20 09", "2026-11-20 10"] * 2,
             "change": [0.01, 0.1, 0.0, -0.1],
             "basis": "open",
@@ -195,7 +195,7 @@ class TestHourlyLines:
     def test_the_hours_of_several_sessions_carry_each_date_once_and_both_offsets(self):
         frame = pd.concat(
             [
-                hours(slot=[f"{day} 09", f"{day} 10"] * 2, ts=pd.Timestamp(f"{day} 09:30", tz=EXCHANGE_TIME))
+                hours(slot=[f"{day} 09", f"{day} 10"] * 2, ts=pd.Timestamp(f"{day} 09:30", tz=XNYS.zone))
                 for day in ("2026-10-30", "2026-11-02")
             ]
         )
@@ -279,9 +279,7 @@ class TestCandles:
     BARS = pd.DataFrame(
         {
             "ticker": "META",
-            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:35", "2026-11-20 10:00"]).tz_localize(
-                EXCHANGE_TIME
-            ),
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:35", "2026-11-20 10:00"]).tz_localize(XNYS.zone),
             "bar_minutes": 5,
             "open": [100.0, 102.0, 101.0],
             "high": [103.0, 104.0, 102.0],
@@ -295,9 +293,7 @@ class TestCandles:
         {
             "hour": [9, 10, 10],
             "high": [104.0, 102.0, 102.0],
-            "ts": pd.to_datetime(["2026-11-20 09:35", "2026-11-20 10:00", "2026-11-20 10:10"]).tz_localize(
-                EXCHANGE_TIME
-            ),
+            "ts": pd.to_datetime(["2026-11-20 09:35", "2026-11-20 10:00", "2026-11-20 10:10"]).tz_localize(XNYS.zone),
             "touch": [1, 1, 2],
             "bar_minutes": 5,
             "provisional": [False, True, True],
@@ -306,7 +302,7 @@ class TestCandles:
 
     CHANGES = pd.DataFrame(
         {
-            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:40"]).tz_localize(EXCHANGE_TIME),
+            "ts": pd.to_datetime(["2026-11-20 09:30", "2026-11-20 09:40"]).tz_localize(XNYS.zone),
             "bar_minutes": 5,
             "kind": ["restated", "withdrawn"],
             "old_high": [105.0, 106.0],

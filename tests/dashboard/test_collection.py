@@ -27,7 +27,7 @@ from tickerlake.lake.parquet import sources_held
 from tickerlake.lake.presence import watching
 from tickerlake.sources.simulated import SimulatedSource
 
-FRIDAY = [exchange.session_on(lakes.FRIDAY)]
+FRIDAY = [exchange.XNYS.session_on(lakes.FRIDAY)]
 
 ROOT = Path(__file__).parents[2]
 

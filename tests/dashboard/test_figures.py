@@ -10,10 +10,10 @@ import pytest
 from dashboard import labels
 from dashboard.data import days, figures, high_hour, measures
 from tickerlake import exchange
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 
 EVENING = dt.datetime(2026, 11, 20, 23, 0, tzinfo=dt.UTC)
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 MINUS = "\N{MINUS SIGN}"
 NOTHING = float("nan")
 
@@ -24,7 +24,7 @@ def daily(*rows):
 
 
 def at(time, day="2026-11-20"):
-    return pd.Timestamp(f"{day} {time}", tz=EXCHANGE_TIME)
+    return pd.Timestamp(f"{day} {time}", tz=XNYS.zone)
 
 
 class TestChange:
@@ -95,7 +95,7 @@ class TestHourlyHighs:
         )
         frame = figures.with_change(daily(("A", "2026-11-20", 100.0, 102.0, 99.0, 101.0)))
         frame = frame.assign(last_ts=at(last_bar), bar_minutes=5)
-        moment = dt.datetime.combine(FRIDAY.date, now, EXCHANGE_TIME)
+        moment = dt.datetime.combine(FRIDAY.date, now, XNYS.zone)
         assert figures.hourly(highs, frame, moment)["provisional"].tolist() == provisional
 
 
@@ -308,7 +308,7 @@ class TestAcrossDays:
             {"session": ["2026-11-18", "2026-11-20"], "state": ["complete", "partial"], "missing": [0, 3]}
         )
         restated = pd.DataFrame({"session": "2026-11-18", "ts": [1, 1, 2], "bar_minutes": 5, "source": "yahoo"})
-        sessions = exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 27))
+        sessions = exchange.XNYS.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 27))
         frame = days.calendar(sessions, self.DAILY, coverage, restated).set_index("session")
         assert frame.index.tolist()[-1] == "2026-11-27"
         assert frame["early_close"].tolist() == [False] * 6 + [True]

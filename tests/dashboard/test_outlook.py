@@ -15,7 +15,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
-SESSIONS = exchange.sessions_between(dt.date(2026, 10, 1), lakes.FRIDAY)[-24:]
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), lakes.FRIDAY)[-24:]
 LAST = SESSIONS[-1]
 
 

@@ -25,7 +25,7 @@ from tests.dashboard.conftest import text
 from tests.query.lakes import write_case
 from tickerlake.collect import collect
 from tickerlake.errors import NoAccess, QueryFailed
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import Settings, load, open_engine, run
@@ -300,7 +300,7 @@ def test_a_jump_that_looks_like_a_split_comes_with_the_command_that_adds_it(app,
 def test_long_bars_and_withdrawn_bars_are_explained(app, tmp_path):
     lake = tmp_path / "long"
     source = lakes.Invented("yahoo")
-    collect(source, ParquetSink(lake), [session_on(lakes.FRIDAY)], ["META"], 60, lambda: lakes.EVENING)
+    collect(source, ParquetSink(lake), [XNYS.session_on(lakes.FRIDAY)], ["META"], 60, lambda: lakes.EVENING)
     for page in ("hourly_highs", "session"):
         words = text(app(lake, page))
         assert "META in 2026-11-20 has only 60-minute bars; hourly_high needs bars within one clock hour." in words

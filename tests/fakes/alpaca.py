@@ -95,7 +95,7 @@ class FakeAlpaca(FakeVendor):
         return given == (KEY.ident, KEY.secret)
 
     def _simulated(self, symbol: str, first: pd.Timestamp, last: pd.Timestamp, minutes: int) -> pd.DataFrame:
-        days = exchange.sessions_between(exchange.exchange_date(first), exchange.exchange_date(last))
+        days = exchange.XNYS.sessions_between(exchange.XNYS.date_at(first), exchange.XNYS.date_at(last))
         frame = SimulatedSource().bars(symbol, days, minutes)
         early = frame.iloc[:1].assign(ts=frame["ts"].iloc[:1] - pd.Timedelta(hours=2))
         late = frame.iloc[-1:].assign(ts=frame["ts"].iloc[-1:] + pd.Timedelta(hours=2))

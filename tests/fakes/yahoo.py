@@ -91,13 +91,13 @@ def chart(symbol: str, query: dict[str, str], answer: Bars, now: dt.datetime) ->
     """The chart endpoint's answer at `now`: the bars from `period1` to `period2`, or a refusal."""
     interval = query["interval"]
     if "range" in query:
-        session = exchange.last_finished(now)
+        session = exchange.XNYS.last_finished(now)
         return _chart_of(symbol, query, answer, [session], [(session.open, Session.bar_starts(session, 390)[:1])], 390)
     first, last = (dt.datetime.fromtimestamp(int(query[name]), dt.UTC) for name in ("period1", "period2"))
     minutes = int(interval.removesuffix("m"))
     if refusal := _refusal(minutes, first, last, now):
         return refusal
-    days = exchange.sessions_between(exchange.exchange_date(first), exchange.exchange_date(last))
+    days = exchange.XNYS.sessions_between(exchange.XNYS.date_at(first), exchange.XNYS.date_at(last))
     running_or_over = [session for session in days if session.open <= now and session.close > first]
     starts = [(session.open, session.bar_starts(minutes)) for session in running_or_over]
     kept = [(opening, grid[(grid >= first) & (grid < last) & (grid <= now)]) for opening, grid in starts]
@@ -173,7 +173,7 @@ def _rows(
     """Rows of one session: start, four prices widened from 32 bits as Yahoo's are, and volume."""
     if grid.empty:
         return []
-    session = exchange.session_on(exchange.exchange_date(opening))
+    session = exchange.XNYS.session_on(exchange.XNYS.date_at(opening))
     frame = SimulatedSource().bars(symbol, [session], minutes) if answer.frame is None else answer.frame
     frame = frame[frame["ts"].isin(grid)]
     rows = []
@@ -188,8 +188,9 @@ def _rows(
 
 
 def _period(session: Session, *, full: bool) -> dict[str, Any]:
-    close = session.open + exchange.FULL_SESSION if full else session.close
-    offset = session.open.astimezone(exchange.EXCHANGE_TIME)
+    usual = dt.datetime.combine(session.date, session.exchange.closes, session.exchange.zone)
+    close = usual if full else session.close
+    offset = session.open.astimezone(session.exchange.zone)
     return {
         "timezone": offset.tzname(),
         "start": int(session.open.timestamp()),

@@ -17,7 +17,7 @@ from tickerlake.forecast.scores import losses
 from tickerlake.forecast.walk import LOOK_BACK, walk
 from tickerlake.sources.simulated import SimulatedSource
 
-SESSIONS = exchange.sessions_between(dt.date(2024, 1, 2), dt.date(2026, 11, 20))
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2024, 1, 2), dt.date(2026, 11, 20))
 TICKERS = ("AMZN", "META", "NFLX", "SNAP")
 MODELS = (HourOfDay(), Har())
 AT_ONCE = pd.Timestamp(SESSIONS[0].open)

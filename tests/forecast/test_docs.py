@@ -14,7 +14,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.sources.simulated import SimulatedSource
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forecast.md").read_text(encoding="utf-8")
-SESSIONS = exchange.sessions_between(dt.date(2026, 7, 1), dt.date(2026, 11, 20))[-40:]
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2026, 7, 1), dt.date(2026, 11, 20))[-40:]
 FRIDAY = SESSIONS[-1]
 ELEVEN = FRIDAY.open + dt.timedelta(hours=1, minutes=30, seconds=20)
 EVENING = FRIDAY.close + dt.timedelta(hours=1)

@@ -17,7 +17,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 
-SESSIONS = exchange.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20))[-LEAST_SESSIONS - 4 :]
+SESSIONS = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 20))[-LEAST_SESSIONS - 4 :]
 FRIDAY = SESSIONS[-1]
 HOUR = dt.timedelta(hours=1)
 ELEVEN = FRIDAY.open + dt.timedelta(hours=1, minutes=30, seconds=20)
@@ -33,7 +33,7 @@ class Vendor(SimulatedSource):
 
     def bars(self, symbol, sessions, bar_minutes):
         frame = super().bars(symbol, sessions, bar_minutes)
-        days = frame["ts"].dt.tz_convert(exchange.EXCHANGE_TIME).dt.date
+        days = frame["ts"].dt.tz_convert(exchange.XNYS.zone).dt.date
         return frame.assign(**frame[PRICES].mul(days.map(self.factors).fillna(1.0), axis=0).round(4))
 
 

@@ -6,7 +6,7 @@ from functions.forecaster.handler import respond
 from tickerlake import exchange
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 
 
 def test_an_empty_lake_is_no_failure_because_every_stack_begins_with_one(tmp_path):

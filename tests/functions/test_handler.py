@@ -22,20 +22,20 @@ from tests.fakes.sinks import MemorySink
 from tests.fakes.vendor import UNAVAILABLE
 from tests.fakes.yahoo import NOT_FOUND, Bars, LoopbackSession
 from tickerlake.errors import ConfigError, NoData, RateLimited, SinkError, Unavailable, WrongInstrument
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.yahoo import YahooSource
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 EVENTS = Path(__file__).parents[1] / "data" / "events"
 ROOT = Path(__file__).parents[2]
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 SETTINGS = Settings(STREAM, ("META", "AMZN"))
 
 
 def at(text):
     """A moment in exchange time, in November 2026 unless it names a date."""
-    zone = module.exchange.EXCHANGE_TIME
+    zone = module.exchange.XNYS.zone
     return (
         dt.datetime.fromisoformat(text if "-" in text else f"2026-11-20 {text}").replace(tzinfo=zone).astimezone(dt.UTC)
     )
@@ -94,7 +94,7 @@ def answer(request_, *, now=NOW, source=None, sink=None, settings=SETTINGS, stop
 def test_an_empty_event_collects_the_bars_that_ended_within_the_look_back(now, first, last):
     sink = MemorySink()
     answer(event("last_bars"), now=at(now), sink=sink)
-    starts = sink.frame()["ts"].dt.tz_convert(module.exchange.EXCHANGE_TIME).dt.strftime("%H:%M")
+    starts = sink.frame()["ts"].dt.tz_convert(module.exchange.XNYS.zone).dt.strftime("%H:%M")
     assert (starts.min(), starts.max()) == (first, last)
 
 

@@ -53,7 +53,7 @@ def written(*records: str, name: str = "object", at: dt.datetime = NOON) -> Reco
     return RecordedObject(name, at, "\n".join(records).encode())
 
 
-def imported(lake: Path, *objects: RecordedObject, timezone: dt.tzinfo = exchange.EXCHANGE_TIME) -> ImportReport:
+def imported(lake: Path, *objects: RecordedObject, timezone: dt.tzinfo = exchange.XNYS.zone) -> ImportReport:
     """Imports, and checks that every record is accounted for."""
     before = len(stored(lake))
     report = import_objects(objects, ParquetSink(lake), timezone)
@@ -482,8 +482,8 @@ def test_a_time_without_offset_is_in_the_timezone_given(tmp_path):
 
 @pytest.mark.parametrize("ts", ["2021-03-14 02:30:00", "2021-11-07 01:30:00"])
 def test_a_local_time_that_is_skipped_or_repeated_is_unreadable(ts):
-    assert read_times([ts], exchange.EXCHANGE_TIME).isna().all()
-    assert read_times([f"{ts}-05:00"], exchange.EXCHANGE_TIME).notna().all()
+    assert read_times([ts], exchange.XNYS.zone).isna().all()
+    assert read_times([f"{ts}-05:00"], exchange.XNYS.zone).notna().all()
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ def test_a_records_own_time_of_collection_wins(tmp_path):
 def simulated(tmp_path_factory) -> Path:
     """A lake of simulated bars on both sides of a clock change, with a few rejected records and a watchlist."""
     lake = tmp_path_factory.mktemp("simulated")
-    days = exchange.sessions_between(dt.date(2021, 3, 12), dt.date(2021, 3, 15))
+    days = exchange.XNYS.sessions_between(dt.date(2021, 3, 12), dt.date(2021, 3, 15))
     collected = dt.datetime(2021, 3, 16, 1, 2, 3, 456000, tzinfo=dt.UTC)
     sink = ParquetSink(lake)
     collect(SimulatedSource(), sink, days, ["FB", "AMZN"], 15, lambda: collected)

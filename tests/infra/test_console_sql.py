@@ -41,7 +41,7 @@ def test_it_does_not_change_within_a_quarter(name):
 def test_its_calendar_holds_every_session_of_the_last_week_and_the_next_quarter(today):
     sql = console_sql(COVERAGE, today)
 
-    for session in exchange.sessions_between(today - dt.timedelta(days=8), today + dt.timedelta(days=85)):
+    for session in exchange.XNYS.sessions_between(today - dt.timedelta(days=8), today + dt.timedelta(days=85)):
         entry = f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {session.close:%Y-%m-%d %H:%M:%S}"
         assert entry in sql
 

@@ -24,7 +24,7 @@ from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-DAYS = exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
+DAYS = exchange.XNYS.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
 QUERIES = ("bars", "hourly_high", "daily", "restatements", "coverage")
 TOGETHER = 4
 ROUNDS = 10

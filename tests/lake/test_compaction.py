@@ -12,14 +12,14 @@ import pytest
 from tests.query.lakes import write_lake
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import session_on, sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.lake import compaction, placing
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.lake.layout import Layout
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 SUNDAY = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 EVENING = FRIDAY.close + dt.timedelta(hours=2)
 QUERIES = ("bars", "hourly_high", "daily", "restatements", "coverage", "tickers")
@@ -200,7 +200,7 @@ def test_a_compactor_that_dies_at_any_step_loses_nothing(tmp_path, monkeypatch, 
 
 
 def test_two_compactors_beside_a_writer_and_readers_lose_nothing(tmp_path):
-    days = sessions_between(dt.date(2026, 11, 16), FRIDAY.date)
+    days = XNYS.sessions_between(dt.date(2026, 11, 16), FRIDAY.date)
     for shift in range(8):
         for day in days:
             moved = day.open - FRIDAY.open

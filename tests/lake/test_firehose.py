@@ -12,7 +12,7 @@ from tests.fakes.aws import RESET, TAKEN_THEN_RESET, refusal
 from tests.fakes.firehose import STREAM, Refusing, running_firehose
 from tickerlake import bars, record
 from tickerlake.errors import ConfigError, SinkError
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.lake import Rejected
 from tickerlake.lake import firehose as module
 from tickerlake.lake.firehose import ATTEMPTS, BYTES_PER_RECORD, open_firehose
@@ -47,7 +47,7 @@ def opened(pauses, stream=STREAM, **options):
 
 
 def session_bars(tickers=("META",), day=DAY, collected=COLLECTED):
-    frames = [SimulatedSource().bars(ticker, [session_on(day)], 5).assign(ticker=ticker) for ticker in tickers]
+    frames = [SimulatedSource().bars(ticker, [XNYS.session_on(day)], 5).assign(ticker=ticker) for ticker in tickers]
     frame = pd.concat(frames, ignore_index=True)
     return bars.as_bars(
         bars.placed(frame).assign(bar_minutes=5, source="yahoo", collected_at=collected).astype({"volume": "Int64"})
@@ -107,14 +107,14 @@ def test_a_bar_that_a_whole_answer_lacks_is_sent_without_numbers(pauses, stream)
     now = COLLECTED.to_pydatetime() + dt.timedelta(hours=10)
     answered = held[["ticker", "source", "ts"]].drop(index=20)
 
-    assert sink.withdraw(answered, session_on(DAY), 5, now) == {"META": 1}
+    assert sink.withdraw(answered, XNYS.session_on(DAY), 5, now) == {"META": 1}
 
     (sent,) = stream.bars
     assert sent["ts"] == str(held["ts"][20])[:19] + ".000"
     assert sent["collected_at"] == "2026-11-21 01:00:00.123"
     assert not sent.keys() & {"open", "high", "low", "close", "volume"}
-    assert sink.withdraw(held[["ticker", "source", "ts"]], session_on(DAY), 5, now) == {}
-    assert opened(pauses).withdraw(answered, session_on(DAY), 5, now) == {}
+    assert sink.withdraw(held[["ticker", "source", "ts"]], XNYS.session_on(DAY), 5, now) == {}
+    assert opened(pauses).withdraw(answered, XNYS.session_on(DAY), 5, now) == {}
 
 
 def test_simulated_bars_are_refused_before_anything_is_sent(sink, stream):

@@ -8,7 +8,7 @@ import pytest
 from tests.sources.answers import Vendor
 from tickerlake.collect import collect
 from tickerlake.errors import LakeEmpty
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import local_objects
 from tickerlake.lake.layout import Layout
@@ -16,7 +16,7 @@ from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 EVENING = FRIDAY.close + dt.timedelta(hours=2)
 
 

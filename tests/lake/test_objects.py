@@ -13,11 +13,11 @@ from tickerlake import record
 from tickerlake.actions import NEVER, Split
 from tickerlake.collect import collect
 from tickerlake.errors import SinkError
-from tickerlake.exchange import session_on, sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.lake.objects import LakeObjects
 
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 EVENING = FRIDAY.close + dt.timedelta(hours=2, milliseconds=123)
 SPLIT = Split("NVDA", FRIDAY.date, 10.0, "yahoo", EVENING)
 
@@ -125,7 +125,7 @@ def test_bars_are_delivered_before_a_split_that_cannot_be_stored_fails_the_run(s
 
 
 def test_a_run_stores_what_it_asked_by_session(splits, bucket):
-    sessions = sessions_between(FRIDAY.date - dt.timedelta(days=1), FRIDAY.date)
+    sessions = XNYS.sessions_between(FRIDAY.date - dt.timedelta(days=1), FRIDAY.date)
     collect(Vendor(FRIDAY), FirehoseSink(Stream(), "bars", objects=splits), sessions, ["META"], 5, lambda: EVENING)
 
     (earlier, nothing), (later, content) = sorted(bucket.objects.items())

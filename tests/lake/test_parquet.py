@@ -25,7 +25,7 @@ from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 
 ROOT = Path(__file__).parents[2]
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 LATER = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 
 
@@ -39,7 +39,7 @@ def files(lake):
 
 
 def test_a_run_writes_one_file_per_session_in_its_partition(tmp_path):
-    days = exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
+    days = exchange.XNYS.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20))
 
     fill(tmp_path, days=days)
 
@@ -133,7 +133,7 @@ for step, lake in enumerate(sys.argv[1:]):
         pq.write_table = counted(pq.write_table, left)
         os.fsync = counted(os.fsync, left)
         pathlib.Path.replace = counted(pathlib.Path.replace, left)
-        fill(pathlib.Path(lake), days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
+        fill(pathlib.Path(lake), days=exchange.XNYS.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
@@ -145,7 +145,7 @@ STEPS = 10
 def killed(tmp_path_factory):
     """A lake with the first of three sessions, and copies whose runs were killed one step later each."""
     folder = tmp_path_factory.mktemp("killed")
-    fill(folder / "before", days=exchange.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
+    fill(folder / "before", days=exchange.XNYS.sessions_between(dt.date(2026, 11, 16), dt.date(2026, 11, 18)))
     lakes = [shutil.copytree(folder / "before", folder / str(step)) for step in range(STEPS)]
     runs = subprocess.run([sys.executable, "-c", DYING, *lakes], cwd=ROOT, check=True, capture_output=True, text=True)
     return folder / "before", list(zip(lakes, map(int, runs.stdout.split()), strict=True))
@@ -160,7 +160,7 @@ def test_a_run_killed_at_any_step_loses_nothing_and_the_next_run_completes_it(st
     for path in files(before):
         assert (lake / path.relative_to(before)).read_bytes() == path.read_bytes()
     assert len(run(DuckDBEngine(lake), "bars").frame) == (3 + min(step, 6) // 3) * 156
-    fill(lake, days=exchange.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
+    fill(lake, days=exchange.XNYS.sessions_between(dt.date(2026, 11, 18), dt.date(2026, 11, 20)))
     assert len(run(DuckDBEngine(lake), "bars").frame) == 5 * 156
 
 
@@ -334,7 +334,7 @@ def test_simulated_and_real_bars_cannot_share_a_lake(held, coming, tmp_path):
     before = files(tmp_path)
 
     with pytest.raises(ConfigError, match=rf"holds {held}, the new bars are {coming}; name another folder"):
-        ParquetSink(tmp_path).write(frame(coming, exchange.session_on(dt.date(2026, 11, 19))))
+        ParquetSink(tmp_path).write(frame(coming, exchange.XNYS.session_on(dt.date(2026, 11, 19))))
     assert files(tmp_path) == before
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tickerlake import bars
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.lake import Run, placing, rolling
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
@@ -16,7 +16,7 @@ from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 MINUTES = dt.timedelta(minutes=5)
 FRAME = (
     bars.placed(SimulatedSource().bars("META", [FRIDAY], 5))

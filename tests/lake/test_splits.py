@@ -9,11 +9,11 @@ from tests.sources.answers import Vendor
 from tickerlake.actions import NEVER, Split, in_force, parse_ratio
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, SinkError
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
 
-FRIDAY = session_on(dt.date(2026, 11, 20))
+FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 EVENING = FRIDAY.close + dt.timedelta(hours=2)
 SPLIT = Split("META", FRIDAY.date, 10.0, "yahoo", EVENING)
 

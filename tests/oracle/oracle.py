@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.oracle.history import NUMBERS, Answer
-from tickerlake.exchange import Session, sessions_between
+from tickerlake.exchange import XNYS, Session
 from tickerlake.symbols import as_traded
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -215,7 +215,7 @@ class Oracle:
         """Which of the expected bars are in force, per ticker, session and size, from the first session to the last."""
         held: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         bars = self.bars(as_of)
-        calendar = sessions_between(
+        calendar = XNYS.sessions_between(
             *(dt.date.fromisoformat(pick(bar["session"] for bar in bars)) for pick in (min, max))
         )
         ends = {session.dt: min(session.close, now.replace(second=0, microsecond=0)) for session in calendar}

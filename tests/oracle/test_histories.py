@@ -33,9 +33,9 @@ SEEDS = int(os.environ.get("ORACLE_SEEDS", "1"))
 PRICED = ("bars", "hourly_high", "daily", "restatements")
 """The queries that have a basis."""
 QUERIES = (*PRICED, "sessions", "tickers", "coverage")
-THANKSGIVING = exchange.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
+THANKSGIVING = exchange.XNYS.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
 """A full session, a holiday, and an early close."""
-RENAMING = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
+RENAMING = exchange.XNYS.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
 """FB trades as META from the second on."""
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 END = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -187,8 +187,7 @@ def adjusted_at(behaviour: Behaviour, clock: Clock):
             for split in behaviour.splits
             if split.symbol == symbol
             and split.adjusted_after is not None
-            and dt.datetime.combine(split.ex_date, dt.time(), exchange.EXCHANGE_TIME) + split.adjusted_after
-            <= clock.now
+            and dt.datetime.combine(split.ex_date, dt.time(), exchange.XNYS.zone) + split.adjusted_after <= clock.now
         ]
 
     return adjusted

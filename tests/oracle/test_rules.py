@@ -13,8 +13,8 @@ from tickerlake.errors import NoData
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.simulated_vendor import Clock
 
-WEDNESDAY, FRIDAY = exchange.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
-RENAMING = exchange.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
+WEDNESDAY, FRIDAY = exchange.XNYS.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
+RENAMING = exchange.XNYS.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
 EVENING = dt.datetime(2026, 11, 27, 22, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 SPLIT = (FRIDAY.date, 10.0)
@@ -23,7 +23,7 @@ SPLIT = (FRIDAY.date, 10.0)
 
 def bar(clock, high=10.0, *, session=FRIDAY, low=8.0, close=9.0, volume=100):
     """A bar that starts at this time of day at the exchange."""
-    start = dt.datetime.combine(session.date, dt.time.fromisoformat(clock), exchange.EXCHANGE_TIME)
+    start = dt.datetime.combine(session.date, dt.time.fromisoformat(clock), exchange.XNYS.zone)
     numbers = {"open": close, "high": high, "low": low, "close": close, "volume": volume}
     return {"ts": start.astimezone(dt.UTC), **numbers}
 
@@ -34,7 +34,7 @@ def answer(hours, *rows, source="yahoo", size=30, session=FRIDAY, symbol="AAA", 
 
 
 def highs(rows):
-    return {f"{row['ts'].astimezone(exchange.EXCHANGE_TIME):%H:%M}": row["high"] for row in rows}
+    return {f"{row['ts'].astimezone(exchange.XNYS.zone):%H:%M}": row["high"] for row in rows}
 
 
 def at(hours):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tickerlake import bars, record
 from tickerlake.actions import Split
-from tickerlake.exchange import EXCHANGE
+from tickerlake.exchange import XNYS
 from tickerlake.lake import Run
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SCHEMA, ParquetSink
@@ -69,7 +69,7 @@ def read_runs(case: str) -> list[Run]:
         return [
             Run(
                 **row
-                | {"exchange": EXCHANGE}
+                | {"exchange": XNYS.code}
                 | {name: dt.datetime.fromisoformat(row[name]).astimezone(dt.UTC) for name in times}
                 | {name: int(row[name]) for name in counts}
             )

@@ -16,7 +16,7 @@ from tickerlake.query.formats import to_csv
 from tickerlake.sources.simulated import SimulatedSource
 
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
-FRIDAY = exchange.session_on(dt.date(2026, 11, 20))
+FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 ANSWERED = [(case, answers.stem) for case in CASES for answers in sorted((ANSWERS / case).glob("*.csv"))]
 ANSWERED = [(case, name) for case, name in ANSWERED if name not in ("records", "actions", "asked", "made")]
 
@@ -93,10 +93,10 @@ def test_the_hour_of_the_high_shows_nothing_in_a_random_walk_and_finds_a_planted
     class Planted(SimulatedSource):
         def bars(self, symbol, sessions, bar_minutes):
             bars = super().bars(symbol, sessions, bar_minutes)
-            noon = bars["ts"].dt.tz_convert(exchange.EXCHANGE_TIME).dt.hour == 12
+            noon = bars["ts"].dt.tz_convert(exchange.XNYS.zone).dt.hour == 12
             return bars.assign(high=bars["high"].where(~noon, bars["high"] * 1.2))
 
-    sessions = exchange.sessions_between(dt.date(2026, 9, 1), FRIDAY.date)
+    sessions = exchange.XNYS.sessions_between(dt.date(2026, 9, 1), FRIDAY.date)
     fields = {"bar_minutes": 30, "source": "simulated", "collected_at": NOW}
     for source in (SimulatedSource(), Planted()):
         frames = [source.bars(ticker, sessions, 30).assign(ticker=ticker, **fields) for ticker in ("META", "AMZN")]
@@ -123,7 +123,7 @@ def test_where_nothing_moves_chance_says_nothing(tmp_path):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_jump_is_measured_on_the_finest_bars_of_each_session(order, tmp_path):
-    before, after = exchange.sessions_between(dt.date(2026, 11, 19), FRIDAY.date)
+    before, after = exchange.XNYS.sessions_between(dt.date(2026, 11, 19), FRIDAY.date)
     fields = {"ticker": "AAA", "source": "recorded", "volume": 1, "collected_at": FRIDAY.close}
     records = [
         fields | dict.fromkeys(record.PRICES, price) | {"ts": session.open, "bar_minutes": bar_minutes}
@@ -155,7 +155,7 @@ def test_a_high_that_is_no_number_neither_counts_nor_hides_others(nothing, tmp_p
 def random_records(rng):
     """Three sessions, one of them short, of few prices, so that ties, repeats and restatements abound."""
     records = []
-    for day in exchange.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 30)):
+    for day in exchange.XNYS.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 30)):
         for ticker in ("AAA", "BBB", "CCC"):
             for size in rng.choice([(15,), (30,), (15, 30)]):
                 for start in day.bar_starts(size):

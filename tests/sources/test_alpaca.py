@@ -13,7 +13,7 @@ from tests.fakes.yahoo import LoopbackSession
 from tickerlake.cli import main
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable
-from tickerlake.exchange import session_on, sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -22,7 +22,7 @@ from tickerlake.sources.alpaca import AlpacaSource
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.yahoo import YahooSource
 
-FRIDAY = session_on(dt.date(2026, 3, 13))
+FRIDAY = XNYS.session_on(dt.date(2026, 3, 13))
 NOW = dt.datetime(2026, 3, 13, 22, tzinfo=dt.UTC)
 
 
@@ -67,7 +67,7 @@ def test_pages_are_followed_to_the_last(source, alpaca):
 
 
 def test_a_longer_window_is_cut_to_its_sessions(source):
-    sessions = sessions_between(dt.date(2025, 11, 26), dt.date(2025, 12, 1))
+    sessions = XNYS.sessions_between(dt.date(2025, 11, 26), dt.date(2025, 12, 1))
     bars = source.bars("META", sessions, 5)
     assert bars["ts"].tolist() == [ts for session in sessions for ts in session.bar_starts(5)]
     assert [len(session.bar_starts(5)) for session in sessions] == [78, 42, 78]

@@ -11,12 +11,12 @@ from tickerlake import exchange
 from tickerlake.cli import main
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, NoData, Unavailable
-from tickerlake.exchange import session_on
+from tickerlake.exchange import XNYS
 from tickerlake.sources import open_source
 from tickerlake.sources.file import FileSource
 from tickerlake.sources.simulated import SimulatedSource
 
-FRIDAY = session_on(dt.date(2026, 3, 13))
+FRIDAY = XNYS.session_on(dt.date(2026, 3, 13))
 NOW = dt.datetime(2026, 3, 13, 22, tzinfo=dt.UTC)
 
 
@@ -89,7 +89,7 @@ volume = "Vol"
 
 @pytest.mark.parametrize("date", [dt.date(2026, 3, 6), dt.date(2026, 3, 9), dt.date(2025, 11, 28)])
 def test_local_times_follow_the_clock_changes(folder, date):
-    session = session_on(date)
+    session = XNYS.session_on(date)
     frame = simulated("META", session).assign(ticker="META")
     local = frame["ts"].dt.tz_convert("America/New_York").dt.tz_localize(None)
     frame.assign(ts=local).to_parquet(folder / "bars.parquet")
@@ -112,7 +112,7 @@ def test_without_a_column_for_it_the_ticker_is_the_files_name(folder):
 
 
 def test_a_company_is_found_under_the_symbol_of_the_day_and_a_later_namesake_is_not(folder):
-    before, after = session_on(dt.date(2022, 6, 8)), session_on(dt.date(2026, 3, 13))
+    before, after = XNYS.session_on(dt.date(2022, 6, 8)), XNYS.session_on(dt.date(2026, 3, 13))
     pd.concat([simulated("FB", before), simulated("FB", after)]).to_csv(folder / "FB.csv", index=False)
     assert len(source(folder).bars("META", [before], 5)) == 78
     with pytest.raises(NoData):
@@ -188,7 +188,7 @@ def test_another_bar_size_than_the_files_hold_is_an_argument_that_cannot_be_used
 
 
 def test_the_command_collects_from_the_files_under_the_name_that_the_lake_gives_them(tmp_path, folder, capsys):
-    session = exchange.last_finished(dt.datetime.now(dt.UTC))
+    session = exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
     simulated("META", session).to_csv(folder / "META.csv", index=False)
     (tmp_path / "tickerlake.toml").write_text(f"[vendor.file]\nfolder = '{folder}'\nname = 'broker'\n")
     assert main(["collect", "--source", "file", "--tickers", "META", "--lake", str(tmp_path)]) == 0

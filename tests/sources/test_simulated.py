@@ -11,8 +11,8 @@ from tickerlake import bars, exchange, record, watchlist
 from tickerlake.collect import collect
 from tickerlake.sources.simulated import LEVELS, SimulatedSource, _step
 
-WEEK = exchange.sessions_between(dt.date(2026, 11, 23), dt.date(2026, 11, 27))
-YEARS = exchange.sessions_between(dt.date(2025, 5, 20), dt.date(2026, 11, 20))
+WEEK = exchange.XNYS.sessions_between(dt.date(2026, 11, 23), dt.date(2026, 11, 27))
+YEARS = exchange.XNYS.sessions_between(dt.date(2025, 5, 20), dt.date(2026, 11, 20))
 TICKERS = [*watchlist.DEFAULT, *(f"T{number}" for number in range(19))]
 
 
@@ -50,8 +50,10 @@ def test_every_simulated_bar_keeps_every_rule():
 
 
 def test_the_open_and_the_close_are_livelier_than_noon():
-    frame = SimulatedSource().bars("META", exchange.sessions_between(dt.date(2026, 1, 2), dt.date(2026, 11, 20)), 5)
-    hours = frame["ts"].dt.tz_convert(exchange.EXCHANGE_TIME).dt.hour
+    frame = SimulatedSource().bars(
+        "META", exchange.XNYS.sessions_between(dt.date(2026, 1, 2), dt.date(2026, 11, 20)), 5
+    )
+    hours = frame["ts"].dt.tz_convert(exchange.XNYS.zone).dt.hour
     spread = np.log(frame["high"] / frame["low"]).groupby(hours).mean()
     volume = frame["volume"].groupby(hours).mean()
 
@@ -85,7 +87,7 @@ def test_prices_move_as_stocks_do_from_session_to_session():
 
 
 def test_known_tickers_trade_near_their_real_level_and_others_between_8_and_600():
-    new_year = exchange.sessions_between(dt.date(2026, 12, 31), dt.date(2027, 1, 4))
+    new_year = exchange.XNYS.sessions_between(dt.date(2026, 12, 31), dt.date(2027, 1, 4))
     assert set(LEVELS) == set(watchlist.DEFAULT)
     for ticker in TICKERS:
         prices = SimulatedSource().bars(ticker, new_year, 390)["close"]
@@ -97,7 +99,7 @@ def test_known_tickers_trade_near_their_real_level_and_others_between_8_and_600(
 def test_prices_keep_their_four_decimals_and_never_reach_zero():
     for seed in range(20):
         frame = SimulatedSource(seed).bars(
-            "BYND", exchange.sessions_between(dt.date(1991, 1, 2), dt.date(1991, 1, 9)), 5
+            "BYND", exchange.XNYS.sessions_between(dt.date(1991, 1, 2), dt.date(1991, 1, 9)), 5
         )
         prices = frame[["open", "high", "low", "close"]]
         assert prices.to_numpy().min() >= 0.0001

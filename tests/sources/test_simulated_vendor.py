@@ -13,7 +13,7 @@ from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.simulated_vendor import Behaviour, Clock, SimulatedVendor, VendorSplit, WrongClock
 from tickerlake.symbols import Rename
 
-THURSDAY, FRIDAY = exchange.sessions_between(dt.date(2026, 11, 19), dt.date(2026, 11, 20))
+THURSDAY, FRIDAY = exchange.XNYS.sessions_between(dt.date(2026, 11, 19), dt.date(2026, 11, 20))
 NOON = FRIDAY.open + dt.timedelta(hours=2, minutes=32)
 LATER = FRIDAY.close + dt.timedelta(days=3)
 PRICES = ["open", "high", "low", "close"]

@@ -23,7 +23,7 @@ from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
 from tickerlake import watchlist
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable, WrongInstrument
-from tickerlake.exchange import Session, sessions_between
+from tickerlake.exchange import XNYS
 from tickerlake.record import BAR_MINUTES
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.yahoo import YahooSource
@@ -33,8 +33,8 @@ def utc(text):
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
-FRIDAY = Session(dt.date(2026, 3, 13), utc("2026-03-13 13:30"), utc("2026-03-13 20:00"))
-EARLY_CLOSE = Session(dt.date(2025, 11, 28), utc("2025-11-28 14:30"), utc("2025-11-28 18:00"))
+FRIDAY = XNYS.session_on(dt.date(2026, 3, 13))
+EARLY_CLOSE = XNYS.session_on(dt.date(2025, 11, 28))
 NOW = utc("2026-03-13 22:00")
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +84,7 @@ def test_prices_widened_from_32_bits_are_rounded_to_four_decimals(source, yahoo)
 
 @pytest.mark.parametrize("bar_minutes", BAR_MINUTES)
 def test_every_bar_size_fills_the_grid_of_a_whole_week(source, bar_minutes):
-    week = sessions_between(dt.date(2026, 3, 9), dt.date(2026, 3, 13))
+    week = XNYS.sessions_between(dt.date(2026, 3, 9), dt.date(2026, 3, 13))
     expected = [ts for session in week for ts in session.bar_starts(bar_minutes)]
     assert source.bars("META", week, bar_minutes)["ts"].tolist() == expected
 
@@ -97,7 +97,7 @@ def test_every_bar_size_fills_the_grid_of_a_whole_week(source, bar_minutes):
     ],
 )
 def test_a_window_across_a_clock_change_keeps_each_sides_offset(source, yahoo, first, last, opens):
-    sessions = sessions_between(first, last)
+    sessions = XNYS.sessions_between(first, last)
     yahoo.now = lambda: sessions[-1].close + dt.timedelta(hours=1)
     sink, reports = collected(source, ["META"], sessions, yahoo.now())
     assert [(report.bars, report.rejected.total(), report.failures) for report in reports] == [(78, 0, [])] * 2
@@ -114,7 +114,7 @@ def test_eleven_tickers_cost_eleven_requests_with_four_at_most_in_flight(source,
 
 
 def test_a_request_spans_the_first_open_to_the_last_close_without_a_crumb(source, yahoo):
-    sessions = sessions_between(dt.date(2026, 3, 12), dt.date(2026, 3, 13))
+    sessions = XNYS.sessions_between(dt.date(2026, 3, 12), dt.date(2026, 3, 13))
     source.bars("META", sessions, 5)
     [request] = yahoo.requests
     assert {name: request.query[name] for name in ("period1", "period2", "interval", "includePrePost")} == {
@@ -156,7 +156,7 @@ def test_a_row_without_prices_is_rejected(source, yahoo):
 
 
 def test_half_hours_merged_over_a_weekend_make_no_extra_rows(source, yahoo):
-    sessions = sessions_between(dt.date(2026, 3, 6), dt.date(2026, 3, 10))
+    sessions = XNYS.sessions_between(dt.date(2026, 3, 6), dt.date(2026, 3, 10))
     first = simulated("META", sessions, 15)["ts"][:2].tolist()
     yahoo.answers("META", Bars(null_prices=first))
     sink, reports = collected(source, ["META"], sessions, bar_minutes=30)
@@ -331,8 +331,8 @@ def test_the_oldest_bars_are_those_of_59_29_and_729_days_ago(source):
 @pytest.mark.parametrize("bar_minutes", BAR_MINUTES)
 def test_every_session_since_the_oldest_is_available_and_one_a_week_older_is_not(source, yahoo, bar_minutes):
     oldest = source.oldest(bar_minutes, pd.Timestamp(NOW))
-    week = sessions_between((oldest - pd.Timedelta(days=9)).date(), oldest.date())
-    served = sessions_between((oldest + pd.Timedelta(days=1)).date(), NOW.date())
+    week = XNYS.sessions_between((oldest - pd.Timedelta(days=9)).date(), oldest.date())
+    served = XNYS.sessions_between((oldest + pd.Timedelta(days=1)).date(), NOW.date())
     assert not source.bars("META", served[:2], bar_minutes).empty
     with pytest.raises(NoData, match=rf"must be within the last {30 if bar_minutes == 1 else '.*'}.* days"):
         source.bars("META", week[:1], bar_minutes)
@@ -341,14 +341,14 @@ def test_every_session_since_the_oldest_is_available_and_one_a_week_older_is_not
 
 
 def test_five_sessions_of_minutes_fit_in_one_request(source):
-    days = sessions_between(dt.date(2013, 1, 2), dt.date(2026, 12, 31))
+    days = XNYS.sessions_between(dt.date(2013, 1, 2), dt.date(2026, 12, 31))
     length = source.sessions_per_request(1)
     spans = [last.close - first.open for first, last in zip(days, days[length - 1 :], strict=False)]
     assert max(spans) < dt.timedelta(days=8)
 
 
 def test_minutes_over_many_days_take_several_requests(source, yahoo):
-    days = sessions_between(dt.date(2026, 2, 23), dt.date(2026, 3, 13))
+    days = XNYS.sessions_between(dt.date(2026, 2, 23), dt.date(2026, 3, 13))
     assert len(source.bars("META", days, 1)) == 15 * 390
     assert len(yahoo.requests) == 3
 
@@ -370,9 +370,9 @@ def test_proxy_and_certificate_authority_come_from_the_environment(yahoo, monkey
 def test_an_ordinary_program_gets_its_bars_and_writes_nothing_to_disk(yahoo, tmp_path):
     program = (
         "import datetime as dt\n"
-        "from tickerlake.exchange import session_on\n"
+        "from tickerlake.exchange import XNYS\n"
         "from tickerlake.sources.yahoo import YahooSource\n"
-        "print(len(YahooSource().bars('META', [session_on(dt.date(2026, 3, 13))], 5)))\n"
+        "print(len(YahooSource().bars('META', [XNYS.session_on(dt.date(2026, 3, 13))], 5)))\n"
     )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(

@@ -49,7 +49,7 @@ def large_lakes(tmp_path_factory):
     """Lakes of 500 simulated tickers by their number of sessions: one, and as many as TRINO_SESSIONS says."""
     lakes = {}
     for count in (1, int(os.environ.get("TRINO_SESSIONS", "252"))):
-        days = exchange.sessions_between(LAST - dt.timedelta(days=2 * count + 10), LAST)[-count:]
+        days = exchange.XNYS.sessions_between(LAST - dt.timedelta(days=2 * count + 10), LAST)[-count:]
         lakes[count] = tmp_path_factory.mktemp(f"lake-{count}")
         collect(SimulatedSource(), ParquetSink(lakes[count]), days, TICKERS, 5, lambda: COLLECTED)
     return lakes

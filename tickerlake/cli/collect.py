@@ -87,7 +87,7 @@ def collect_command(
     refuse_too_old(vendor, sessions, minutes, now)
     if not len(sessions[0].bar_starts(minutes, until=now)):
         raise ConfigError(
-            f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.EXCHANGE_TIME):%H:%M %Z} and has no "
+            f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.XNYS.zone):%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
     target = check_sink(sink, stream, bucket) or folder

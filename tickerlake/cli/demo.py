@@ -46,9 +46,9 @@ def _simulate(lake: Path, count: int, now: dt.datetime) -> str:
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
     from tickerlake.sources.simulated import SimulatedSource  # noqa: PLC0415
 
-    last = exchange.last_finished(now).date
+    last = exchange.XNYS.last_finished(now).date
     # Two days a session, and two weeks for holidays, always hold enough of them.
-    wanted = exchange.sessions_between(last - dt.timedelta(days=2 * count + 14), last)[-count:]
+    wanted = exchange.XNYS.sessions_between(last - dt.timedelta(days=2 * count + 14), last)[-count:]
     tickers = watchlist.read(Layout(lake).config)
     reports = collect(SimulatedSource(), ParquetSink(lake), wanted, tickers, 5, lambda: now)
     bars = sum(report.bars for report in reports)

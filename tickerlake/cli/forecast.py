@@ -65,7 +65,7 @@ def forecast_command(
             "`tickerlake forecast score` reads those of every lake"
         )
     now = _now()
-    if not (session or first or last) and exchange.running(now):
+    if not (session or first or last) and exchange.XNYS.running(now):
         session = "today"
     sessions = plan(now, session=session, first=first, last=last)
     engine, sink = open_engine(settings), ParquetSink(settings.lake)
@@ -133,7 +133,7 @@ def _show(engine: Engine, forecasts: pd.DataFrame) -> None:
     champions = verdict(run(engine, "forecasts").frame).champions
     latest = forecasts[forecasts["known_until"] == forecasts["known_until"].max()]
     chosen = latest[latest["model"] == latest["target"].map(champions)]
-    at = latest["known_until"].iloc[0].tz_convert(exchange.EXCHANGE_TIME)
+    at = latest["known_until"].iloc[0].tz_convert(exchange.XNYS.zone)
     models = ", ".join(f"{target} by {champions[target]}" for target in champions)
     click.echo(f"{at:%Y-%m-%d %H:%M %Z}: {models}; highs in USD: 5 %, 50 %, 95 %")
     click.echo(f"{'ticker':<7} {'last':>10} {'next hour high':>30} {'day high':>30} {'closes above':>12}")

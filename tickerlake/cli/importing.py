@@ -35,7 +35,7 @@ Examples:
 @click.argument("paths", nargs=-1, required=True)
 @click.option(
     "--timezone",
-    default=exchange.EXCHANGE_TIME.key,
+    default=exchange.XNYS.zone.key,
     show_default=True,
     help="Time zone of times without an offset. A lake's own files are always UTC.",
 )

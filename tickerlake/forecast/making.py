@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import exchange
-from tickerlake.exchange import EXCHANGE, Session
+from tickerlake.exchange import XNYS, Session
 from tickerlake.forecast.models import Har, HourOfDay, Model
 from tickerlake.forecast.samples import LEAST_SESSIONS, LIVE, Moment, known, moments
 from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
@@ -54,7 +54,7 @@ def make(
     of their own session. Raises as `query.run` does.
     """
     before = sessions[0].date - dt.timedelta(days=LOOK_BACK * 2)  # more than enough days for so many sessions
-    days = exchange.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
+    days = exchange.XNYS.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
     parameters: dict[str, Any] = {"first": days[0].date, "last": days[-1].date, "tickers": tickers, "as_of": now}
     hours = run(engine, "hourly_versions", basis="as-traded", **parameters).frame
     wanted = range(len(days) - len(sessions), len(days))
@@ -64,7 +64,7 @@ def make(
 
 def just_begun(now: dt.datetime) -> Moment | None:
     """The full hour of the running session that began so recently that a forecast of it is still live."""
-    session = exchange.running(now)
+    session = exchange.XNYS.running(now)
     begun = [moment for moment in moments(session) if moment.at <= now < moment.at + LIVE] if session else []
     return begun[0] if begun else None
 
@@ -98,7 +98,7 @@ def _dated(made: pd.DataFrame, days: Sequence[Session], now: dt.datetime) -> pd.
     ends = [moment.ends(target) for moment, target in zip(found, made["target"], strict=True)]
     utc = partial(pd.Series, index=made.index, dtype="datetime64[us, UTC]")
     made = made.assign(
-        exchange=EXCHANGE,
+        exchange=XNYS.code,
         session=[moment.session.dt for moment in found],
         made_at=utc(now),
         known_until=utc([moment.at for moment in found]),

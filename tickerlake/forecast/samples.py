@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import symbols
-from tickerlake.exchange import EXCHANGE_TIME, Session
+from tickerlake.exchange import XNYS, Session
 from tickerlake.record import PRICES
 
 Target = Literal["next-hour-high", "day-high", "close-above"]
@@ -62,7 +62,7 @@ def moments(session: Session) -> list[Moment]:
     """The moments of `session`, earliest first."""
     found = []
     for hour in _HOURS:
-        at = dt.datetime.combine(session.date, dt.time(hour), EXCHANGE_TIME).astimezone(dt.UTC)
+        at = dt.datetime.combine(session.date, dt.time(hour), XNYS.zone).astimezone(dt.UTC)
         if session.open < at < session.close:
             found.append(Moment(session, hour, at, min(at + dt.timedelta(hours=1), session.close)))
     return found

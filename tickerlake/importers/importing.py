@@ -76,7 +76,7 @@ class ImportReport:
 def import_objects(
     objects: Iterable[RecordedObject],
     sink: Archive,
-    timezone: dt.tzinfo = exchange.EXCHANGE_TIME,
+    timezone: dt.tzinfo = exchange.XNYS.zone,
     *,
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     on_object: Callable[[str], None] = lambda _name: None,

@@ -21,6 +21,6 @@ def is_finished(session: str, now: dt.datetime) -> bool:
 def _end(day: dt.date) -> dt.datetime:
     """When the session closes; the end of the day, if the exchange knows no session on that day."""
     try:
-        return exchange.session_on(day).close
+        return exchange.XNYS.session_on(day).close
     except ConfigError:
         return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 
 _TRIES = 5
 _PAUSE = 0.05
@@ -28,7 +28,7 @@ class Watcher(NamedTuple):
 
     def line(self) -> str:
         """`process 4711, since Fri 09:31 EST`."""
-        since = dt.datetime.fromisoformat(self.since).astimezone(EXCHANGE_TIME) if self.since else None
+        since = dt.datetime.fromisoformat(self.since).astimezone(XNYS.zone) if self.since else None
         return f"process {self.process}" + (f", since {since:%a %H:%M %Z}" if since else "")
 
 

@@ -18,7 +18,7 @@ from tickerlake.query.statement import NOW, preference
 
 EVERY_TICKER = "*"
 DEFAULTS: dict[str, Any] = {
-    "first": f"{exchange.FIRST_YEAR}-01-01",
+    "first": f"{exchange.XNYS.first_year}-01-01",
     "last": "2099-12-31",
     "tickers": [EVERY_TICKER],
     "as_of": f"{NOW}+00:00",
@@ -164,18 +164,18 @@ def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
     until = min(now.astimezone(dt.UTC), as_of).replace(second=0, microsecond=0)
     entries = [
         calendar_entry(session, until)
-        for session in exchange.sessions_between(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+        for session in exchange.XNYS.sessions_between(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
         if session.open < until
     ]
     if not entries:
-        raise ConfigError(f"no session of {exchange.EXCHANGE} from {first} to {last} has opened yet")
+        raise ConfigError(f"no session of {exchange.XNYS.code} from {first} to {last} has opened yet")
     return ";".join(entries)
 
 
 def calendar_entry(session: exchange.Session, until: dt.datetime | None = None) -> str:
     """One session as the parameter `calendar` has it: its date, open and close in UTC, and its open on the clock."""
     close = session.close if until is None else min(session.close, until)
-    opens = session.open.astimezone(exchange.EXCHANGE_TIME)
+    opens = session.open.astimezone(exchange.XNYS.zone)
     return f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {close:%Y-%m-%d %H:%M:%S} {opens:%H:%M}"
 
 
@@ -217,7 +217,7 @@ def _explain(engine: Engine, values: dict[str, Any], asked: dict[str, list[str]]
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
         raise ConfigError(f"{lake} holds no bars of {', '.join(unknown)}; it holds {_some(list(held))}{more}")
     if first == last:
-        exchange.session_on(
+        exchange.XNYS.session_on(
             dt.date.fromisoformat(first)
         )  # if the exchange was closed, raises with the nearest sessions
     begin = first if first != DEFAULTS["first"] else "the beginning"

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from tickerlake import symbols
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import EXCHANGE_TIME
+from tickerlake.exchange import XNYS
 from tickerlake.plan import parse_date
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read_timestamp(value: Any) -> dt.datetime:
         value = _spelled(str(value))
     aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
     try:
-        return aware.astimezone(EXCHANGE_TIME)
+        return aware.astimezone(XNYS.zone)
     except OverflowError:  # minus infinity
         return aware
 
@@ -96,7 +96,7 @@ def _moment(value: Any) -> str:
     if not isinstance(value, dt.datetime):
         day = value if isinstance(value, dt.date) else parse_date(value)
         value = dt.datetime.combine(day, dt.time(23, 59, 59, 999_999))
-    utc = (value if value.tzinfo else value.replace(tzinfo=EXCHANGE_TIME)).astimezone(dt.UTC)
+    utc = (value if value.tzinfo else value.replace(tzinfo=XNYS.zone)).astimezone(dt.UTC)
     return utc.replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
@@ -127,7 +127,7 @@ TYPES = {
     "timestamp": Type(
         _moment,
         read_timestamp,
-        f"datetime64[us, {EXCHANGE_TIME.key}]",
+        f"datetime64[us, {XNYS.zone.key}]",
         "a date, or a time such as 2026-11-20T12:00-05:00; exchange time if it has no offset",
     ),
 }
@@ -196,7 +196,7 @@ def as_series(type_: str, values: Any) -> pd.Series:
     if type_ == "timestamp":
         # By way of UTC: pandas does not make one column of summer and winter offsets.
         utc = pd.Series(pd.to_datetime(values, utc=True))
-        return utc.astype("datetime64[us, UTC]").dt.tz_convert(EXCHANGE_TIME)
+        return utc.astype("datetime64[us, UTC]").dt.tz_convert(XNYS.zone)
     series = values if isinstance(values, pd.Series) else pd.Series(values, dtype=object)
     dtype = "Int64" if type_ == "integer" and series.isna().any() else kind.dtype
     try:

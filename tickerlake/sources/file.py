@@ -27,7 +27,7 @@ import pandas as pd
 
 from tickerlake import symbols
 from tickerlake.errors import ConfigError, NoData, Unavailable
-from tickerlake.exchange import Session, exchange_date
+from tickerlake.exchange import XNYS, Session
 from tickerlake.lake.sql import quoted, reason
 from tickerlake.record import BAR_MINUTES
 from tickerlake.sources import BAR_COLUMNS, SOURCES
@@ -107,7 +107,7 @@ class FileSource:
             frame = self._window[1]
         found = frame[frame["ticker"].isin(symbols.names(symbol))]
         traded = [
-            ticker == symbol or pd.isna(ts) or ticker == symbols.as_traded(symbol, exchange_date(ts))
+            ticker == symbol or pd.isna(ts) or ticker == symbols.as_traded(symbol, XNYS.date_at(ts))
             for ticker, ts in zip(found["ticker"], found["ts"], strict=True)
         ]
         found = found.loc[traded, list(BAR_COLUMNS)].reset_index(drop=True)

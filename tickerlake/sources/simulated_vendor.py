@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake.errors import NoData
-from tickerlake.exchange import EXCHANGE_TIME, Session, exchange_date
+from tickerlake.exchange import XNYS, Session
 from tickerlake.sources.simulated import TICK, SimulatedSource
 from tickerlake.symbols import Rename
 
@@ -118,7 +118,7 @@ class SimulatedVendor(SimulatedSource):
 
     def _company(self, symbol: str, now: dt.datetime) -> str:
         """The symbol that the company ends up with. NoData if the vendor does not use `symbol` at `now`."""
-        today = exchange_date(now)
+        today = XNYS.date_at(now)
         for rename in self._behaviour.renames:
             if symbol == rename.old and today < rename.on:
                 return rename.new
@@ -267,4 +267,4 @@ class WrongClock:
 
 
 def _begins(split: VendorSplit) -> dt.datetime:
-    return dt.datetime.combine(split.ex_date, dt.time(), EXCHANGE_TIME)
+    return dt.datetime.combine(split.ex_date, dt.time(), XNYS.zone)

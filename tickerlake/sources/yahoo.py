@@ -111,7 +111,7 @@ class YahooSource:
             raise RateLimited("not retried, because Yahoo rate-limited another ticker (HTTP 429)")
         ticker = yfinance.Ticker(symbol, session=self._session)
         # Set here, the time zone is neither requested from Yahoo nor looked up in the cache on disk.
-        ticker._tz = exchange.EXCHANGE_TIME.key  # noqa: SLF001
+        ticker._tz = exchange.XNYS.zone.key  # noqa: SLF001
         # YfData is a singleton, and its session would be shared by the whole process.
         data = ticker._data = type.__call__(_Requests, self._session)  # noqa: SLF001
         try:
@@ -241,7 +241,7 @@ def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> p
 def _splits(answer: dict[str, Any]) -> dict[dt.date, float]:
     """Each split in `answer`: its ex-date, and new shares for one old share."""
     events = answer.get("events", {}).get("splits", {})
-    dated = {exchange.exchange_date(dt.datetime.fromtimestamp(each["date"], dt.UTC)): each for each in events.values()}
+    dated = {exchange.XNYS.date_at(dt.datetime.fromtimestamp(each["date"], dt.UTC)): each for each in events.values()}
     return {date: each["numerator"] / each["denominator"] for date, each in dated.items()}
 
 
