@@ -68,7 +68,7 @@ def test_a_ticker_that_fails_is_reported_and_does_not_affect_the_others():
 def test_the_first_rate_limit_ends_the_requests_and_keeps_what_has_arrived():
     source = ScriptedSource({"SNAP": RateLimited("too many requests")})
     sink = MemorySink()
-    days = [FRIDAY, SHORT] * 11  # more than one window
+    days = exchange.XNYS.sessions_between(FRIDAY.date - dt.timedelta(days=30), FRIDAY.date)  # more than one window
 
     reports = collect(source, sink, days, ["META", "SNAP", "AMZN", "TTD"], 5, at(LATER))
 

@@ -110,12 +110,53 @@ def test_an_imported_record_may_lie_off_the_grid_but_not_outside_the_session():
 def test_a_bar_belongs_to_its_date_and_hour_in_exchange_time():
     ts = pd.to_datetime(["2026-11-20T01:00:00Z", "2026-11-20T05:00:00Z", "2026-07-20T03:59:00Z", None], utc=True)
 
-    placed = bars.placed(pd.DataFrame({"ts": ts}))
+    placed = bars.placed(pd.DataFrame({"ticker": "META", "ts": ts}))
 
     assert placed["dt"].tolist()[:3] == ["2026-11-19", "2026-11-20", "2026-07-19"]
     assert placed["hour"].tolist()[:3] == [20, 0, 23]
     assert placed[["dt", "hour"]].iloc[3].isna().all()
     assert placed[["exchange", "currency"]].iloc[0].tolist() == ["XNYS", "USD"]
+
+
+def test_each_ticker_is_placed_in_the_time_of_its_own_exchange():
+    ts = pd.to_datetime(["2026-11-20T00:30:00Z"] * 5, utc=True)
+    tickers = ["META", "7203.T", "VOD.L", "BTC-EUR", "7203.T"]
+
+    placed = bars.placed(pd.DataFrame({"ticker": tickers, "ts": ts}))
+
+    assert placed[["exchange", "dt", "hour", "currency"]].to_numpy().tolist() == [
+        ["XNYS", "2026-11-19", 19, "USD"],
+        ["XTKS", "2026-11-20", 9, "JPY"],
+        ["XLON", "2026-11-20", 0, "GBp"],
+        ["24/7", "2026-11-20", 0, "EUR"],
+        ["XTKS", "2026-11-20", 9, "JPY"],
+    ]
+
+
+def test_the_currency_that_a_vendor_states_stays():
+    frame = pd.DataFrame({"ticker": ["VOD.L", "HSBA.L"], "ts": pd.to_datetime(["2026-11-20T09:00Z"] * 2)})
+
+    assert bars.placed(frame.assign(currency=["USD", None]))["currency"].tolist() == ["USD", "GBp"]
+
+
+def test_a_bar_in_the_lunch_break_is_outside_the_session_and_the_afternoon_has_a_grid_of_its_own():
+    times = ["11:00", "11:25", "11:30", "12:25", "12:30", "12:31", "13:30", "15:30"]
+    ts = pd.to_datetime([f"2026-11-20T{time}+09:00" for time in times]).tz_convert("UTC")
+    prices = dict.fromkeys(record.PRICES, 1.0)
+    frame = bars.placed(pd.DataFrame({"ticker": "7203.T", "ts": ts, "volume": 1, **prices}))
+
+    broken = dict(zip(times, bars.broken_rules(frame.assign(bar_minutes=60)), strict=True))
+
+    assert broken == {
+        "11:00": None,
+        "11:25": "off-grid",
+        "11:30": "outside-session",
+        "12:25": "outside-session",
+        "12:30": None,
+        "12:31": "off-grid",
+        "13:30": None,
+        "15:30": "outside-session",
+    }
 
 
 def test_an_empty_frame_has_the_types_of_a_full_one():

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tickerlake import exchange
 from tickerlake.record import COLUMNS, PARTITION, PRICES
-from tickerlake.symbols import SYMBOL
+from tickerlake.symbols import is_symbol
 
 _PANDAS_TYPES = {
     "string": "str",
@@ -46,19 +46,38 @@ def withdrawals(frame: pd.DataFrame) -> pd.Series:
 
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the columns that follow from `ts`: `exchange`, `hour`, `currency` and the session `dt`.
+    """`frame` with the columns that follow from `ticker` and `ts`: `exchange`, `hour`, `currency` and the session `dt`.
 
-    This is the only place where bars are converted to exchange time. Where `ts` is missing, so are `hour` and `dt`.
+    This is the only place where bars are converted to exchange time. Where `ts` is missing, so are `hour` and `dt`. A
+    `currency` that the vendor states stays.
     """
-    # Many bars share few distinct hours, and the offset from UTC changes only on the hour.
-    hours = frame["ts"].dt.floor("h")
+    # Few distinct tickers. What is not a symbol breaks a rule; it has to be placed somewhere to be told.
+    which, tickers = pd.factorize(frame["ticker"])
+    known = [*(ticker if is_symbol(ticker) else "" for ticker in tickers), ""]
+
+    def each(values: list[str]) -> pd.Series:
+        return pd.Series(values, dtype="str").take(which).set_axis(frame.index)
+
+    codes = each([exchange.of(ticker).code for ticker in known])
+    currencies = each([exchange.currency_of(ticker) for ticker in known])
+    if "currency" in frame:
+        currencies = frame["currency"].astype("str").fillna(currencies)
+    local = [_local(frame.loc[codes == code, "ts"], exchange.EXCHANGES[code]) for code in codes.unique()]
+    times = pd.concat(local) if local else _local(frame["ts"], exchange.XNYS)
+    return frame.assign(exchange=codes, hour=times["hour"], currency=currencies, dt=times["dt"])
+
+
+def _local(ts: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
+    """The columns `hour` and `dt` in the time of an exchange."""
+    # Many bars share few distinct hours, and no exchange's offset from UTC changes inside one.
+    hours = ts.dt.floor("h")
     distinct = pd.Series(hours.dropna().unique())
-    local = distinct.dt.tz_convert(exchange.XNYS.zone)
-    return frame.assign(
-        exchange=exchange.XNYS.code,
-        hour=hours.map(dict(zip(distinct, local.dt.hour, strict=True))).astype("Int32"),
-        currency=exchange.XNYS.currency,
-        dt=hours.map(dict(zip(distinct, local.dt.strftime("%Y-%m-%d"), strict=True))).astype("str"),
+    local = distinct.dt.tz_convert(place.zone)
+    return pd.DataFrame(
+        {
+            "hour": hours.map(dict(zip(distinct, local.dt.hour, strict=True))).astype("Int32"),
+            "dt": hours.map(dict(zip(distinct, local.dt.strftime("%Y-%m-%d"), strict=True))).astype("str"),
+        }
     )
 
 
@@ -77,15 +96,20 @@ def _minutes(frame: pd.DataFrame) -> pd.Series:
     return pd.to_timedelta(frame["bar_minutes"], unit="m")
 
 
+def _part(frame: pd.DataFrame) -> pd.Series:
+    """When the part of the session begins that each bar lies in: the open, or the end of the lunch break."""
+    return frame["session_open"].where(~(frame["ts"] >= frame["break_end"]), frame["break_end"])
+
+
 def _is_no_symbol(tickers: pd.Series) -> pd.Series:
-    return tickers.isin([ticker for ticker in tickers.dropna().unique() if not SYMBOL.fullmatch(ticker)])
+    return tickers.isin([ticker for ticker in tickers.dropna().unique() if not is_symbol(ticker)])
 
 
 RULES = (
     Rule("missing-ticker", "has no ticker", lambda f: f["ticker"].isna() | (f["ticker"] == "")),
     Rule(
         "not-a-symbol",
-        "has a ticker that is not a symbol, such as `META` or `BRK-B`",
+        "has a ticker that is not a symbol, such as `META`, `BRK-B` or `VOD.L`",
         lambda f: _is_no_symbol(f["ticker"]),
     ),
     Rule("missing-time", "has no readable time", lambda f: f["ts"].isna()),
@@ -104,13 +128,16 @@ RULES = (
     Rule("negative-volume", "has a volume below zero", lambda f: (f["volume"] < 0).fillna(False)),
     Rule(
         "outside-session",
-        "starts outside the session's hours",
-        lambda f: ~((f["ts"] >= f["session_open"]) & (f["ts"] < f["session_close"])),
+        "starts outside the session's hours, or in its lunch break",
+        lambda f: (
+            ~((f["ts"] >= f["session_open"]) & (f["ts"] < f["session_close"]))
+            | ((f["ts"] >= f["break_start"]) & (f["ts"] < f["break_end"]))
+        ),
     ),
     Rule(
         "off-grid",
-        "does not start a whole number of bars after the open",
-        lambda f: ((f["ts"] - f["session_open"]) % _minutes(f)) != pd.Timedelta(0),
+        "does not start a whole number of bars after the open, or after the lunch break",
+        lambda f: ((f["ts"] - _part(f)) % _minutes(f)) != pd.Timedelta(0),
         only_collected=True,
     ),
 )
@@ -145,8 +172,20 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
 
 
 def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the columns `session_open` and `session_close`, null where `dt` is not a session."""
-    days = [dt.date.fromisoformat(day) for day in frame["dt"].dropna().unique()]
-    bounds = exchange.XNYS.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
-    hours = bounds.reindex(frame["dt"]).astype("datetime64[us, UTC]").set_axis(frame.index)
-    return frame.assign(session_open=hours["open"], session_close=hours["close"])
+    """`frame` with `session_open`, `session_close`, `break_start` and `break_end`, null where there are none."""
+    codes = frame["exchange"]
+    hours = [_hours(code, frame.loc[codes == code, "dt"]) for code in codes.unique()]
+    whole = pd.concat(hours).loc[frame.index] if hours else _hours(exchange.XNYS.code, frame["dt"])
+    return frame.assign(
+        session_open=whole["open"],
+        session_close=whole["close"],
+        break_start=whole["break_start"],
+        break_end=whole["break_end"],
+    )
+
+
+def _hours(code: str, dates: pd.Series) -> pd.DataFrame:
+    """When the sessions `dates` of an exchange open, close and break, with the index of `dates`."""
+    days = [dt.date.fromisoformat(day) for day in dates.dropna().unique()]
+    bounds = exchange.EXCHANGES[code].bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    return bounds.reindex(dates).astype("datetime64[us, UTC]").set_axis(dates.index)

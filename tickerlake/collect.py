@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from tickerlake import bars, symbols
+from tickerlake import bars, exchange, symbols
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, NoData, NotAsked, RateLimited, SourceError, WrongInstrument
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Session
 from tickerlake.lake import Rejected, Run, Sink
 from tickerlake.record import milliseconds
 from tickerlake.sources import BAR_COLUMNS, Source
@@ -73,11 +73,15 @@ class SessionReport:
         self.rejected += part.rejected
         self.failures += part.failures
 
-    def line(self) -> str:
-        """One line for a person: `2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed`."""
+    def line(self, *, named: bool = False) -> str:
+        """One line for a person: `2026-11-20: 858 bars of 11 tickers, 858 new, 0 rejected, 0 failed`.
+
+        `named` adds the exchange: `2026-11-20 London: …`.
+        """
+        where = f" {self.session.exchange.name}" if named else ""
         rules = ", ".join(f"{count} {rule}" for rule, count in sorted(self.rejected.items()))
         return (
-            f"{self.session.date}: {self.bars} bars of {self.tickers} ticker{'s' * (self.tickers != 1)}, "
+            f"{self.session.date}{where}: {self.bars} bars of {self.tickers} ticker{'s' * (self.tickers != 1)}, "
             f"{self.stored} new, {f'{self.withdrawn} withdrawn, ' if self.withdrawn else ''}"
             f"{f'{self.unfinished} unfinished, ' if self.unfinished else ''}"
             f"{self.rejected.total()} rejected{f' ({rules})' if rules else ''}, {len(self.failures)} failed"
@@ -98,8 +102,9 @@ def collect(
 ) -> list[SessionReport]:
     """Collects the bars of `tickers` in `sessions` into `sink`; returns one report per session, oldest first.
 
-    Sessions are requested in windows as long as the source allows, tickers in groups of at most `BARS_AT_ONCE` bars,
-    and each group's window is stored before the next request. `since` leaves out bars that start before it.
+    Each ticker is requested in the sessions of its own exchange. Sessions are requested in windows as long as the
+    source allows, tickers in groups of at most `BARS_AT_ONCE` bars, and each group's window is stored before the next
+    request. `since` leaves out bars that start before it.
     `on_answer` is called with each ticker of each window. Setting `stop` ends the requests; what has arrived is stored.
     Raises ConfigError, before any request, if the sink does not take this source's bars, and SinkError if the sink
     fails; what was stored before stays.
@@ -108,33 +113,37 @@ def collect(
     stop = stop or Event()
     requested = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
     length = source.sessions_per_request(bar_minutes)
-    reports = [SessionReport(session) for session in sessions]
-    for start in range(0, len(sessions), length):
-        window = sessions[start : start + length]
-        for group in _groups(requested, window, bar_minutes):
-            # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
-            now = milliseconds(clock())
-            answers = _request(source, window, group, bar_minutes, stop, on_answer)
-            parts, runs, good = _store(sink, source.name, window, answers, bar_minutes, now, since)
-            for report, part in zip(reports[start:], parts, strict=False):
-                report.add(part)
-            # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
-            sink.report_splits(_splits(source, window, answers, now), now, good)
-            sink.log(runs)
-    return reports
+    reports = {session: SessionReport(session) for session in sessions}
+    for place in dict.fromkeys(session.exchange for session in sessions):
+        mine = [session for session in sessions if session.exchange == place]
+        traded = [symbol for symbol in requested if exchange.of(symbol) == place]
+        for start in range(0, len(mine), length):
+            window = mine[start : start + length]
+            for group in _groups(traded, window, bar_minutes):
+                # Taken before the first request: a bar that ends while answers arrive may be incomplete in them.
+                now = milliseconds(clock())
+                answers = _request(source, window, group, bar_minutes, stop, on_answer)
+                parts, runs, good = _store(sink, source.name, window, answers, bar_minutes, now, since)
+                for part in parts:
+                    reports[part.session].add(part)
+                # After the bars: a split that cannot be stored is reported again, bars may be gone by then.
+                sink.report_splits(_splits(source, window, answers, now), now, good)
+                sink.log(runs)
+    return list(reports.values())
 
 
 def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:
     """Raises ConfigError, naming the oldest available session, if `source` no longer has the first of `sessions`."""
     oldest = source.oldest(bar_minutes, now)
-    if sessions[0].open < oldest:
+    earliest = min(sessions, key=lambda session: session.open)
+    if earliest.open < oldest:
         first = next(
             session
-            for session in XNYS.sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
+            for session in earliest.exchange.sessions_between(oldest.date() - dt.timedelta(days=1), now.date())
             if session.open >= oldest
         )
         raise ConfigError(
-            f"{source.name} no longer serves {bar_minutes}-minute bars of {sessions[0].date}; "
+            f"{source.name} no longer serves {bar_minutes}-minute bars of {earliest.date}; "
             f"the oldest session that can be collected is {first.date}"
         )
 
@@ -257,7 +266,7 @@ def _runs(
     return [
         Run(
             ticker=ticker,
-            exchange=XNYS.code,
+            exchange=report.session.exchange.code,
             session=report.session.dt,
             since=window[0],
             until=window[1],
@@ -285,7 +294,7 @@ def _splits(source: Source, window: Sequence[Session], answers: Answers, now: dt
 def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) -> pd.DataFrame:
     """All bars as records, with the `symbol` they were requested under."""
     frames = [
-        frame[list(BAR_COLUMNS)].assign(symbol=symbol)
+        frame[[*BAR_COLUMNS, *frame.columns.intersection(["currency"])]].assign(ticker=symbol, symbol=symbol)
         for symbol, frame in answers.items()
         if isinstance(frame, pd.DataFrame) and not frame.empty
     ]
@@ -304,7 +313,7 @@ def _records(source: str, answers: Answers, bar_minutes: int, now: dt.datetime) 
         symbol if pd.isna(date) else symbols.as_traded(symbol, dt.date.fromisoformat(date))
         for symbol, date in pairs.itertuples(index=False, name=None)
     ]
-    return records.merge(pairs, on=["symbol", "dt"], how="left")
+    return records.drop(columns="ticker").merge(pairs, on=["symbol", "dt"], how="left")
 
 
 def _failures(session: Session, answers: Answers, collected: set[str]) -> list[Failure]:

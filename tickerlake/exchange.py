@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime  # noqa: ICN001  `dt` is the partition here
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -60,8 +60,8 @@ class Session:
         """
         import pandas as pd  # noqa: PLC0415
 
-        first, *rest = (pd.date_range(*part, freq=f"{bar_minutes}min", inclusive="left") for part in self.parts)
-        starts = first.append(rest)
+        parts = [pd.date_range(*part, freq=f"{bar_minutes}min", inclusive="left") for part in self.parts]
+        starts = pd.DatetimeIndex(parts[0].append(parts[1:]))
         if until is None or until >= self.close:
             return starts
         return starts[starts + pd.Timedelta(minutes=bar_minutes) <= until]
@@ -196,6 +196,12 @@ def of(ticker: str) -> Exchange:
     raise ConfigError(
         f"{ticker!r} is of an exchange that is not known; the known suffixes are {known}, and none for {XNYS.name}"
     )
+
+
+def all_of(tickers: Iterable[str]) -> tuple[Exchange, ...]:
+    """The exchanges of `tickers`, once each, in the order of `EXCHANGES`."""
+    found = set(map(of, tickers))
+    return tuple(each for each in EXCHANGES.values() if each in found)
 
 
 def currency_of(ticker: str) -> str:

@@ -4,32 +4,56 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import Literal
 
-from tickerlake import exchange
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import Session
+from tickerlake.exchange import XNYS, Exchange, Session
 
 
 def plan(
     now: dt.datetime,
+    exchanges: Sequence[Exchange] = (XNYS,),
     *,
     session: dt.date | Literal["today", "last"] | None = None,
     first: dt.date | None = None,
     last: dt.date | None = None,
 ) -> list[Session]:
-    """The sessions to collect, oldest first; without arguments, the last finished one.
+    """The sessions of `exchanges` to collect, oldest first; without arguments, the last finished one of each.
 
     `session` names one: a date, "today", or "last" for the last finished one. `first` and `last` name a range;
-    without `last` it ends with the last finished session. Sessions that have not opened by `now` are left out.
-    ConfigError if none is left, if the exchange was closed, or if the arguments contradict each other.
+    without `last` it ends with the last finished session. What these words mean is up to each exchange: Tokyo's today
+    may be New York's tomorrow. Sessions that have not opened by `now` are left out. ConfigError if none is left, if
+    all exchanges were closed, or if the arguments contradict each other.
     """
     if session and (first or last):
         raise ConfigError("session names one day, first and last name a range; give one or the other")
     if last and not first:
         raise ConfigError("last needs first; give both, or session for one day")
-    finished = exchange.XNYS.last_finished(now)
-    today = exchange.XNYS.date_at(now)
+    if first and last and first > last:
+        raise ConfigError(f"first session {first} is after last session {last}; swap them")
+    planned: list[Session] = []
+    closed: list[ConfigError] = []
+    for each in exchanges:
+        try:
+            planned += _sessions(each, now, session, first, last)
+        except ConfigError as error:
+            closed.append(error)
+    if not planned:
+        raise closed[0]
+    return sorted(planned)
+
+
+def _sessions(
+    exchange: Exchange,
+    now: dt.datetime,
+    session: dt.date | Literal["today", "last"] | None,
+    first: dt.date | None,
+    last: dt.date | None,
+) -> list[Session]:
+    """The sessions of one exchange. ConfigError if there are none."""
+    finished = exchange.last_finished(now)
+    today = exchange.date_at(now)
     if isinstance(session, dt.date):
         first = last = session
     elif session == "today":
@@ -37,11 +61,9 @@ def plan(
     if first is None:
         return [finished]
     last = last or max(finished.date, first)
-    if first > last:
-        raise ConfigError(f"first session {first} is after last session {last}; swap them")
-    sessions = exchange.XNYS.sessions_between(first, max(first, min(last, today)))
+    sessions = exchange.sessions_between(first, max(first, min(last, today)))
     if not sessions:
-        return [exchange.XNYS.session_on(first)]  # raises: the exchange is closed that day
+        return [exchange.session_on(first)]  # raises: the exchange is closed that day
     opened = [each for each in sessions if each.open <= now]
     if not opened:
         raise ConfigError(f"{sessions[0].date} has not opened yet; the last finished session is {finished.date}")

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tickerlake import exchange
 from tickerlake.errors import ConfigError
 
-SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,5}([.-][A-Z]{1,2})?")
-"""A US equity symbol in Yahoo's spelling: `META`, `BRK-B`."""
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,5}(-[A-Z]{1,2})?|[A-Z0-9]{1,8}(-[A-Z]{1,2})?\.[A-Z]{1,3}|[A-Z0-9]{2,10}-[A-Z]{3}")
+"""A symbol in Yahoo's spelling: `META`, `BRK-B`; with the suffix of another exchange, `VOD.L`; or a pair, `BTC-USD`."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,27 @@ RENAMES = (
 
 
 def parse_tickers(text: str) -> tuple[str, ...]:
-    """`"fb, AMZN"` → `("FB", "AMZN")`: upper-cased, in order, once each. ConfigError if one is not a symbol."""
+    """`"fb, AMZN"` → `("FB", "AMZN")`: upper-cased, in order, once each.
+
+    ConfigError if one is not a symbol, or has a suffix that no exchange has.
+    """
     tickers = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
     wrong = [ticker for ticker in tickers if not SYMBOL.fullmatch(ticker)]
     if wrong or not tickers:
         raise ConfigError(
             f"tickers: {', '.join(wrong) or repr(text)} is not a symbol; "
-            "write symbols separated by commas, such as META,AMZN or BRK-B"
+            "write symbols separated by commas, such as META,AMZN, BRK-B, VOD.L or BTC-USD"
         )
+    exchange.all_of(tickers)
     return tickers
+
+
+def is_symbol(text: str) -> bool:
+    """Whether `text` is a symbol of an exchange that is known."""
+    try:
+        return bool(SYMBOL.fullmatch(text) and exchange.of(text))
+    except ConfigError:
+        return False
 
 
 def current_symbol(ticker: str) -> str:

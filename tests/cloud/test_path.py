@@ -124,7 +124,9 @@ class TestABackfill:
         for session in backfilled[0]:
             for key in stack.objects(f"bars/dt={session.dt}/"):
                 held = pyarrow.parquet.read_table(io.BytesIO(stack.read(key))).to_pandas()["ts"]
-                assert set(bars.placed(held.dt.tz_localize("UTC").to_frame("ts"))["dt"]) == {session.dt}
+                assert set(bars.placed(held.dt.tz_localize("UTC").to_frame("ts").assign(ticker="META"))["dt"]) == {
+                    session.dt
+                }
 
     def test_every_hourly_high_is_the_local_one(self, backfilled, engine, local):
         three, _ = backfilled

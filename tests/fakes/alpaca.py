@@ -96,7 +96,7 @@ class FakeAlpaca(FakeVendor):
 
     def _simulated(self, symbol: str, first: pd.Timestamp, last: pd.Timestamp, minutes: int) -> pd.DataFrame:
         days = exchange.XNYS.sessions_between(exchange.XNYS.date_at(first), exchange.XNYS.date_at(last))
-        frame = SimulatedSource().bars(symbol, days, minutes)
+        frame = SimulatedSource().bars(symbol.replace(".", "-"), days, minutes)
         early = frame.iloc[:1].assign(ts=frame["ts"].iloc[:1] - pd.Timedelta(hours=2))
         late = frame.iloc[-1:].assign(ts=frame["ts"].iloc[-1:] + pd.Timedelta(hours=2))
         return pd.concat([early, frame, late])

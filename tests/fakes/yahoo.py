@@ -31,6 +31,8 @@ from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.sources.yahoo import BrowserSession
 
 CHART = "/v8/finance/chart/"
+NAMES = {"XNYS": "NMS", "XLON": "LSE", "XETR": "GER", "XTKS": "JPX", "24/7": "CCC"}
+"""What Yahoo calls each exchange."""
 HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "guce.yahoo.com")
 
 
@@ -53,7 +55,10 @@ class Bars:
 
     frame: pd.DataFrame | None = None
     """Bars of any sessions, with the columns of a source."""
-    instrument: str = "EQUITY"
+    instrument: str = ""
+    """By default what the symbol's exchange trades."""
+    currency: str = ""
+    """By default the exchange's."""
     long_name: str = ""
     null_prices: Collection[pd.Timestamp] = ()
     null_volumes: Collection[pd.Timestamp] = ()
@@ -89,15 +94,15 @@ class FakeYahoo(FakeVendor):
 
 def chart(symbol: str, query: dict[str, str], answer: Bars, now: dt.datetime) -> Answer:
     """The chart endpoint's answer at `now`: the bars from `period1` to `period2`, or a refusal."""
-    interval = query["interval"]
+    interval, place = query["interval"], exchange.of(symbol)
     if "range" in query:
-        session = exchange.XNYS.last_finished(now)
+        session = place.last_finished(now)
         return _chart_of(symbol, query, answer, [session], [(session.open, Session.bar_starts(session, 390)[:1])], 390)
     first, last = (dt.datetime.fromtimestamp(int(query[name]), dt.UTC) for name in ("period1", "period2"))
     minutes = int(interval.removesuffix("m"))
     if refusal := _refusal(minutes, first, last, now):
         return refusal
-    days = exchange.XNYS.sessions_between(exchange.XNYS.date_at(first), exchange.XNYS.date_at(last))
+    days = place.sessions_between(place.date_at(first), place.date_at(last))
     running_or_over = [session for session in days if session.open <= now and session.close > first]
     starts = [(session.open, session.bar_starts(minutes)) for session in running_or_over]
     kept = [(opening, grid[(grid >= first) & (grid < last) & (grid <= now)]) for opening, grid in starts]
@@ -128,16 +133,18 @@ def _chart_of(
         rows.append((answer.live, *[rows[-1][4]] * 4, 0))
     if answer.without_rows:
         rows = []
+    place = exchange.of(symbol)
+    offset = (rows[-1][0] if rows else sessions[-1].open).astimezone(place.zone)
     meta = {
-        "currency": "USD",
+        "currency": answer.currency or exchange.currency_of(symbol),
         "symbol": symbol,
-        "exchangeName": "NMS",
-        "instrumentType": answer.instrument,
+        "exchangeName": NAMES[place.code],
+        "instrumentType": answer.instrument or ("CRYPTOCURRENCY" if place.suffix is None else "EQUITY"),
         "longName": answer.long_name or f"{symbol} Inc.",
         "regularMarketTime": int(rows[-1][0].timestamp()) if rows else None,
-        "gmtoffset": -14400,
-        "timezone": "EDT",
-        "exchangeTimezoneName": "America/New_York",
+        "gmtoffset": int((offset.utcoffset() or dt.timedelta()).total_seconds()),
+        "timezone": offset.tzname(),
+        "exchangeTimezoneName": place.zone.key,
         "priceHint": 2,
         "tradingPeriods": [[_period(session, full=answer.rows_after_close > 0)] for session in sessions],
         "dataGranularity": query["interval"],
@@ -173,7 +180,8 @@ def _rows(
     """Rows of one session: start, four prices widened from 32 bits as Yahoo's are, and volume."""
     if grid.empty:
         return []
-    session = exchange.XNYS.session_on(exchange.XNYS.date_at(opening))
+    place = exchange.of(symbol)
+    session = place.session_on(place.date_at(opening))
     frame = SimulatedSource().bars(symbol, [session], minutes) if answer.frame is None else answer.frame
     frame = frame[frame["ts"].isin(grid)]
     rows = []
@@ -188,9 +196,10 @@ def _rows(
 
 
 def _period(session: Session, *, full: bool) -> dict[str, Any]:
-    usual = dt.datetime.combine(session.date, session.exchange.closes, session.exchange.zone)
-    close = usual if full else session.close
-    offset = session.open.astimezone(session.exchange.zone)
+    place = session.exchange
+    usual = dt.datetime.combine(session.date, place.closes, place.zone)
+    close = usual if full and place.opens != place.closes else session.close
+    offset = session.open.astimezone(place.zone)
     return {
         "timezone": offset.tzname(),
         "start": int(session.open.timestamp()),

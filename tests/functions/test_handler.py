@@ -327,7 +327,7 @@ def test_all_faults_of_the_settings_are_reported_together():
     assert str(error.value) == (
         "COLLECTOR_STREAM is not set; it is the name of the Firehose stream; "
         "COLLECTOR_TICKERS: tickers: 7 is not a symbol; "
-        "write symbols separated by commas, such as META,AMZN or BRK-B; "
+        "write symbols separated by commas, such as META,AMZN, BRK-B, VOD.L or BTC-USD; "
         "COLLECTOR_BAR_MINUTES is '7'; it must be one of 1, 2, 5, 15, 30, 60, 90; "
         "COLLECTOR_LOOK_BACK_MINUTES is '0'; it must be a whole number from 1 to 1440"
     )

@@ -10,6 +10,7 @@ from tests.fakes import vendor
 from tests.fakes.alpaca import KEY, FakeAlpaca
 from tests.fakes.sinks import MemorySink
 from tests.fakes.yahoo import LoopbackSession
+from tickerlake import exchange
 from tickerlake.cli import main
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable
@@ -276,3 +277,9 @@ def test_each_hour_comes_from_the_preferred_source_and_their_differences_are_lis
     assert first_hour() == simulated("META", [FRIDAY])["high"][:6].max()
     (tmp_path / "tickerlake.toml").write_text('sources = ["alpaca", "yahoo"]\n')
     assert first_hour() == other["high"][0]
+
+
+def test_a_ticker_of_another_exchange_is_refused_without_a_request(source, alpaca):
+    with pytest.raises(NoData, match=r"^VOD\.L trades in London, and Alpaca serves US exchanges only"):
+        source.bars("VOD.L", [exchange.XLON.session_on(FRIDAY.date)], 5)
+    assert alpaca.requests == []

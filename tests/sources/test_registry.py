@@ -72,7 +72,7 @@ def test_a_package_that_cannot_be_loaded_is_one_clear_line():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[vendor.yahoo]\nfeed = 1", r"\[vendor.yahoo\] has an unknown option 'feed'; it has no options"),
+        ("[vendor.yahoo]\nfeed = 1", r"\[vendor.yahoo\] has an unknown option 'feed'; it has instruments"),
         ("vendor = 1", r"vendor must hold one table for each source; write \[vendor.file\] above its options"),
         ("[vendor]\nfeed = 1", r"vendor must hold one table for each source"),
         ("vendors = 1", r"unknown key 'vendors'; the keys are tickers, sources, vendor"),

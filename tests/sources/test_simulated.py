@@ -35,7 +35,7 @@ def test_seeds_tickers_and_sessions_all_make_a_difference():
 def test_early_closes_and_holidays_are_honoured():
     frame = SimulatedSource().bars("META", WEEK, 5)
 
-    assert bars.placed(frame)["dt"].value_counts().to_dict() == {
+    assert bars.placed(frame.assign(ticker="META"))["dt"].value_counts().to_dict() == {
         "2026-11-23": 78, "2026-11-24": 78, "2026-11-25": 78, "2026-11-27": 42,
     }  # fmt: skip
 
@@ -66,7 +66,9 @@ def test_the_open_and_the_close_are_livelier_than_noon():
 def test_longer_bars_are_made_of_the_one_minute_bars(bar_minutes):
     minutes = SimulatedSource().bars("META", WEEK, 1)
     opens = {session.dt: session.open for session in WEEK}
-    passed = minutes["ts"] - pd.to_datetime(bars.placed(minutes)["dt"].map(opens)).dt.as_unit("us")
+    passed = minutes["ts"] - pd.to_datetime(bars.placed(minutes.assign(ticker="META"))["dt"].map(opens)).dt.as_unit(
+        "us"
+    )
     starts = minutes["ts"] - passed % pd.Timedelta(minutes=bar_minutes)
 
     together = minutes.assign(ts=starts).groupby("ts", as_index=False).agg(
@@ -88,7 +90,7 @@ def test_prices_move_as_stocks_do_from_session_to_session():
 
 def test_known_tickers_trade_near_their_real_level_and_others_between_8_and_600():
     new_year = exchange.XNYS.sessions_between(dt.date(2026, 12, 31), dt.date(2027, 1, 4))
-    assert set(LEVELS) == set(watchlist.DEFAULT)
+    assert {ticker for ticker in LEVELS if exchange.of(ticker) == exchange.XNYS} == set(watchlist.DEFAULT)
     for ticker in TICKERS:
         prices = SimulatedSource().bars(ticker, new_year, 390)["close"]
         level = LEVELS.get(ticker)
@@ -164,3 +166,27 @@ def test_a_step_of_the_logarithm_leaves_the_mean_of_the_price_alone():
 
 def test_prices_that_return_to_a_level_would_be_found_out():
     assert reversals(to_a_level(half_hours())).mean() > 0.6
+
+
+@pytest.mark.parametrize(
+    ("ticker", "least", "most"),
+    [("VOD.L", 30, 300), ("7203.T", 1000, 9000), ("SAP.DE", 80, 700), ("BTC-USD", 30_000, 300_000), ("BP.L", 10, 9000)],
+)
+def test_prices_of_other_exchanges_have_the_size_of_real_ones_and_fill_their_hours(ticker, least, most):
+    place = exchange.of(ticker)
+    sessions = place.sessions_between(dt.date(2026, 11, 19), dt.date(2026, 11, 20))
+    frame = SimulatedSource().bars(ticker, sessions, 60)
+
+    assert frame["close"].between(least, most).all()
+    assert frame["ts"].tolist() == [start for session in sessions for start in session.bar_starts(60)]
+
+
+def test_no_bar_spans_the_lunch_break():
+    session = exchange.XTKS.session_on(dt.date(2026, 11, 20))
+    minutes, hours = (SimulatedSource().bars("7203.T", [session], size).set_index("ts") for size in (1, 60))
+    before_lunch = minutes.loc["2026-11-20T02:00Z":"2026-11-20T02:29Z"]
+
+    assert hours.loc["2026-11-20T02:00Z", ["high", "close"]].tolist() == [
+        before_lunch["high"].max(),
+        before_lunch["close"].iloc[-1],
+    ]

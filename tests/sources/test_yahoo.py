@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from tests.fakes import vendor
 from tests.fakes import yahoo as fake
 from tests.fakes.sinks import MemorySink
 from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
-from tickerlake import watchlist
+from tickerlake import exchange, watchlist
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, NoData, RateLimited, Unavailable, WrongInstrument
 from tickerlake.exchange import XNYS
@@ -70,7 +71,7 @@ def collected(source, tickers, sessions=(FRIDAY,), clock=NOW, bar_minutes=5):
 
 
 def test_bars_arrive_as_the_server_simulated_them(source):
-    pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
+    pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]).assign(currency="USD"))
 
 
 def test_prices_widened_from_32_bits_are_rounded_to_four_decimals(source, yahoo):
@@ -189,12 +190,59 @@ def test_an_early_close_that_yahoo_knows_has_nothing_to_reject(source, yahoo):
     assert (report.bars, report.rejected, report.failures) == (42, {}, [])
 
 
+# Exchanges
+
+
+@pytest.mark.parametrize(
+    ("ticker", "date", "bars", "currency"),
+    [
+        ("VOD.L", dt.date(2026, 3, 13), 102, "GBp"),
+        ("VOD.L", dt.date(2025, 12, 24), 54, "GBp"),  # half a day
+        ("SAP.DE", dt.date(2026, 3, 13), 102, "EUR"),
+        ("7203.T", dt.date(2026, 3, 13), 66, "JPY"),  # with a lunch break
+        ("BTC-USD", dt.date(2026, 3, 8), 288, "USD"),  # a Sunday
+        ("BTC-EUR", dt.date(2026, 3, 12), 288, "EUR"),
+    ],
+)
+def test_each_exchange_is_collected_whole_in_its_own_hours_and_currency(source, yahoo, ticker, date, bars, currency):
+    session = exchange.of(ticker).session_on(date)
+    yahoo.now = lambda: session.close + dt.timedelta(hours=2)
+    sink, [report] = collected(source, [ticker], [session], yahoo.now())
+
+    assert (report.bars, report.rejected, report.failures) == (bars, {}, [])
+    stored = sink.frame()
+    assert set(zip(stored["exchange"], stored["dt"], stored["currency"], strict=True)) == {
+        (session.exchange.code, session.dt, currency)
+    }
+    assert stored["ts"].tolist() == session.bar_starts(5).tolist()
+
+
+def test_the_currency_that_yahoo_states_for_an_instrument_is_kept(source, yahoo):
+    session = exchange.XLON.session_on(dt.date(2026, 3, 13))
+    yahoo.answers("IGLN.L", Bars(currency="USD"))
+
+    assert set(source.bars("IGLN.L", [session], 5)["currency"]) == {"USD"}
+
+
+def test_a_fund_is_collected_only_where_the_lake_says_that_it_is_one(yahoo):
+    yahoo.answers("SPY", Bars(instrument="ETF"), Bars(instrument="ETF"), Bars(instrument="MUTUALFUND"))
+    asked = partial(YahooSource, LoopbackSession(yahoo.origin))
+
+    with pytest.raises(WrongInstrument, match=r'write instruments = \{ "SPY" = "ETF" \} under \[vendor.yahoo\]'):
+        asked().bars("SPY", [FRIDAY], 5)
+    assert len(asked(instruments={"SPY": "ETF"}).bars("SPY", [FRIDAY], 5)) == 78
+    with pytest.raises(WrongInstrument, match="MUTUALFUND at Yahoo"):
+        asked(instruments={"SPY": "ETF"}).bars("SPY", [FRIDAY], 5)
+
+
 # Faults
 
 
 def test_an_abandoned_symbol_that_names_a_fund_is_refused(source, yahoo):
     yahoo.answers("FB", Bars(instrument="ETF", long_name="ProShares S&P 500 Dynamic Buffer ETF"))
-    with pytest.raises(WrongInstrument, match=r"^FB is not an equity .* ETF \(ProShares .*use the symbol"):
+    with pytest.raises(
+        WrongInstrument, match=r"^FB has the type ETF at Yahoo \(ProShares .*, not EQUITY; use the symbol"
+    ):
         source.bars("FB", [FRIDAY], 5)
     assert yahoo.charts == ["FB"]
 
@@ -282,7 +330,9 @@ def test_a_ticker_that_waits_to_retry_gives_up_once_another_is_rate_limited(yaho
 class TestATransientFault:
     def test_succeeds_at_the_second_attempt(self, source, yahoo, pauses, fault):
         yahoo.answers("META", fault, Bars())
-        pd.testing.assert_frame_equal(source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]))
+        pd.testing.assert_frame_equal(
+            source.bars("META", [FRIDAY], 5), simulated("META", [FRIDAY]).assign(currency="USD")
+        )
         assert len(pauses) == 1
 
     def test_is_unavailable_after_three_attempts_while_the_others_are_stored(self, source, yahoo, pauses, fault):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tickerlake import exchange
 from tickerlake.actions import Split
-from tickerlake.exchange import XNYS
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.record import ACTIONS
 
@@ -38,7 +38,7 @@ def splits_table(splits: Sequence[Split]) -> pa.Table:
     """`splits` with the columns of the table."""
     rows = [
         asdict(split)
-        | {"exchange": XNYS.code, "ex_date": split.ex_date.isoformat()}
+        | {"exchange": exchange.of(split.ticker).code, "ex_date": split.ex_date.isoformat()}
         | {"collected_at": _naive(split.collected_at)}
         | {"adjusted_from": split.adjusted_from and _naive(split.adjusted_from)}
         for split in splits

@@ -55,7 +55,10 @@ class Source(Protocol):
         """The earliest bar start that is still available at `now`."""
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
-        """The bars of `symbol` in `sessions` with the columns `BAR_COLUMNS`, as the source gives them. SourceError."""
+        """The bars of `symbol` in `sessions` with the columns `BAR_COLUMNS`, as the source gives them. SourceError.
+
+        A source that states the currency of an instrument adds the column `currency`; otherwise it is the exchange's.
+        """
 
     def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:
         """The splits of `symbol` in `sessions`, as ex-date and ratio, out of the answers that `bars` got."""

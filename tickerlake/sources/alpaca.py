@@ -18,6 +18,7 @@ import pandas as pd
 from curl_cffi import requests
 from curl_cffi.requests.exceptions import RequestException
 
+from tickerlake import exchange
 from tickerlake.errors import ConfigError, NoData, RateLimited, SourceError, Unavailable
 from tickerlake.exchange import Session
 from tickerlake.settings import EnvironmentSettings, setting
@@ -107,6 +108,8 @@ class AlpacaSource:
 
         Raises RateLimited, Unavailable, and NoData. Alpaca does not say whether a symbol is a fund.
         """
+        if (place := exchange.of(symbol)) != exchange.XNYS:
+            raise NoData(f"{symbol} trades in {place.name}, and Alpaca serves US exchanges only; name another --source")
         self._known_splits(sessions)  # a failure here fails the ticker, so that no split goes unseen
         first, last = sessions[0].open, sessions[-1].close
         try:

@@ -25,9 +25,9 @@ from zoneinfo import available_timezones
 import duckdb
 import pandas as pd
 
-from tickerlake import symbols
+from tickerlake import exchange, symbols
 from tickerlake.errors import ConfigError, NoData, Unavailable
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Session
 from tickerlake.lake.sql import quoted, reason
 from tickerlake.record import BAR_MINUTES
 from tickerlake.sources import BAR_COLUMNS, SOURCES
@@ -106,8 +106,9 @@ class FileSource:
                 self._window = (window, self._read(*window))
             frame = self._window[1]
         found = frame[frame["ticker"].isin(symbols.names(symbol))]
+        traded_at = exchange.of(symbol)
         traded = [
-            ticker == symbol or pd.isna(ts) or ticker == symbols.as_traded(symbol, XNYS.date_at(ts))
+            ticker == symbol or pd.isna(ts) or ticker == symbols.as_traded(symbol, traded_at.date_at(ts))
             for ticker, ts in zip(found["ticker"], found["ts"], strict=True)
         ]
         found = found.loc[traded, list(BAR_COLUMNS)].reset_index(drop=True)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tickerlake import exchange
 from tickerlake.exchange import Session
 
 LEVELS = {
@@ -35,8 +36,19 @@ LEVELS = {
     "SNAP": 8.0,
     "TTD": 45.0,
     "XYZ": 70.0,
+    "SHEL.L": 2700.0,
+    "VOD.L": 90.0,
+    "SAP.DE": 230.0,
+    "6758.T": 4200.0,
+    "7203.T": 2900.0,
+    "BTC-USD": 95_000.0,
+    "ETH-USD": 3_300.0,
 }
-"""USD, near the real price, at the start of `ANCHOR`. Other symbols start anywhere between 8 and 600."""
+"""Near the real price in the ticker's currency, at the start of `ANCHOR`."""
+_LEAST, _MOST = 8, 600
+"""Other symbols start anywhere between these, in USD or EUR."""
+_UNITS = {"GBp": 5, "JPY": 20}
+"""How many times as high prices in other currencies are."""
 ANCHOR = 2027
 TICK = 1e-4
 """Prices have four decimals, and none is lower."""
@@ -68,11 +80,11 @@ class SimulatedSource:
         return dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
-        """The bars of `symbol` in `sessions`, in USD and shares."""
+        """The bars of `symbol` in `sessions`, in its currency and shares."""
         company = _company(self._seed, symbol)
         columns = [
-            _aggregate(company.minutes(list(alike), length), bar_minutes)
-            for length, alike in groupby(sessions, key=_length)
+            _aggregate(company.minutes(list(alike), sum(lengths)), lengths, bar_minutes)
+            for lengths, alike in groupby(sessions, key=_lengths)
         ]
         open_, high, low, close, volume = np.concatenate(columns, axis=1)
         starts = np.concatenate([_bar_starts(session, bar_minutes) for session in sessions])
@@ -108,7 +120,8 @@ class _Company:
     def __init__(self, seed: int, symbol: str) -> None:
         self.seed = (seed, zlib.crc32(symbol.encode()))
         level, volatility, shares = np.random.default_rng(self.seed).random(3)
-        self.level = np.log(LEVELS.get(symbol, 8 * 75**level))
+        unit = _UNITS.get(exchange.currency_of(symbol), 1)
+        self.level = np.log(LEVELS.get(symbol, unit * _LEAST * (_MOST / _LEAST) ** level))
         self.volatility = 0.01 + 0.014 * volatility  # of a day
         self.shares = 800 * 20**shares  # in a quiet minute
 
@@ -187,8 +200,18 @@ def _clock(length: int) -> tuple[np.ndarray, np.ndarray]:
     return bustle, shares.ravel()
 
 
-def _aggregate(minutes: np.ndarray, bar_minutes: int) -> np.ndarray:
-    """Minutes put together to bars of `bar_minutes`, one session after another: shape (5, bars)."""
+def _aggregate(minutes: np.ndarray, lengths: Sequence[int], bar_minutes: int) -> np.ndarray:
+    """Minutes put together to bars of `bar_minutes`, one session after another: shape (5, bars).
+
+    `lengths` are those of the parts of a session. No bar spans a lunch break.
+    """
+    ends = np.cumsum(lengths)[:-1]
+    parts = [_merged(part, bar_minutes) for part in np.split(minutes, ends, axis=2)]
+    return np.concatenate(parts, axis=2).reshape(5, -1)
+
+
+def _merged(minutes: np.ndarray, bar_minutes: int) -> np.ndarray:
+    """One part of each session in bars: shape (5, sessions, bars)."""
     open_, high, low, close, volume = minutes
     if bar_minutes > 1:
         length = open_.shape[1]
@@ -196,15 +219,16 @@ def _aggregate(minutes: np.ndarray, bar_minutes: int) -> np.ndarray:
         open_, close = open_[:, starts], close[:, np.minimum(starts + bar_minutes, length) - 1]
         high, low = np.maximum.reduceat(high, starts, axis=1), np.minimum.reduceat(low, starts, axis=1)
         volume = np.add.reduceat(volume, starts, axis=1)
-    return np.stack([open_, high, low, close, volume]).reshape(5, -1)
+    return np.stack([open_, high, low, close, volume])
 
 
 def _price(logarithm: np.ndarray) -> np.ndarray:
     return np.maximum(np.round(np.exp(logarithm), 4), TICK)
 
 
-def _length(session: Session) -> int:
-    return int((session.close - session.open).total_seconds()) // 60
+def _lengths(session: Session) -> tuple[int, ...]:
+    """The minutes of each part of a session."""
+    return tuple(int((closes - opens).total_seconds()) // 60 for opens, closes in session.parts)
 
 
 @lru_cache(maxsize=1024)

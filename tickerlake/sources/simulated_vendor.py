@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tickerlake import exchange
 from tickerlake.errors import NoData
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Session
 from tickerlake.sources.simulated import TICK, SimulatedSource
 from tickerlake.symbols import Rename
 
@@ -118,7 +119,7 @@ class SimulatedVendor(SimulatedSource):
 
     def _company(self, symbol: str, now: dt.datetime) -> str:
         """The symbol that the company ends up with. NoData if the vendor does not use `symbol` at `now`."""
-        today = XNYS.date_at(now)
+        today = exchange.of(symbol).date_at(now)
         for rename in self._behaviour.renames:
             if symbol == rename.old and today < rename.on:
                 return rename.new
@@ -267,4 +268,4 @@ class WrongClock:
 
 
 def _begins(split: VendorSplit) -> dt.datetime:
-    return dt.datetime.combine(split.ex_date, dt.time(), XNYS.zone)
+    return dt.datetime.combine(split.ex_date, dt.time(), exchange.of(split.symbol).zone)

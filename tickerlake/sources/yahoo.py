@@ -12,7 +12,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,9 +23,8 @@ from yfinance import _http
 from yfinance.data import YfData
 from yfinance.exceptions import YFDataException, YFException, YFPricesMissingError, YFRateLimitError
 
-from tickerlake import exchange
 from tickerlake.errors import ConfigError, NoData, RateLimited, SourceError, Unavailable, WrongInstrument
-from tickerlake.exchange import Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.sources import BAR_COLUMNS
 from tickerlake.sources.http import (
     ANSWER_SECONDS,
@@ -48,7 +47,9 @@ _MERGED = {30: "30min"}
 
 
 class YahooSource:
-    """Bars of US equities from Yahoo.
+    """Bars of equities and cryptocurrencies from Yahoo.
+
+    `instruments` says what else to collect: symbols, and what each is at Yahoo, such as `{"SPY": "ETF"}`.
 
     `session` sends the requests, `timeout` is the seconds to connect and to answer, `pause` waits between attempts.
     Raises ConfigError if yfinance has no curl_cffi.
@@ -56,13 +57,19 @@ class YahooSource:
 
     name = "yahoo"
     parallel = 4
+    options = ("instruments",)
 
     def __init__(
         self,
         session: requests.Session | None = None,
         timeout: tuple[float, float] = (CONNECT_SECONDS, ANSWER_SECONDS),
         pause: Callable[[float], None] = time.sleep,
+        instruments: Mapping[str, str] | None = None,
     ) -> None:
+        kinds = instruments or {}
+        if not isinstance(kinds, Mapping) or not all(isinstance(each, str) for each in kinds.values()):
+            raise ConfigError(f'[vendor.yahoo] instruments is {kinds!r}; it must be a table such as {{ SPY = "ETF" }}')
+        self._instruments = {symbol.upper(): kind.upper() for symbol, kind in kinds.items()}
         if not _http.HAS_CURL_CFFI:
             # yfinance would fall back to plain requests, which Yahoo soon refuses with 429:
             # https://github.com/ranaroussi/yfinance/issues/2422
@@ -89,7 +96,8 @@ class YahooSource:
         return oldest(self.name, bar_minutes, now)
 
     def bars(self, symbol: str, sessions: Sequence[Session], bar_minutes: int) -> pd.DataFrame:
-        """The bars of `symbol` in `sessions`: `ts` in UTC, prices in USD rounded to 4 decimals, volume nullable Int64.
+        """The bars of `symbol` in `sessions`: `ts` in UTC, prices rounded to 4 decimals, volume nullable Int64,
+        and the `currency` that Yahoo states.
 
         Raises RateLimited at the first 429, Unavailable when all attempts have failed, NoData and WrongInstrument.
         """
@@ -111,7 +119,8 @@ class YahooSource:
             raise RateLimited("not retried, because Yahoo rate-limited another ticker (HTTP 429)")
         ticker = yfinance.Ticker(symbol, session=self._session)
         # Set here, the time zone is neither requested from Yahoo nor looked up in the cache on disk.
-        ticker._tz = exchange.XNYS.zone.key  # noqa: SLF001
+        place = sessions[0].exchange
+        ticker._tz = place.zone.key  # noqa: SLF001
         # YfData is a singleton, and its session would be shared by the whole process.
         data = ticker._data = type.__call__(_Requests, self._session)  # noqa: SLF001
         try:
@@ -127,13 +136,25 @@ class YahooSource:
             )
             answer = data.answer["chart"]["result"][0]
             frame = _frame(history, answer, bar_minutes)
-            self._splits.setdefault(symbol, {}).update(_splits(answer))
+            self._splits.setdefault(symbol, {}).update(_splits(answer, place))
         except (YFException, RequestException, LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._source_error(symbol, error) from error
-        _check_instrument(symbol, answer["meta"])
+        self._check_instrument(symbol, place, answer["meta"])
         if frame.empty:
             raise NoData(f"{symbol}: Yahoo has no bars between {sessions[0].open} and {sessions[-1].close}")
-        return frame
+        return frame.assign(currency=answer["meta"].get("currency"))
+
+    def _check_instrument(self, symbol: str, place: Exchange, meta: dict[str, Any]) -> None:
+        """Raises WrongInstrument if Yahoo's `symbol` is not what the exchange trades, or what `instruments` says."""
+        expected = self._instruments.get(symbol, "EQUITY" if place.suffix is not None else "CRYPTOCURRENCY")
+        if (found := meta["instrumentType"]) == expected:
+            return
+        name = meta.get("longName") or meta.get("shortName")
+        raise WrongInstrument(
+            f"{symbol} has the type {found} at Yahoo{f' ({name})' if name else ''}, not {expected}; "
+            "use the symbol that the company trades under today; if you do want this instrument, write "
+            f'instruments = {{ "{symbol}" = "{found}" }} under [vendor.yahoo] in tickerlake.toml'
+        )
 
     def _source_error(self, symbol: str, error: Exception) -> SourceError:
         """The SourceError for what yfinance or the connection raised."""
@@ -238,21 +259,11 @@ def _frame(history: pd.DataFrame, answer: dict[str, Any], bar_minutes: int) -> p
     return frame[ts.isin(given)].reset_index(drop=True)
 
 
-def _splits(answer: dict[str, Any]) -> dict[dt.date, float]:
+def _splits(answer: dict[str, Any], place: Exchange) -> dict[dt.date, float]:
     """Each split in `answer`: its ex-date, and new shares for one old share."""
     events = answer.get("events", {}).get("splits", {})
-    dated = {exchange.XNYS.date_at(dt.datetime.fromtimestamp(each["date"], dt.UTC)): each for each in events.values()}
+    dated = {place.date_at(dt.datetime.fromtimestamp(each["date"], dt.UTC)): each for each in events.values()}
     return {date: each["numerator"] / each["denominator"] for date, each in dated.items()}
-
-
-def _check_instrument(symbol: str, meta: dict[str, Any]) -> None:
-    instrument = meta["instrumentType"]
-    if instrument != "EQUITY":
-        name = meta.get("longName") or meta.get("shortName")
-        raise WrongInstrument(
-            f"{symbol} is not an equity at Yahoo but a {instrument}{f' ({name})' if name else ''}; "
-            "use the symbol that the company trades under today"
-        )
 
 
 def _reason(response: requests.Response) -> str | None:
