@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard import access, clock
@@ -14,6 +16,9 @@ from tests.dashboard import lakes
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+# Each AppTest looks for components in every installed package, which takes longer than to draw the page.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session")
