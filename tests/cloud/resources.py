@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import botocore.session
+import botocore
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from tests.cloud.refusals import refusals
 from tests.infra import service_models
 from tests.infra.recorder import Registration, computed
-from tests.infra.service_models import REQUESTS, TARGET_ID
+from tests.infra.service_models import REQUESTS, TARGET_ID, model
 
 Client = Callable[[str], Any]
 """Returns the boto3 client of a service."""
@@ -320,7 +320,7 @@ def operations(kind: str) -> Operations:
     if kind in _OPERATIONS:
         return _OPERATIONS[kind]
     request = REQUESTS[kind]
-    known = set(_model(request.service).operation_names)
+    known = set(model(request.service).operation_names)
     noun = request.operation.removeprefix("Create").removeprefix("Put")
     read = next((f"{verb}{noun}" for verb in ("Get", "Describe") if f"{verb}{noun}" in known), None)
     update = f"Update{noun}" if f"Update{noun}" in known else request.operation
@@ -329,12 +329,8 @@ def operations(kind: str) -> Operations:
     return Operations(read, update, f"Delete{noun}")
 
 
-def _model(service: str) -> Any:
-    return botocore.session.get_session().get_service_model(service)
-
-
 def _input_shape(service: str, operation: str) -> Any:
-    return _model(service).operation_model(operation).input_shape
+    return model(service).operation_model(operation).input_shape
 
 
 def name_of(kind: str, state: Properties) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
     request = REQUESTS.get(resource_type)
     if request is None:
         return
-    shape = _model(request.service).operation_model(request.operation).input_shape
+    shape = model(request.service).operation_model(request.operation).input_shape
     found: list[str] = []
     parameters = _structure(inputs, shape, request, "", found)
     for path, value in request.added.items():
@@ -216,7 +216,8 @@ def problems(resource_type: str, inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 @cache
-def _model(service: str) -> Any:
+def model(service: str) -> Any:
+    """botocore's model of `service`."""
     return botocore.session.get_session().get_service_model(service)
 
 
