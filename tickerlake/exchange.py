@@ -85,6 +85,13 @@ class Exchange:
     """How Yahoo marks its tickers: `.L` in `VOD.L`, nothing in `META`; None for pairs such as `BTC-USD`."""
     first_year: int = field(default=1990, compare=False)
 
+    @property
+    def hours(self) -> range:
+        """The clock hours in which its bars start: 9 to 15 in New York."""
+        if self.opens == self.closes:
+            return range(24)
+        return range(self.opens.hour, self.closes.hour + (self.closes.minute > 0))
+
     def session_on(self, date: datetime.date) -> Session:
         """The session of `date`. Raises ConfigError, with the nearest sessions, if the exchange is closed that day."""
         sessions = self.sessions_between(date, date)
@@ -202,6 +209,12 @@ def all_of(tickers: Iterable[str]) -> tuple[Exchange, ...]:
     """The exchanges of `tickers`, once each, in the order of `EXCHANGES`."""
     found = set(map(of, tickers))
     return tuple(each for each in EXCHANGES.values() if each in found)
+
+
+def zone_of(tickers: Iterable[str]) -> ZoneInfo:
+    """The time zone for what concerns all of `tickers`: that of their exchange, or UTC if they are of several."""
+    places = all_of(tickers)
+    return places[0].zone if len(places) == 1 else CRYPTO.zone
 
 
 def currency_of(ticker: str) -> str:

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tickerlake import alerting
+from tickerlake import alerting, exchange
 from tickerlake.collect import SessionReport, collect
 from tickerlake.errors import LakeEmpty, RateLimited, SinkError, TickerlakeError
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake import Run, Sink
 from tickerlake.lake.compaction import compact, finished
@@ -68,6 +68,8 @@ class FolderUpkeep:
         self._clock = clock
         self._say = say
         self.sink = ParquetSink(lake)
+        self._tickers: Sequence[str] = ()
+        """Those of the last run."""
         self.sends_alerts = True
         """False while another watcher sends them."""
 
@@ -86,17 +88,22 @@ class FolderUpkeep:
         sweep: bool,  # noqa: ARG002
     ) -> list[SessionReport]:
         """`collect` into the lake."""
+        self._tickers = tickers
         return collect(source, self.sink, sessions, tickers, bar_minutes, clock)
 
     def after_run(self) -> None:
         """Sends alerts, and stores the forecasts of the hour that has just begun, if the lake has enough history."""
         if self.sends_alerts:
             self._alert()
+        for place in exchange.all_of(self._tickers):
+            self._forecast(place)
+
+    def _forecast(self, place: Exchange) -> None:
         now = self._clock()
-        if just_begun(now) is None:
+        if just_begun(now, place) is None:
             return
         try:
-            new = make_live(DuckDBEngine(self._layout.folder), now)
+            new = make_live(DuckDBEngine(self._layout.folder), now, place)
             self.sink.store_forecasts(new)
         except LakeEmpty:
             return
@@ -155,4 +162,4 @@ class FolderUpkeep:
             self._tell(line)
 
     def _tell(self, line: str) -> None:
-        self._say(f"{self._clock().astimezone(XNYS.zone):%H:%M:%S} {line}")
+        self._say(f"{self._clock().astimezone(exchange.zone_of(self._tickers)):%H:%M:%S} {line}")

@@ -1,4 +1,4 @@
-"""Collecting on the exchange's clock until stopped. `schedule` says when.
+"""Collecting on the clocks of the exchanges until stopped. `schedule` says when.
 
 A run collects the whole session so far, so it also fills what earlier runs missed while the machine slept, was offline
 or rate-limited, or had a full disk. Nothing is remembered outside the lake; two watchers on one lake only ask twice.
@@ -7,14 +7,17 @@ or rate-limited, or had a full disk. Nothing is remembered outside the lake; two
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from tickerlake import exchange, symbols
 from tickerlake.collect import FINAL, SessionReport
 from tickerlake.errors import RateLimited, TickerlakeError
+from tickerlake.exchange import Exchange
 from tickerlake.schedule import DELAY, Due, last_sweep, missed, next_run, retry_after
 from tickerlake.sources import Source
 from tickerlake.upkeep import Upkeep
@@ -30,7 +33,8 @@ class Watch:
     """Collects the bars of `tickers` from `source` into what `upkeep` keeps.
 
     `tickers` is called for each run: a person may change the watchlist meanwhile. `say` is called with one line a run.
-    `wait` takes seconds.
+    `wait` takes seconds. Times are in the time of the exchange, or in UTC if the tickers are of several. Raises
+    ConfigError if `tickers` does.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Watch:
         self._clock = clock
         self._wait = wait
         self._say = say
+        self._exchanges = exchange.all_of(tickers())
 
     def run(self) -> NoReturn:
         """Collects each run when it is due. A run that fails is said, and tried again after growing waits.
@@ -62,14 +67,15 @@ class Watch:
         self._upkeep.sink.check_sources({self._source.name})
         now = self._clock()
         self._say(f"watching {symbols.listing(self._tickers())} from {self._source.name}; {self._coming(now)}")
-        done, failures = self._done(now), 0
-        retry_at = now
+        done: dict[Exchange, dt.datetime] = {}
+        failures, retry_at = 0, now
         while True:
             now = self._clock()
+            self._look()
             # If the clock was set back, both lie ahead.
-            done = min(done, now)
+            done = {each: min(done.get(each) or self._done(now, each), now) for each in self._exchanges}
             retry_at = min(retry_at, now + _LONGEST_RETRY) if failures else now
-            due = missed(done, now, self._bar_minutes, self._delay)
+            due = self._due(done, now)
             if not due or now < retry_at:
                 self._rest(now, retry_at if due else self._next(now).at)
                 continue
@@ -80,17 +86,17 @@ class Watch:
             if failure:
                 failures += 1
                 retry_at = self._clock() + retry_after(failures, rate_limited=rate_limited)
-                self._say(f"{_clock_time(self._clock())} {failure}; next try at {_clock_time(retry_at)}")
+                self._say(f"{self._time(self._clock())} {failure}; next try at {self._time(retry_at)}")
                 continue
-            done, failures = now, 0
-            if due[-1].sweep:
+            done, failures = dict.fromkeys(done, now), 0
+            if any(each.sweep for each in due):
                 self._say(self._coming(self._clock()))
 
     def once(self) -> int:
         """Collects what is due and is not in the lake yet; returns the exit code. TickerlakeError."""
         self._upkeep.sink.check_sources({self._source.name})
         now = self._clock()
-        due = missed(self._done(now), now, self._bar_minutes, self._delay)
+        due = self._due({each: self._done(now, each) for each in self._exchanges}, now)
         if not due:
             self._say(f"nothing is due; {self._coming(now)}")
             return 0
@@ -117,21 +123,32 @@ class Watch:
         reports = self._upkeep.collect(
             self._source, sessions, self._tickers(), self._bar_minutes, self._clock, sweep=sweep
         )
+        named = len(self._exchanges) > 1
         for report in reports:
-            self._say(f"{_clock_time(self._clock())} {report.line()}{_reasons(report)}")
+            self._say(f"{self._time(self._clock())} {report.line(named=named)}{_reasons(report)}")
         self._upkeep.after_run()
         return reports
 
-    def _done(self, now: dt.datetime) -> dt.datetime:
-        """Up to when nothing is left to do, from what the lake says was asked."""
-        sweep = last_sweep(now)
+    def _look(self) -> None:
+        """Looks which exchanges the watchlist is about by now. One that cannot be read is told at the next run."""
+        with suppress(TickerlakeError):
+            self._exchanges = exchange.all_of(self._tickers())
+
+    def _due(self, done: Mapping[Exchange, dt.datetime], now: dt.datetime) -> list[Due]:
+        """The runs of all exchanges that are left to do, oldest session first."""
+        runs = (missed(at, now, each, self._bar_minutes, self._delay) for each, at in done.items())
+        return sorted(itertools.chain.from_iterable(runs), key=lambda due: due.session)
+
+    def _done(self, now: dt.datetime, place: Exchange) -> dt.datetime:
+        """Up to when nothing is left to do at an exchange, from what the lake says was asked."""
+        sweep = last_sweep(now, place)
         asked: dict[tuple[str, str], dt.datetime] = {}
         for run in self._upkeep.runs(sweep.at):
             if (run.source, run.bar_minutes) == (self._source.name, self._bar_minutes) and run.outcome in FINAL:
                 key = run.ticker, run.session
                 asked[key] = max(asked.get(key, run.collected_at), run.collected_at)
-        session = exchange.XNYS.running(now) or sweep.session
-        companies = {symbols.current_symbol(ticker) for ticker in self._tickers()}
+        session = place.running(now) or sweep.session
+        companies = {symbols.current_symbol(each) for each in self._tickers() if exchange.of(each) == place}
 
         def asked_until(date: dt.date) -> dt.datetime:
             names = (symbols.as_traded(symbol, date) for symbol in companies)
@@ -141,10 +158,10 @@ class Watch:
         return swept if swept < sweep.at else max(sweep.at, asked_until(session.date))
 
     def _next(self, now: dt.datetime) -> Due:
-        return next_run(now, self._bar_minutes, self._delay)
+        return next_run(now, self._exchanges, self._bar_minutes, self._delay)
 
     def _coming(self, now: dt.datetime) -> str:
-        return f"next run {self._next(now).at.astimezone(exchange.XNYS.zone):%a %Y-%m-%d %H:%M:%S %Z}"
+        return f"next run {self._next(now).at.astimezone(self._zone):%a %Y-%m-%d %H:%M:%S %Z}"
 
     def _rest(self, now: dt.datetime, until: dt.datetime) -> None:
         """Waits until `until`, or for a while."""
@@ -153,10 +170,17 @@ class Watch:
         self._wait(pause.total_seconds())
         woken = self._clock()
         if (asleep := woken - now - pause) > _ASLEEP:
-            self._say(f"{_clock_time(woken)} slept for {str(asleep).split('.')[0]}; catching up")
+            self._say(f"{self._time(woken)} slept for {str(asleep).split('.')[0]}; catching up")
         elif now - woken > _ASLEEP:
             back = str(now + pause - woken).split(".")[0]
-            self._say(f"{_clock_time(woken)} the clock was set back by {back}; what was collected stays")
+            self._say(f"{self._time(woken)} the clock was set back by {back}; what was collected stays")
+
+    @property
+    def _zone(self) -> dt.tzinfo:
+        return self._exchanges[0].zone if len(self._exchanges) == 1 else dt.UTC
+
+    def _time(self, moment: dt.datetime) -> str:
+        return f"{moment.astimezone(self._zone):%H:%M:%S}"
 
 
 def _failure(reports: Sequence[SessionReport]) -> tuple[str, bool]:
@@ -175,7 +199,3 @@ def _reasons(report: SessionReport) -> str:
         tickers[failure.reason].append(failure.ticker)
     reasons = "; ".join(f"{reason}: {symbols.listing(names)}" for reason, names in tickers.items())
     return f" ({reasons})" if reasons else ""
-
-
-def _clock_time(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(exchange.XNYS.zone):%H:%M:%S}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import exchange
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import XNYS, Exchange, Session
 from tickerlake.forecast.models import Har, HourOfDay, Model
 from tickerlake.forecast.samples import LEAST_SESSIONS, LIVE, Moment, known, moments
 from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
@@ -48,33 +48,37 @@ def make(
     models: Sequence[Model] = MODELS,
     on_session: Callable[[str], None] = lambda _: None,
 ) -> Made:
-    """The forecasts of `sessions`, consecutive and oldest first, at every full hour that has begun by `now`.
+    """The forecasts of `sessions` of one exchange, consecutive and oldest first, at every full hour begun by `now`.
 
     Each is made from what was known at its hour, as `samples` explains; no later than `now`. Prices are in the shares
     of their own session. Raises as `query.run` does.
     """
+    place = sessions[0].exchange
     before = sessions[0].date - dt.timedelta(days=LOOK_BACK * 2)  # more than enough days for so many sessions
-    days = exchange.XNYS.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
+    days = place.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
     parameters: dict[str, Any] = {"first": days[0].date, "last": days[-1].date, "tickers": tickers, "as_of": now}
     hours = run(engine, "hourly_versions", basis="as-traded", **parameters).frame
+    hours = hours[hours["ticker"].isin([each for each in hours["ticker"].unique() if exchange.of(each) == place])]
     wanted = range(len(days) - len(sessions), len(days))
     made = walk(known(hours, days, wanted, LOOK_BACK), models, lambda place: on_session(days[place].dt))
     return Made(_dated(made, days, now), _short(hours, sessions))
 
 
-def just_begun(now: dt.datetime) -> Moment | None:
+def just_begun(now: dt.datetime, place: Exchange = XNYS) -> Moment | None:
     """The full hour of the running session that began so recently that a forecast of it is still live."""
-    session = exchange.XNYS.running(now)
+    session = place.running(now)
     begun = [moment for moment in moments(session) if moment.at <= now < moment.at + LIVE] if session else []
     return begun[0] if begun else None
 
 
-def make_live(engine: Engine, now: dt.datetime, tickers: Sequence[str] | None = None) -> pd.DataFrame:
-    """The forecasts of the hour that has just begun which the lake has none of yet; empty without enough history.
+def make_live(
+    engine: Engine, now: dt.datetime, place: Exchange = XNYS, tickers: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The forecasts of the hour that has just begun at an exchange, those that the lake has none of yet.
 
-    Raises as `query.run` does.
+    Empty without enough history. Raises as `query.run` does.
     """
-    moment = just_begun(now)
+    moment = just_begun(now, place)
     if moment is None:
         return pd.DataFrame(columns=[column.name for column in FORECASTS])
     made = make(engine, [moment.session], now, tickers=tickers).forecasts
@@ -98,7 +102,7 @@ def _dated(made: pd.DataFrame, days: Sequence[Session], now: dt.datetime) -> pd.
     ends = [moment.ends(target) for moment, target in zip(found, made["target"], strict=True)]
     utc = partial(pd.Series, index=made.index, dtype="datetime64[us, UTC]")
     made = made.assign(
-        exchange=XNYS.code,
+        exchange=days[0].exchange.code,
         session=[moment.session.dt for moment in found],
         made_at=utc(now),
         known_until=utc([moment.at for moment in found]),

@@ -1,8 +1,9 @@
 """What is known at every full hour of a session, and what came of it.
 
-A *moment* is a full exchange hour inside the session: 10:00 to 15:00, on an early close 10:00 to 12:00. One sample is
-one ticker at one moment. Everything in it but the outcome comes from hours that ended by the moment. Prices enter
-relative to others of the same session, so a split between two sessions changes nothing.
+A *moment* is a full exchange hour inside the session: in New York 10:00 to 15:00, on an early close 10:00 to 12:00. One
+sample is one ticker at one moment. Everything in it but the outcome comes from hours that ended by the moment. Prices
+enter relative to others of the same session, so a split between two sessions changes nothing. All sessions are of one
+exchange.
 
 What is *known* at a moment is what the lake held five minutes later, when a live forecast is made at the latest: later
 corrections do not count. An hour of which the lake held nothing by then, because it was collected or imported later,
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import symbols
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Session
 from tickerlake.record import PRICES
 
 Target = Literal["next-hour-high", "day-high", "close-above"]
@@ -36,7 +37,6 @@ COUNTED = 250
 """`sessions_used` counts up to this many."""
 LIVE = dt.timedelta(minutes=5)
 """How long after its hour began a forecast is live, as in queries/include/scored.sql: no bar of it has ended."""
-_HOURS = range(9, 16)
 _LEAST_USUAL = 5
 _LEAST_RANGE = 1e-4  # an hour without a trade has no range, and no logarithm
 _EXTREME = 3.0
@@ -61,8 +61,8 @@ class Moment:
 def moments(session: Session) -> list[Moment]:
     """The moments of `session`, earliest first."""
     found = []
-    for hour in _HOURS:
-        at = dt.datetime.combine(session.date, dt.time(hour), XNYS.zone).astimezone(dt.UTC)
+    for hour in session.exchange.hours:
+        at = dt.datetime.combine(session.date, dt.time(hour), session.exchange.zone).astimezone(dt.UTC)
         if session.open < at < session.close:
             found.append(Moment(session, hour, at, min(at + dt.timedelta(hours=1), session.close)))
     return found
@@ -94,11 +94,12 @@ def known(hours: pd.DataFrame, sessions: Sequence[Session], wanted: range, look_
     - `moved`, `lately`: the return of the session and of the last hour, in usual ranges
     - `outcome`: the high relative to `reference`, less 1; for `close-above` 1 or 0; NaN until it is known
     """
-    versions = _versions(hours, sessions)
-    at = np.full((len(sessions), len(_HOURS)), np.inf)
+    clock = sessions[0].exchange.hours
+    versions = _versions(hours, sessions, clock)
+    at = np.full((len(sessions), len(clock)), np.inf)
     for place, session in enumerate(sessions):
         for moment in moments(session):
-            at[place, moment.hour - _HOURS.start] = (moment.at + LIVE).timestamp()
+            at[place, moment.hour - clock.start] = (moment.at + LIVE).timestamp()
     # A session is looked back on from the next one's first moment on. What is learned of it later begins a new period.
     looked_back_on = np.append(at.min(axis=1)[1:], np.inf)[versions.cells[0]]
     late = ~versions.is_first & (versions.known_from > looked_back_on)
@@ -117,17 +118,19 @@ def known(hours: pd.DataFrame, sessions: Sequence[Session], wanted: range, look_
 
         past, now = {}, {}
         for target in TARGETS:
-            about = _About(target, sessions[window], window.start, versions.tickers[window])
+            about = _About(target, sessions[window], window.start, versions.tickers[window], clock)
             past[target] = found = _samples(grid[:, window], about)
             if not versions.is_first.all():
                 found = _samples(grid[:, window], about, today)
-            now[target] = found[period[found["session"], found["hour"] - _HOURS.start] == number]
+            now[target] = found[period[found["session"], found["hour"] - clock.start] == number]
         yield Known(places, past, now)
 
 
 class _Versions(NamedTuple):
     """What was known of each hour, from the earliest version on."""
 
+    clock: range
+    """The hours of the exchange."""
     tickers: np.ndarray
     """Each company's symbol in each session: shape (sessions, companies)."""
     cells: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -141,7 +144,7 @@ class _Versions(NamedTuple):
 
     def grid(self, chosen: np.ndarray) -> np.ndarray:
         """The latest of the `chosen` versions of each hour, NaN without one: shape (5, sessions, companies, hours)."""
-        grid = np.full((len(self.values), *self.tickers.shape, len(_HOURS)), np.nan)
+        grid = np.full((len(self.values), *self.tickers.shape, len(self.clock)), np.nan)
         self.put(grid, chosen)
         return grid
 
@@ -150,23 +153,24 @@ class _Versions(NamedTuple):
         grid[:, *(place[chosen] for place in self.cells)] = self.values[:, chosen]
 
 
-def _versions(hours: pd.DataFrame, sessions: Sequence[Session]) -> _Versions:
+def _versions(hours: pd.DataFrame, sessions: Sequence[Session], clock: range) -> _Versions:
     number = {session.dt: place for place, session in enumerate(sessions)}
-    hours = hours[hours["session"].isin(number) & hours["hour"].isin(_HOURS)].sort_values("known_from", kind="stable")
+    hours = hours[hours["session"].isin(number) & hours["hour"].isin(clock)].sort_values("known_from", kind="stable")
     current = {ticker: symbols.current_symbol(ticker) for ticker in hours["ticker"].unique()}
     companies = sorted(set(current.values()))
     company = {ticker: companies.index(name) for ticker, name in current.items()}
     cells = (
         hours["session"].map(number).to_numpy(int),
         hours["ticker"].map(company).to_numpy(int),
-        hours["hour"].to_numpy(int) - _HOURS.start,
+        hours["hour"].to_numpy(int) - clock.start,
     )
     ends = _seconds(hours["last_ts"]) + 60 * hours["bar_minutes"].to_numpy(float, na_value=np.nan)
     named = [[symbols.as_traded(name, session.date) for name in companies] for session in sessions]
-    cell = np.ravel_multi_index(cells, (len(sessions), max(len(companies), 1), len(_HOURS)))
+    cell = np.ravel_multi_index(cells, (len(sessions), max(len(companies), 1), len(clock)))
     is_first = np.zeros(len(cell), bool)
     is_first[np.unique(cell, return_index=True)[1]] = True
     return _Versions(
+        clock=clock,
         tickers=np.array(named, dtype=object).reshape(len(sessions), len(companies)),
         cells=cells,
         values=np.array([*(hours[name].to_numpy(float, na_value=np.nan) for name in PRICES), ends]),
@@ -189,6 +193,7 @@ class _About(NamedTuple):
     start: int
     """The place of the first of these sessions."""
     tickers: np.ndarray
+    clock: range
 
 
 def _samples(grid: np.ndarray, about: _About, today: Callable[[int], np.ndarray] | None = None) -> pd.DataFrame:
@@ -201,9 +206,9 @@ def _samples(grid: np.ndarray, about: _About, today: Callable[[int], np.ndarray]
     dates = np.array([session.date.toordinal() for session in sessions])
     by_hour = [{moment.hour: moment for moment in moments(session)} for session in sessions]
     frames = []
-    for place, hour in enumerate(_HOURS):
+    for place, hour in enumerate(about.clock):
         if place == 0:
-            continue  # the open comes at half past nine
+            continue  # nothing has traded yet
         ends = np.array([day[hour].ends(target).timestamp() if hour in day else np.nan for day in by_hour])[:, None]
         seen = grid if today is None else today(place)
         seen = seen[..., :place]
