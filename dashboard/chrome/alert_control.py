@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import labels
+from dashboard.chrome import refusal
 from dashboard.data import news
 from dashboard.data.lake import Lake
 from tickerlake.errors import TickerlakeError
@@ -43,16 +44,19 @@ def rules(lake: Lake) -> None:
         entry: dict[str, Any] = {_KINDS[kind]: value}
         if names := [name.strip() for name in tickers.split(",") if name.strip()]:
             entry["tickers"] = names
-        st.button("Add", icon=":material/add:", key="alert add", on_click=_change, args=(news.add, lake, entry))
-        if refusal := st.session_state.pop("alert refusal", None):
-            st.error(labels.escape(refusal))
+        st.button(
+            "Add",
+            icon=":material/add:",
+            key="alert add",
+            on_click=_change,
+            args=(news.add, lake, entry),
+        )
+        refusal.show("alert")
 
 
 def _change(change: Callable[..., None], lake: Lake, what: object) -> None:
-    try:
+    with refusal.kept("alert"):
         change(lake, what)
-    except TickerlakeError as error:
-        st.session_state["alert refusal"] = str(error)
 
 
 def permission() -> None:

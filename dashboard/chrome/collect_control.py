@@ -10,7 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard import access, clock, labels
-from dashboard.chrome import alert_control
+from dashboard.chrome import alert_control, refusal, watchlist_control
 from dashboard.data import collection, news
 from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
@@ -50,6 +50,7 @@ def control(lake: Lake) -> None:
     with opened:
         if access.is_on_this_machine():
             _watcher(lake)
+            watchlist_control.edit(lake)
             alert_control.rules(lake)
             alert_control.permission()
             st.divider()
@@ -82,8 +83,7 @@ def fill(lake: Lake) -> None:
             args=(lake.settings.lake, Request(LAST, today, today), tickers),
         )
         st.button("Simulate", icon=":material/science:", key="fill simulate", on_click=_simulate, args=(lake, tickers))
-    if refusal := st.session_state.pop("collect refusal", None):
-        st.error(labels.escape(refusal))
+    refusal.show("collect")
 
 
 def progress(lake: Lake) -> None:
@@ -156,7 +156,9 @@ def _start_form(lake: Lake, request: Request) -> None:
     except TickerlakeError as error:
         st.error(labels.escape(str(error)))
         return
-    text = st.text_input("Tickers", watched, key="collect tickers", help="Separated by commas")
+    if "collect tickers" not in st.session_state:
+        st.session_state["collect tickers"] = watched
+    text = st.text_input("Tickers", key="collect tickers", help="Separated by commas")
     target = collection.destination(lake)
     name = labels.escape(f"{target}/")
     if target != lake.settings.lake:
@@ -172,23 +174,19 @@ def _start_form(lake: Lake, request: Request) -> None:
         on_click=_start,
         args=(target, request, text),
     )
-    if refusal := st.session_state.pop("collect refusal", None):
-        st.error(labels.escape(refusal))
+    refusal.show("collect")
 
 
 def _start(target: Path, request: Request, text: str) -> None:
     """Start collecting and close the popover; or leave it open with the reason why not."""
     now = clock.now()
-    try:
+    with refusal.kept("collect"):
         sessions = {
             TODAY: lambda: plan(now, session="today"),
             LAST: lambda: plan(now),
             RANGE: lambda: plan(now, first=request.first, last=request.last),
         }[request.kind]()
         collection.start(target, sessions, symbols.parse_tickers(text), collection.open_source(), clock.now)
-    except TickerlakeError as error:
-        st.session_state["collect refusal"] = str(error)
-    else:
         st.session_state["collect"] = False
 
 
@@ -198,11 +196,8 @@ def _simulate(lake: Lake, text: str) -> None:
     target = lake.settings.lake.with_name(f"{lake.settings.lake.name}-simulated")
     last = exchange.XNYS.last_finished(now).date
     sessions = exchange.XNYS.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
-    try:
+    with refusal.kept("collect"):
         collection.start(target, sessions, symbols.parse_tickers(text), collection.simulation(), clock.now)
-    except TickerlakeError as error:
-        st.session_state["collect refusal"] = str(error)
-    else:
         st.session_state["lake"] = target
 
 

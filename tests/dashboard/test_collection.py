@@ -340,3 +340,41 @@ def test_alerts_are_added_and_removed_in_the_page_and_comments_of_the_file_stay(
     assert "a price level needs its ticker" in text(at)
     at.button("alert 1").click().run()
     assert config.read_text() == "# mine\n[[alerts]] # first\nnew_high = 1\n"
+
+
+def test_the_watchlist_is_edited_in_the_page_and_the_pages_tickers_follow(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    lake = lakes.fill(tmp_path / "lake", tickers=["META", "AMZN", "NVDA"])
+    config = Layout(lake).config
+    config.write_text('# mine\ntickers = ["META", "AMZN"] # two\n')
+    at = open_control(app(lake, tickers="META"))
+    assert at.multiselect("pick watchlist").value == ["META", "AMZN"]
+
+    at.multiselect("pick watchlist").set_value(["META", "AMZN", "nvda"]).run()
+    assert config.read_text() == '# mine\ntickers = ["META", "AMZN", "NVDA"] # two\n'
+    assert at.multiselect("pick watchlist").value == ["META", "AMZN", "NVDA"]
+    assert at.multiselect("pick tickers").value == ["META", "AMZN", "NVDA"]
+    assert at.text_input("collect tickers").value == "META, AMZN, NVDA"
+
+    at.multiselect("pick watchlist").set_value(["AMZN", "NVDA"]).run()
+    assert watchlist.read(config) == ("AMZN", "NVDA")
+    assert at.multiselect("pick tickers").value == ["AMZN", "NVDA"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["META", "???"], "??? is not a symbol"),
+        ([], "the watchlist would be empty; add another ticker first"),
+    ],
+)
+def test_a_watchlist_that_cannot_be_stays_as_it_was(app, tmp_path, real, monkeypatch, chosen, said):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    lake = shutil.copytree(real, tmp_path / "lake")
+    watchlist.remove(Layout(lake).config, watchlist.DEFAULT[1:])
+    at = open_control(app(lake))
+    at.multiselect("pick watchlist").set_value(chosen).run()
+    assert said in text(at)
+    assert at.multiselect("pick watchlist").value == ["META"]
+    assert watchlist.read(Layout(lake).config) == ("META",)
+    assert said not in text(at.run())
