@@ -318,12 +318,8 @@ def test_columns_are_read_by_name_and_types_are_converted(tmp_path):
 
 
 def frame(source, session=FRIDAY):
-    bars_of_session = SimulatedSource().bars("META", [session], 5)
-    return bars.as_bars(
-        bars.placed(bars_of_session).assign(
-            ticker="META", bar_minutes=5, source=source, collected_at=pd.Timestamp(LATER)
-        )
-    )
+    made = bars.placed(SimulatedSource().bars("META", [session], 5).assign(ticker="META"))
+    return bars.as_bars(made.assign(bar_minutes=5, source=source, collected_at=pd.Timestamp(LATER)))
 
 
 @pytest.mark.parametrize(
@@ -340,7 +336,7 @@ def test_simulated_and_real_bars_cannot_share_a_lake(held, coming, tmp_path):
 
 def test_simulated_and_real_bars_cannot_come_together(tmp_path):
     with pytest.raises(ConfigError, match="holds nothing, the new bars are simulated, yahoo"):
-        ParquetSink(tmp_path).write(pd.concat([frame("simulated"), frame("yahoo")]))
+        ParquetSink(tmp_path).write(pd.concat([frame("simulated"), frame("yahoo")], ignore_index=True))
     assert files(tmp_path) == []
 
 

@@ -19,8 +19,8 @@ from tickerlake.sources.simulated import SimulatedSource
 FRIDAY = XNYS.session_on(dt.date(2026, 11, 20))
 MINUTES = dt.timedelta(minutes=5)
 FRAME = (
-    bars.placed(SimulatedSource().bars("META", [FRIDAY], 5))
-    .assign(ticker="META", bar_minutes=5, source="simulated")
+    bars.placed(SimulatedSource().bars("META", [FRIDAY], 5).assign(ticker="META"))
+    .assign(bar_minutes=5, source="simulated")
     .assign(collected_at=lambda frame: frame["ts"] + MINUTES)
 )
 
