@@ -18,7 +18,6 @@ if importlib.util.find_spec("ministack") is None:
     # test_patches.py remains, and is skipped with a reason.
     collect_ignore = [
         "test_access.py",
-        "test_commands.py",
         "test_compaction.py",
         "test_faults.py",
         "test_forecasts.py",

@@ -156,17 +156,11 @@ def test_every_page_and_view_works_on_a_lake_without_opens(visit, without_open, 
             assert page.locator("h1, h2").get_by_text("Cannot show this").count() == 0, path
             assert page.locator("svg [d*=NaN], svg [transform*=NaN]").count() == 0, path
         expect(page.get_by_text(lakes.HOSTILE).first).to_be_visible()
-        for lure in (
-            "[log in](http://evil.example)",
-            "![x](https://evil.example/x.png)",
-            "www.evil.example me@evil.example",
-        ):
-            for path in ("?session=", "?tickers=", "session?ticker="):
-                settled(page.goto(f"{address}/{path}{quote(lure)}") and page)
-                expect(page.get_by_text("evil.example").first).to_be_visible()
-                assert (
-                    page.locator("a[href^='http'][href*='//evil'], a[href*='www.evil'], a[href^=mailto]").count() == 0
-                )
+        lure = "[log in](http://evil.example) ![x](https://evil.example/x.png) www.evil.example me@evil.example"
+        for path in ("?session=", "?tickers=", "session?ticker="):
+            settled(page.goto(f"{address}/{path}{quote(lure)}") and page)
+            expect(page.get_by_text("evil.example").first).to_be_visible()
+            assert page.locator("a[href^='http'][href*='//evil'], a[href*='www.evil'], a[href^=mailto]").count() == 0
         page.close()
 
 
@@ -198,9 +192,8 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     assert Path(download.value.path()).read_text(encoding="utf-8") == to_csv(asked.frame)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_chart_is_saved_as_a_picture_without_a_server(visit, address, theme):
-    page = visit(address, theme=theme)
+def test_a_chart_is_saved_as_a_picture_without_a_server(visit, address):
+    page = visit(address)
     page.locator(".stVegaLiteChart:visible").first.hover()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as PNG").first.click()

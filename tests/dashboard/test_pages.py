@@ -89,11 +89,18 @@ class TestOnEveryPage:
         assert "Some bars are left out:" in text(at)
         assert "x.parquet" in text(at)
 
-    def test_source_and_age_of_the_data_are_told_in_exchange_time(self, app, real, page):
-        words = text(app(real, page))
+    def test_real_data_are_told_with_their_source_and_age_in_exchange_time_and_not_called_simulated(
+        self, app, real, page
+    ):
+        at = app(real, page)
+        words = text(at)
+        assert "Simulated" not in words
+        assert "SIMULATED" not in json.dumps(specs(at))
         assert "Source: Yahoo Finance" in words
         assert "Newest bar 2 hours ago: 20 Nov 15:55 EST (UTC\N{MINUS SIGN}05:00)" in words
         assert "Closed, opens Mon 23 Nov 09:30 EST" in words
+        # The chart that is sent ahead is gone when the page stands.
+        assert all("title" in spec or "encoding" in spec for spec in specs(at))
 
     def test_simulated_data_say_so_on_the_page_and_in_every_chart(self, app, simulated, page):
         at = app(simulated, page)
@@ -101,14 +108,6 @@ class TestOnEveryPage:
         titled = [spec["title"]["text"] for spec in specs(at) if "title" in spec]
         assert titled or "The lake has no forecasts." in text(at)
         assert all(title.startswith("SIMULATED") for title in titled)
-
-    def test_real_data_are_not_called_simulated(self, app, real, page):
-        at = app(real, page)
-        assert "Simulated" not in text(at)
-        assert "SIMULATED" not in json.dumps(specs(at))
-
-    def test_the_chart_that_is_sent_ahead_is_gone_when_the_page_stands(self, app, real, page):
-        assert all("title" in spec or "encoding" in spec for spec in specs(app(real, page)))
 
     def test_a_demonstration_says_that_its_prices_are_invented(self, app, real, page):
         assert "Invented." in text(app(real, page, environment={header.NOTICE: "Invented."}))
@@ -133,10 +132,6 @@ class TestOnEveryPage:
         [
             (
                 QueryFailed("Athena cannot be reached: could not connect to the endpoint; check the network", "id-1"),
-                "Query failed",
-            ),
-            (
-                QueryFailed("scan limit reached: a query may not read more; ask for fewer sessions", "id-1"),
                 "Query failed",
             ),
             (

@@ -1,6 +1,7 @@
 """Forecasts from a real lake: what it knew at the moment, whatever it has learned since."""
 
 import datetime as dt
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -41,12 +42,18 @@ def collected(lake, sessions, now, vendor=None):
     collect(vendor or Vendor(), ParquetSink(lake), sessions, ["META"], 30, lambda: now)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    lake = tmp_path_factory.mktemp("filled")
+    collected(lake, SESSIONS[:-1], SESSIONS[-2].close + HOUR)
+    collected(lake, [FRIDAY], ELEVEN)
+    return lake
+
+
 @pytest.fixture
-def lake(tmp_path):
+def lake(filled, tmp_path):
     """Up to Friday, 11:00."""
-    collected(tmp_path, SESSIONS[:-1], SESSIONS[-2].close + HOUR)
-    collected(tmp_path, [FRIDAY], ELEVEN)
-    return tmp_path
+    return shutil.copytree(filled, tmp_path / "lake")
 
 
 def made(lake, now=ELEVEN, **options):
@@ -111,8 +118,8 @@ def test_a_split_in_the_window_changes_the_reference_and_nothing_else(lake, tmp_
     vendor = Vendor()
     vendor.factors = {session.date: 10.0 for session in SESSIONS[:-3]}
     # The old sessions were collected before the split, at the old price.
-    for session in SESSIONS[:-1]:
-        collected(other, [session], session.close + HOUR, vendor)
+    for sessions in (SESSIONS[:-3], SESSIONS[-3:-1]):
+        collected(other, sessions, sessions[-1].close + HOUR, vendor)
     collected(other, [FRIDAY], ELEVEN)
     ParquetSink(other).report_splits([Split("META", SESSIONS[-3].date, 10.0, "manual", SESSIONS[-3].open)], ELEVEN)
 

@@ -22,8 +22,9 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "jmespath", "urllib3",
 
 
 @pytest.fixture(scope="module")
-def host_zip(tmp_path_factory):
-    return build("host", folder=tmp_path_factory.mktemp("build"))
+def host_zip():
+    """The one that the emulator runs."""
+    return build("host")
 
 
 @pytest.fixture

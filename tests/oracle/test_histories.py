@@ -85,7 +85,6 @@ SPLITS = (
 )
 KINDS = {
     "a vendor without faults": Kind(),
-    "an unreliable vendor": Kind(FAULTS),
     "short bars": Kind(FAULTS, sizes=(5,)),
     "runs that take the newest bars only": Kind(FAULTS, since=True),
     "a company that is renamed": Kind(FAULTS, sessions=tuple(RENAMING)),
