@@ -10,7 +10,7 @@ from dashboard import labels
 from dashboard.charts.coverage import states
 from dashboard.charts.days import CELL, calendar, one_clock
 from dashboard.charts.high_hour import histogram, hour_map
-from dashboard.chrome import as_of, candles, controls, errors, header, live, url
+from dashboard.chrome import as_of, candles, controls, errors, export, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import days, figures, high_hour, prices
 from dashboard.data.lake import Lake, coverage_until
@@ -75,15 +75,23 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
         mine = shares[shares["extreme"] == extreme]
         best = mine.loc[mine["odds"].idxmin()]
         with column:
-            st.altair_chart(
+            export.chart(
                 histogram(mine[mine["ticker"] == pooled], palette(), extreme=extreme, simulated=simulated),
-                width="stretch",
+                extreme,
+                "by-hour",
+                inside[-1],
+                "to",
+                inside[0],
                 key=f"shares {extreme}",
                 alt=f"Share of the day's {extreme}s in each hour, with what chance gives",
             )
-            st.altair_chart(
+            export.chart(
                 hour_map(mine, palette(), order=order, extreme=extreme, simulated=simulated),
-                width="stretch",
+                extreme,
+                "by-hour-and-ticker",
+                inside[-1],
+                "to",
+                inside[0],
                 key=f"map {extreme}",
                 alt=f"Furthest from chance: {best['ticker']}, {best['span']}, {best['count']} of {best['sessions']}",
             )
@@ -104,7 +112,7 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
     past = courses[courses["session"].isin([date.isoformat() for date in inside[1:]])]
     beside = courses[courses["session"] == other.isoformat()] if other else None
     st.markdown(f"**{labels.escape(ticker)}, {labels.day(session.date)}.** {days.place(mine, past)}")
-    st.altair_chart(
+    export.chart(
         one_clock(
             mine,
             days.bands(past),
@@ -114,7 +122,9 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
             other=beside,
             simulated=simulated,
         ),
-        width="stretch",
+        "one-clock",
+        ticker,
+        session.date,
         key="one clock",
         alt=f"{ticker} on {labels.day(session.date)}. {days.place(mine, past)}",
     )
@@ -141,9 +151,13 @@ def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None,
     said = f"{labels.day(dt.date.fromisoformat(widest['session']))} has the widest range, {widest['range']:.1%}"
     st.markdown(labels.escape(f"{ticker}: {said}.".replace("%", " %")))
     with st.container(key="cells"):  # see keys.js
-        st.altair_chart(
+        export.chart(
             calendar(frame, palette(), ticker=ticker, simulated=simulated),
-            width="stretch",
+            "calendar",
+            ticker,
+            first,
+            "to",
+            last,
             key="calendar",
             alt=f"{ticker}: {said}",
             on_select=_open_session,

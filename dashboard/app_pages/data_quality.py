@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import access, labels
 from dashboard.charts.coverage import CELL, coverage_map, states
-from dashboard.chrome import as_of, cards, header, live
+from dashboard.chrome import as_of, cards, export, header, live
 from dashboard.chrome.theme import palette
 from dashboard.data import rejected
 from dashboard.data.figures import Figure
@@ -83,9 +83,12 @@ def _coverage_map(coverage: pd.DataFrame, faulty: pd.DataFrame, *, simulated: bo
     cells = coverage.sort_values("bar_minutes").drop_duplicates(["ticker", "session"])
     worst = cells.groupby("ticker")["missing"].sum().sort_values(ascending=False, kind="stable")
     shown = cells[cells["ticker"].isin(worst.index[:ROWS_SHOWN])].sort_values(["ticker", "session"])
-    click = st.altair_chart(
+    click = export.chart(
         coverage_map(shown, palette(), simulated=simulated),
-        width="stretch",
+        "coverage",
+        cells["session"].min(),
+        "to",
+        cells["session"].max(),
         key="coverage",
         on_select="rerun",
         selection_mode=CELL,
@@ -118,9 +121,12 @@ def _cell(row: dict[str, Any]) -> None:
 
 def _coverage_table(faulty: pd.DataFrame) -> None:
     with st.expander(f"Gaps in {labels.count(len(faulty), 'ticker session')}", icon=":material/search:"):
-        st.dataframe(
+        export.table(
             faulty.sort_values(["session", "ticker"], ascending=[False, True]),
-            hide_index=True,
+            "gaps",
+            faulty["session"].min(),
+            "to",
+            faulty["session"].max(),
             column_order=[
                 *("ticker", "session", "state", "bar_minutes", "present", "expected"),
                 *("missing", "absent", "halted", "gaps"),
@@ -160,9 +166,12 @@ def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:
         "If the lake knows the split, earlier bars may not be adjusted; then add `--adjusted-from never`.",
         icon=":material/call_split:",
     )
-    st.dataframe(
+    export.table(
         found,
-        hide_index=True,
+        "suspected-splits",
+        first,
+        "to",
+        last,
         column_config={
             "ticker": "Ticker",
             "session": "Session",
@@ -207,9 +216,13 @@ def _restatements(lake: Lake, first: dt.date, last: dt.date) -> None:
         for what in ("high", "low", "close", "volume")
         for when in ("old", "new")
     }
-    st.dataframe(
+    export.table(
         shown,
-        hide_index=True,
+        "restatements",
+        first,
+        "to",
+        last,
+        rows=changed,
         column_order=["ticker", "ts", "kind", "high_change", *pairs, "bar_minutes", "source", "new_collected"],
         column_config={
             "ticker": "Ticker",
@@ -243,9 +256,9 @@ def _rejected(lake: Lake) -> None:
         if not found.unreadable:
             st.success("No records rejected.", icon=":material/check_circle:")
         return
-    st.dataframe(
+    export.table(
         found.by_rule,
-        hide_index=True,
+        "rejected-by-rule",
         column_config={
             "rule": "Rule",
             "meaning": "Record",
@@ -255,7 +268,7 @@ def _rejected(lake: Lake) -> None:
         alt="Rejected records by rule",
     )
     with st.expander(f"Latest {labels.count(len(found.latest), 'record')}", icon=":material/search:"):
-        st.dataframe(found.latest, hide_index=True, alt="Rejected records as they came")
+        export.table(found.latest, "rejected", alt="Rejected records as they came")
 
 
 def _sources(lake: Lake, held: pd.DataFrame) -> None:
@@ -273,9 +286,9 @@ def _sources(lake: Lake, held: pd.DataFrame) -> None:
         }
         for sources, group in held.groupby("sources")
     ]
-    st.dataframe(
+    export.table(
         pd.DataFrame(rows),
-        hide_index=True,
+        "sources",
         column_config={"Records": st.column_config.NumberColumn(format="localized")},
         alt="Sources and the age of their newest bars",
     )

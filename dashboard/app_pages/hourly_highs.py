@@ -12,14 +12,13 @@ from dashboard.charts.axes import RESTATED
 from dashboard.charts.heat_map import CELL, UNUSUAL, heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
-from dashboard.chrome import as_of, controls, errors, header, live, url
+from dashboard.chrome import as_of, controls, errors, export, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, measures, prices
 from dashboard.data.compared import Question, compared
 from dashboard.data.lake import Lake
 from dashboard.data.measures import Measure
 from tickerlake import exchange
-from tickerlake.query.formats import to_csv
 
 HOURS_SHOWN = 10
 """Most sessions in a range that is drawn by the hour; longer ones are drawn by the session."""
@@ -162,22 +161,22 @@ def _views(
     heat, lines, multiples, table = controls.views(VIEWS)
     if heat.open:
         with heat:
-            _heat_map(hours if by_session is None else by_session, measure, simulated=simulated)
+            _heat_map(hours if by_session is None else by_session, span, measure, simulated=simulated)
     if lines.open:
         with lines:
             chart = hourly_lines(hours, measure.scale, palette(), tickers=tickers, simulated=simulated)
-            st.altair_chart(chart, width="stretch", key="lines", alt=_in_words(hours, measure))
+            export.chart(chart, "hourly-highs", span, key="lines", alt=_in_words(hours, measure))
             if len(tickers) > LABELS_FIT:
                 st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
     if multiples.open:
         with multiples:
-            _small_multiples(hours, tickers, measure, simulated=simulated)
+            _small_multiples(hours, span, tickers, measure, simulated=simulated)
     if table.open:
         with table:
             _table(highs, span)
 
 
-def _heat_map(hours: pd.DataFrame, measure: Measure, *, simulated: bool) -> None:
+def _heat_map(hours: pd.DataFrame, span: controls.Span, measure: Measure, *, simulated: bool) -> None:
     order = measures.ranked(hours, measure.scale)
     left_out = max(len(order) - ROWS_SHOWN, 0)
     if left_out:
@@ -186,9 +185,10 @@ def _heat_map(hours: pd.DataFrame, measure: Measure, *, simulated: bool) -> None
     by_hour = "hour" in hours
     heading = measure.title if by_hour else measure.title.replace("Hourly", "Session")
     with st.container(key="cells"):  # see keys.js
-        st.altair_chart(
+        export.chart(
             heat_map(shown, measure.scale, palette(), order=order, heading=heading, simulated=simulated),
-            width="stretch",
+            "hourly-highs",
+            span,
             key="heat",
             alt=_in_words(hours, measure),
             on_select=_open_cell,
@@ -214,7 +214,9 @@ def _open_cell() -> None:
             st.session_state[_GO] = True
 
 
-def _small_multiples(hours: pd.DataFrame, tickers: tuple[str, ...], measure: Measure, *, simulated: bool) -> None:
+def _small_multiples(
+    hours: pd.DataFrame, span: controls.Span, tickers: tuple[str, ...], measure: Measure, *, simulated: bool
+) -> None:
     colour = colours(tickers, palette())
     bounds = shared_bounds(hours, measure.scale)
     shown = [ticker for ticker in tickers if ticker in set(hours["ticker"])]
@@ -229,16 +231,18 @@ def _small_multiples(hours: pd.DataFrame, tickers: tuple[str, ...], measure: Mea
                 bounds=bounds,
                 simulated=simulated,
             )
-            st.altair_chart(chart, width="stretch", key=f"multiple {ticker}", alt=f"Hourly highs of {ticker}")
+            export.chart(chart, "hourly-highs", ticker, span, key=f"multiple {ticker}", alt=f"Hourly highs of {ticker}")
     if len(shown) > MULTIPLES_SHOWN:
         st.caption(f"The first {MULTIPLES_SHOWN} of {len(shown)} tickers. Choose fewer to see others.")
 
 
 def _table(highs: pd.DataFrame, span: controls.Span) -> None:
-    """The answer of `hourly_high`, also as CSV."""
-    st.dataframe(
+    """The answer of `hourly_high`."""
+    export.table(
         highs.assign(hour=highs["hour"].map(labels.hour_span), ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z")),
-        hide_index=True,
+        "hourly-high",
+        span,
+        rows=highs,
         height=min(36 * (len(highs) + 1), 440),
         column_config={
             "ticker": "Ticker",
@@ -249,15 +253,6 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
             "touch": st.column_config.NumberColumn("Touch", help="1 for the first bar that reached the hourly high"),
         },
         alt="Hourly highs, one row per touch",
-    )
-    days = str(span.first) if span.is_one_session else f"{span.first}-to-{span.last}"
-    st.download_button(
-        "Download CSV",
-        to_csv(highs),
-        file_name=f"hourly-high-{days}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
     )
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.outlook import against_chart, calibration_chart, fan_chart, skill_chart
-from dashboard.chrome import as_of, header, live, one_ticker
+from dashboard.chrome import as_of, export, header, live, one_ticker
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, outlook
 from dashboard.data.lake import Lake
@@ -69,9 +69,11 @@ def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFr
     bars = lake.query("bars", session.date, session.date, (ticker,))
     bars = bars[bars["bar_minutes"] == bars["bar_minutes"].min()]
     fan = outlook.fan(rows, chosen)
-    st.altair_chart(
+    export.chart(
         fan_chart(bars, fan, palette(), session=session, simulated=simulated),
-        width="stretch",
+        "forecast",
+        ticker,
+        session.date,
         key="fan",
         alt=f"{ticker}: the high from {labels.hour_start(chosen)} on may be {fan['q05'].iloc[-1]:.2f} to "
         f"{fan['q95'].iloc[-1]:.2f} USD",
@@ -83,9 +85,11 @@ def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFr
     st.caption(f"Bands hold the highest price still to come in 50 and in 90 of 100 cases; {made}.{odds}")
     against = outlook.against(rows, "next-hour-high")
     met = against.dropna(subset=["actual"])
-    st.altair_chart(
+    export.chart(
         against_chart(against, palette(), what="Each hour's high: forecast and outcome", simulated=simulated),
-        width="stretch",
+        "forecasts-and-outcomes",
+        ticker,
+        session.date,
         key="against",
         alt=f"{(met['inside'] == 'inside').sum()} of {len(met)} hourly highs lie inside their 90 % band",
     )
@@ -100,9 +104,9 @@ def _scores(lake: Lake, scored: tuple[str, ...], forecasts: pd.DataFrame, judged
     left, right = st.columns(2, gap="medium")
     calibrated = outlook.calibrated(scores, judged.champions)
     with left:
-        st.altair_chart(
+        export.chart(
             calibration_chart(calibrated, palette(), simulated=simulated),
-            width="stretch",
+            "calibration",
             key="calibration",
             alt="Share of outcomes below each quantile, against the quantile",
         )
@@ -112,9 +116,10 @@ def _scores(lake: Lake, scored: tuple[str, ...], forecasts: pd.DataFrame, judged
         if course.empty:
             st.caption("Skill over time shows after 20 sessions with scores.")
             return
-        st.altair_chart(
+        export.chart(
             skill_chart(course, palette(), model=model, simulated=simulated),
-            width="stretch",
+            "skill",
+            model,
             key="skill",
             alt=f"How much better than usual the forecasts of {model} have been",
         )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import access, clock, labels
 from dashboard.charts.records import records_per_session
-from dashboard.chrome import as_of, cards, header
+from dashboard.chrome import as_of, cards, export, header
 from dashboard.chrome.theme import palette
 from dashboard.data import cloud, lake_files
 from dashboard.data.figures import Figure
@@ -30,9 +30,9 @@ def page() -> None:
         _local(lake, held)
     else:
         _cloud(lake)
-    st.altair_chart(
+    export.chart(
         records_per_session(held.head(SESSIONS_SHOWN), palette(), simulated=header.is_simulated(held)),
-        width="stretch",
+        "records-per-session",
         key="records",
         alt="Records per session",
     )
@@ -62,9 +62,9 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
         st.info(f"Nothing was collected for the sessions since {since}. Imports are not runs.")
         return
     st.caption(f"Runs for sessions since {since}, also those that found nothing new. The query **runs** has every one.")
-    st.dataframe(
+    export.table(
         runs,
-        hide_index=True,
+        "runs",
         column_config={
             "collected": "Collected",
             "source": "Source",
@@ -96,7 +96,7 @@ def _cloud(lake: Lake) -> None:
     _alarms(report.alarms)
     if report.crawler:
         st.header("Crawler", anchor=False)
-        st.dataframe(pd.DataFrame([report.crawler]), hide_index=True, alt="The crawler and its last run")
+        export.table(pd.DataFrame([report.crawler]), "crawler", alt="The crawler and its last run")
     st.caption(f"Read from AWS {labels.instant(report.read_at)}. Figures are since midnight in New York.")
 
 
@@ -131,7 +131,7 @@ def _settings(lake: Lake) -> None:
         for value in [getattr(lake.settings, setting.name)]
     ]
     with st.expander("Settings", icon=":material/settings:"):
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Settings in use and where they come from")
+        export.table(pd.DataFrame(rows), "settings", alt="Settings in use and where they come from")
 
 
 page()

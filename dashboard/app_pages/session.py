@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import labels
-from dashboard.chrome import as_of, candles, controls, header, live, one_ticker, url
+from dashboard.chrome import as_of, candles, controls, export, header, live, one_ticker, url
 from dashboard.data import figures
 from dashboard.data.lake import Lake, coverage_until
 from dashboard.data.session import OneSession, course, one_session
 from tickerlake import exchange
-from tickerlake.query.formats import to_csv
 
 
 def page() -> None:
@@ -134,11 +132,14 @@ def _changes(last: pd.DataFrame) -> None:
 
 
 def _table(bars: pd.DataFrame, ticker: str, session: exchange.Session) -> None:
-    st.dataframe(
+    export.table(
         bars.assign(
             ts=bars["ts"].dt.strftime("%H:%M %Z"), collected_at=bars["collected_at"].dt.strftime("%Y-%m-%d %H:%M %Z")
         ),
-        hide_index=True,
+        "bars",
+        ticker,
+        session.date,
+        rows=bars,
         height=360,
         column_order=["ts", "open", "high", "low", "close", "volume", "source", "collected_at"],
         column_config={
@@ -152,14 +153,6 @@ def _table(bars: pd.DataFrame, ticker: str, session: exchange.Session) -> None:
             },
         },
         alt=f"Bars of {ticker}",
-    )
-    st.download_button(
-        "Download CSV",
-        to_csv(bars),
-        file_name=f"bars-{re.sub(r'[^A-Za-z0-9.-]', '_', ticker)}-{session.date}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
     )
 
 

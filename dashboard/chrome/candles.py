@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts.candles import candles
+from dashboard.chrome import export
 from dashboard.chrome.theme import palette
 from dashboard.data.session import OneSession
 from tickerlake import exchange
@@ -24,7 +25,7 @@ def show(
     """Draw the chart in a container `key`, by which keys.js finds it; see `charts.candles` for the rest."""
     row = mine.daily.iloc[0]
     with st.container(key=key):
-        st.altair_chart(
+        export.chart(
             candles(
                 mine.bars,
                 mine.highs,
@@ -37,7 +38,9 @@ def show(
                 reach=reach,
                 simulated=simulated,
             ),
-            width="stretch",
+            "session",
+            row["ticker"],
+            session.date,
             key=f"candles {key}",
             alt=f"Candles of {row['ticker']}: high {row['high']}, low {row['low']}, last {row['last_price']}",
         )

@@ -32,6 +32,9 @@ class Span(NamedTuple):
         """Whether it is one session."""
         return self.first == self.last
 
+    def __str__(self) -> str:
+        return str(self.first) if self.is_one_session else f"{self.first}-to-{self.last}"
+
 
 class Tickers(NamedTuple):
     """The tickers asked for: those that the lake holds in these sessions, and the others."""

@@ -45,6 +45,22 @@
     return best < Infinity ? other : cell;
   };
 
+  // Vega draws the picture when a button of the mouse goes down, and may not have it when the click comes.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".vega-actions a");
+    if (!link || link.dataset.drawn) return;
+    event.preventDefault();
+    link.setAttribute("href", "#");
+    send(link, MouseEvent, "mousedown");
+    const save = () => {
+      if (link.getAttribute("href") === "#") return requestAnimationFrame(save);
+      link.dataset.drawn = true;
+      link.click();
+      delete link.dataset.drawn;
+    };
+    save();
+  }, true);
+
   document.addEventListener("keydown", (event) => {
     const target = event.target;
     if (target.matches?.(`${CELLS} path`)) {

@@ -8,7 +8,9 @@ import os
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
+from xml.etree import ElementTree as ET
 
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageColor
@@ -174,11 +176,12 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
         page.wait_for_url(lambda url, ticker=ticker: "tickers=" in url and ticker not in url)
         settled(page)
     page.get_by_role("tab", name="Table").click()
-    button = page.get_by_role("button", name="Download CSV")
-    expect(button).to_be_visible()
-    settled(page)
-    with page.expect_download() as download:
-        button.click()
+    files = {}
+    for kind in ("CSV", "Parquet"):
+        settled(page)
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind).click()
+        files[download.value.suggested_filename] = Path(download.value.path())
     left = ["META", "NFLX", "PINS", "SHOP", "SNAP", "TTD", "XYZ"]
     page.wait_for_url(lambda url: "view=Table" in url)
     assert parse_qs(urlsplit(page.url).query) == {
@@ -188,19 +191,30 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     }
     session = dt.date(2026, 11, 19)
     asked = run(open_engine(Settings(lake=faulty)), "hourly_high", first=session, last=session, tickers=left)
-    assert download.value.suggested_filename == "hourly-high-2026-11-19.csv"
-    assert Path(download.value.path()).read_text(encoding="utf-8") == to_csv(asked.frame)
+    assert list(files) == ["hourly-high-2026-11-19.csv", "hourly-high-2026-11-19.parquet"]
+    as_csv, as_parquet = files.values()
+    assert as_csv.read_text(encoding="utf-8") == to_csv(asked.frame)
+    pd.testing.assert_frame_equal(pd.read_parquet(as_parquet), asked.frame)
 
 
 def test_a_chart_is_saved_as_a_picture_without_a_server(visit, address):
     page = visit(address)
     page.locator(".stVegaLiteChart:visible").first.hover()
+    page.evaluate(COUNTING)
+    link = page.get_by_role("link", name="PNG").first
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as PNG").first.click()
-
+        link.click()
+    assert download.value.suggested_filename == "hourly-highs-2026-11-20.png"
     with Image.open(download.value.path()) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 300
+
+    page.get_by_role("link", name="SVG").first.focus()
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "hourly-highs-2026-11-20.svg"
+    assert "Hourly high" in ET.parse(download.value.path()).getroot().findtext(".//{*}text")
+    assert page.evaluate("window.sent") == 0
 
 
 def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit, address):
