@@ -38,8 +38,13 @@ def show() -> None:
         ],
         position="top",
     )
+    from dashboard.chrome import login  # noqa: PLC0415  see `_warm`
+
+    if not login.is_admitted():
+        login.ask()
+        return
     loading = _load_vega()
-    from dashboard.chrome import as_of, errors, header, news  # noqa: PLC0415  see `_warm`
+    from dashboard.chrome import as_of, errors, header, news  # noqa: PLC0415
     from tickerlake.errors import TickerlakeError  # noqa: PLC0415
 
     lake = errors.current_lake()

@@ -41,8 +41,9 @@ def page() -> None:
         daily = prices.daily(lake, date, date)
         first_choice = figures.first_choice(daily, lake.watchlist())
         several = tabs[VIEWS[0]].open
-        tickers = controls.tickers(daily["ticker"].tolist(), first_choice).chosen if several else []
-        ticker = "" if several else controls.ticker(daily["ticker"].tolist(), first_choice[0])
+        held_today = daily["ticker"].tolist()
+        tickers = controls.tickers(held_today, first_choice, sessions=len(inside)).chosen if several else []
+        ticker = "" if several else controls.ticker(held_today, first_choice[0])
         other = None
         if tabs[VIEWS[1]].open or tabs[VIEWS[3]].open:
             other = controls.other(dates, date, required=bool(tabs[VIEWS[3]].open))

@@ -43,7 +43,7 @@ def page() -> None:
             with left:
                 errors.no_session(span.last, held, lake.now())
             return
-        tickers = _tickers(lake, span)
+        tickers = _tickers(lake, span, len(inside))
         measure = controls.measure(one_session=span.is_one_session)
         origin = controls.origin() if span.is_one_session and measure.scale != "percentile" else "open"
     url.write()
@@ -60,13 +60,14 @@ def page() -> None:
         board(lake, span, past, tuple(sorted(tickers.chosen)), measure, origin, simulated=simulated)
 
 
-def _tickers(lake: Lake, span: controls.Span) -> controls.Tickers:
+def _tickers(lake: Lake, span: controls.Span, sessions: int) -> controls.Tickers:
     if span.is_one_session:
         daily = prices.daily(lake, span.first, span.last)
-        return controls.tickers(daily["ticker"].tolist(), figures.first_choice(daily, lake.watchlist()))
+        first_choice = figures.first_choice(daily, lake.watchlist())
+        return controls.tickers(daily["ticker"].tolist(), first_choice, sessions=sessions)
     held = lake.query("tickers", span.first, span.last)["ticker"].tolist()
     watched = sorted(set(lake.watchlist()).intersection(held))
-    return controls.tickers(held, watched or held[: figures.SHOWN_AT_FIRST])
+    return controls.tickers(held, watched or held[: figures.SHOWN_AT_FIRST], sessions=sessions)
 
 
 def _session(

@@ -84,12 +84,15 @@ def span(held: Sequence[dt.date]) -> Span:
     return _range(held)
 
 
-def tickers(held: Sequence[str], default: Sequence[str]) -> Tickers:
-    """Some of the tickers `held`, by default `default`. ConfigError for what is not a symbol."""
+def tickers(held: Sequence[str], default: Sequence[str], *, sessions: int) -> Tickers:
+    """Some of the tickers `held`, by default `default`. ConfigError for what is not a symbol.
+
+    Also if they are too many to show `sessions` of them; see `access.check`.
+    """
     text = url.recall().get("tickers")
     wanted = list(default) if text is None else _parse(text, held)
     chosen = [ticker for ticker in wanted if ticker in set(held)]
-    access.check(tickers=len(chosen))
+    access.check(tickers=len(chosen), sessions=sessions)
     _set("pick tickers", chosen)
     st.multiselect(
         "Tickers",

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import clock, labels
-from dashboard.chrome import as_of, collect_control
+from dashboard.chrome import as_of, collect_control, login
 from dashboard.chrome.live import REFRESH, live
 from dashboard.data import figures, news
 from dashboard.data.lake import Lake
@@ -30,6 +30,7 @@ def show(lake: Lake, title: str) -> DeltaGenerator:
         st.title(title, anchor=False, width="stretch")
         as_of.control()
         collect_control.control(lake)
+        login.leave()
     place = st.container()
     if notice := os.environ.get(NOTICE):
         st.warning(labels.escape(notice), icon=":material/science:")

@@ -61,7 +61,7 @@ def app(monkeypatch, tmp_path):
     for variable in ("LAKE_ENGINE", "LAKE_DIR", clock.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
 
-    def opened(lake, page=PAGES[0].name, *, now=lakes.EVENING, environment=None, **parameters):
+    def opened(lake, page=PAGES[0].name, *, now=lakes.EVENING, environment=None, user=None, **parameters):
         monkeypatch.setenv("LAKE_DIR", str(lake))
         monkeypatch.setenv(access.VARIABLE, "0")
         for variable, value in (environment or {}).items():
@@ -69,6 +69,8 @@ def app(monkeypatch, tmp_path):
         monkeypatch.setattr(clock, "now", lambda: now)
         at = AppTest.from_file(APP, default_timeout=20)
         at.query_params.update(parameters)
+        if user is not None:
+            at.user = user
         at.run()
         if page != PAGES[0].name:
             at.switch_page(f"app_pages/{page}.py")

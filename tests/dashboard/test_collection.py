@@ -250,6 +250,21 @@ class TestReadOnly:
         assert said in text(app(crowded, environment=self.ONLY, tickers=everything))
         assert said not in text(app(crowded, tickers=everything))
 
+    def test_one_visitor_asks_for_no_more_sessions_of_tickers_than_a_page_should_take(self, app, real, monkeypatch):
+        monkeypatch.setattr(access, "MOST_TICKER_SESSIONS", 54)
+        asked = {"session": "2026-11-16", "to": "2026-11-20"}
+        said = "55 sessions times tickers are too many at once here; choose at most 54"
+        assert said in text(app(real, environment=self.ONLY, **asked))
+        assert said in text(app(real, "across_days", environment=self.ONLY))
+
+    @pytest.mark.parametrize("page", [page.name for page in PAGES])
+    def test_no_page_has_a_control_that_changes_anything(self, app, running, monkeypatch, page):
+        monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+        at = app(running, page, now=lakes.MIDDAY, environment=self.ONLY)
+        keys = {widget.key for kind in (at.button, at.multiselect, at.text_input) for widget in kind}
+        assert not {key for key in keys if key and key.startswith(("collect", "watch", "alert", "notify", "fill"))}
+        assert "pick watchlist" not in keys
+
     @pytest.mark.parametrize(
         ("address", "read_only"),
         [("localhost", False), ("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), (None, True), ("host", True)],

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from dashboard.chrome import header, live
+from dashboard.chrome import header, live, login
 from dashboard.data import lake as reading
 from dashboard.data import rejected
 from dashboard.pages import PAGES
@@ -430,6 +430,23 @@ class TestChoices:
 
     def test_a_range_the_wrong_way_round_is_refused(self, app, real):
         assert "swap them" in text(app(real, session="2026-11-20", to="2026-11-16"))
+
+
+class TestTheLogin:
+    def test_where_one_is_configured_no_page_shows_before_it(self, app, real, monkeypatch):
+        monkeypatch.setattr(login, "find_spec", lambda _: True)
+        at = app(real, user={"is_logged_in": False})
+        assert [button.label for button in at.button] == ["Log in"]
+        assert "Log in to see this lake" in text(at)
+        assert "NFLX" not in text(at)
+        monkeypatch.setattr(login, "find_spec", lambda _: None)
+        at.run()
+        assert not at.button
+        assert "pip install 'streamlit[auth]'" in text(at)
+
+    def test_after_it_the_page_shows_and_offers_to_log_out(self, app, real):
+        assert "log out" in {button.key for button in app(real, user={"is_logged_in": True}).button}
+        assert "log out" not in {button.key for button in app(real).button}
 
 
 def test_many_tickers_begin_with_twelve_that_can_be_read(app, crowded):
