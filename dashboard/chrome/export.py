@@ -1,4 +1,4 @@
-"""Charts and tables, each with the links that save it under a name that says what it holds."""
+"""Charts and tables, each with the buttons that save it under a name that says what it holds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 def chart(
     drawn: alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart, *name: object, **options: Any
 ) -> Any:
-    """Draw a chart that can be saved as SVG and PNG; `options` and the result are those of `st.altair_chart`."""
-    links = {
-        "downloadFileName": file_name(*name),
-        "actions": {"export": True, "source": False, "compiled": False, "editor": False},
-        "i18n": {"SVG_ACTION": "SVG", "PNG_ACTION": "PNG"},
-    }
-    return st.altair_chart(drawn.properties(usermeta={"embedOptions": links}), width="stretch", **options)
+    """Draw a chart with the button that saves it as SVG; Streamlit's own toolbar saves PNG.
+
+    `options` and the result are those of `st.altair_chart`.
+    """
+    with st.container(key=f"chart {options['key']}", gap=None):
+        result = st.altair_chart(drawn, width="stretch", **options)
+        # keys.js saves the picture.
+        st.html(f'<button class="save-svg" value="{file_name(*name)}.svg" aria-label="Save as SVG">SVG</button>')
+    return result
 
 
 def table(shown: pd.DataFrame, *name: object, rows: pd.DataFrame | None = None, **options: Any) -> None:

@@ -1,9 +1,10 @@
-// The keyboard does what the mouse does in charts. Streamlit's shortcuts cannot: they run the page again.
+// Saves charts as SVG, and lets the keyboard do what the mouse does in charts. Streamlit's shortcuts cannot: they run the page again.
 //   + - 0 and Shift with an arrow: zoom, reset and move the candles
 //   arrows and Enter on a cell of a map: go to the next cell, click it
 (() => {
   if (window.tickerlakeKeys) return;
   window.tickerlakeKeys = true;
+  const MARGIN = 24;
   const CELLS = ".st-key-cells g.mark-rect.role-mark";
   const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -45,21 +46,29 @@
     return best < Infinity ? other : cell;
   };
 
-  // Vega draws the picture when a button of the mouse goes down, and may not have it when the click comes.
+  // Saves the chart beside the button as it is drawn, on the page's background.
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.(".vega-actions a");
-    if (!link || link.dataset.drawn) return;
-    event.preventDefault();
-    link.setAttribute("href", "#");
-    send(link, MouseEvent, "mousedown");
-    const save = () => {
-      if (link.getAttribute("href") === "#") return requestAnimationFrame(save);
-      link.dataset.drawn = true;
-      link.click();
-      delete link.dataset.drawn;
-    };
-    save();
-  }, true);
+    const button = event.target.closest?.(".save-svg");
+    if (!button) return;
+    const svg = button.closest("[class*=st-key-chart-]").querySelector("svg.marks").cloneNode(true);
+    // Where the page's font is missing, another may be wider.
+    const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+    svg.setAttribute("viewBox", `${-MARGIN} 0 ${width + 2 * MARGIN} ${height}`);
+    svg.setAttribute("width", width + 2 * MARGIN);
+    const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    paper.setAttribute("x", -MARGIN);
+    paper.setAttribute("width", "100%");
+    paper.setAttribute("height", "100%");
+    paper.setAttribute("fill", getComputedStyle(document.querySelector(".stApp")).backgroundColor);
+    svg.prepend(paper);
+    const link = document.createElement("a");
+    // Vega names gradients by the page's address.
+    const drawing = new XMLSerializer().serializeToString(svg).replace(/url\([^)#]*(#[^)&"]*)[^)]*\)/g, "url($1)");
+    link.href = URL.createObjectURL(new Blob([drawing], { type: "image/svg+xml" }));
+    link.download = button.value;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  });
 
   document.addEventListener("keydown", (event) => {
     const target = event.target;

@@ -35,7 +35,7 @@ class Compared(NamedTuple):
     notes: tuple[str, ...]
     """What `hourly_high` leaves out."""
     unusual: str
-    """Which tickers' highs of the day are unusual, in one sentence."""
+    """Which tickers' highs of the day are unusual, and when they came, in one sentence."""
 
 
 def compared(lake: Lake, question: Question, *, is_running: bool) -> Compared:
@@ -73,5 +73,5 @@ def _compare(lake: Lake, question: Question) -> Compared:
         hours=measures.measured_from(hours, origin, closes),
         highs=highs,
         notes=notes,
-        unusual=measures.unusual(measures.against(measures.days(over), measures.days(over_before))),
+        unusual=measures.unusual(measures.against(measures.days(over), measures.days(over_before)), hours),
     )

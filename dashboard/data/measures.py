@@ -150,8 +150,11 @@ def words(hours: pd.DataFrame, scale: Scale) -> str:
     return f"{first}." if len(order) == 1 else f"{first}; {rest}."
 
 
-def unusual(today: pd.DataFrame) -> str:
-    """Which tickers' highs of the day are unusual, in one sentence. `today` comes from `against` of `days`."""
+def unusual(today: pd.DataFrame, hours: pd.DataFrame) -> str:
+    """Which tickers' highs of the day are unusual, and when they came, in one sentence.
+
+    `today` comes from `against` of `days`, `hours` from `with_top`.
+    """
     compared = today[today["past"] >= LEAST]
     if compared.empty:
         return f"Too few earlier sessions to say what is unusual: it takes {LEAST}."
@@ -159,7 +162,9 @@ def unusual(today: pd.DataFrame) -> str:
     names = compared.loc[compared["unusual"], "ticker"].tolist()
     if not names:
         return f"No high is unusual: each is within those of {sessions} earlier sessions, over the open."
-    return f"Unusual: {labels.listing(names)}, highest over the open in {sessions + 1} sessions."
+    tops = hours[hours["is_top"]].set_index("ticker")
+    highs = [f"{name} ({labels.price(tops.loc[name, 'high'])} {_when(tops.loc[name])})" for name in names]
+    return f"Unusual: {labels.listing(highs)}, highest over the open in {sessions + 1} sessions."
 
 
 def _when(row: pd.Series) -> str:

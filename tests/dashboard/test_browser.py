@@ -180,7 +180,7 @@ def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address
     for kind in ("CSV", "Parquet"):
         settled(page)
         with page.expect_download() as download:
-            page.get_by_role("button", name=kind).click()
+            page.get_by_role("button", name=kind, exact=True).click()
         files[download.value.suggested_filename] = Path(download.value.path())
     left = ["META", "NFLX", "PINS", "SHOP", "SNAP", "TTD", "XYZ"]
     page.wait_for_url(lambda url: "view=Table" in url)
@@ -201,19 +201,18 @@ def test_a_chart_is_saved_as_a_picture_without_a_server(visit, address):
     page = visit(address)
     page.locator(".stVegaLiteChart:visible").first.hover()
     page.evaluate(COUNTING)
-    link = page.get_by_role("link", name="PNG").first
     with page.expect_download() as download:
-        link.click()
-    assert download.value.suggested_filename == "hourly-highs-2026-11-20.png"
+        page.get_by_role("button", name="Download as PNG").first.click()
     with Image.open(download.value.path()) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 300
 
-    page.get_by_role("link", name="SVG").first.focus()
+    page.get_by_role("button", name="Save as SVG").first.focus()
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "hourly-highs-2026-11-20.svg"
-    assert "Hourly high" in ET.parse(download.value.path()).getroot().findtext(".//{*}text")
+    drawing = ET.parse(download.value.path()).getroot()
+    assert "Hourly highs, USD" in [each.text for each in drawing.findall(".//{*}text")]
     assert page.evaluate("window.sent") == 0
 
 

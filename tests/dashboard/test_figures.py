@@ -100,6 +100,10 @@ class TestHourlyHighs:
 
 
 class TestMeasures:
+    TOPS = pd.DataFrame(
+        {"ticker": "A", "high": [103.0, 102.0], "reached": ["09:35 EST", "10:00 EST"], "is_top": [True, False]}
+    )
+
     def compared(self, now, *past):
         """Hours 9 and 10 of A, against as many sessions as there are pairs of highs in `past`; opens at 100."""
         sessions = [f"2026-10-{day:02}" for day in range(1, len(past) + 1)]
@@ -128,15 +132,15 @@ class TestMeasures:
         assert few["unusual"].tolist() == [False, False]
         none = measures.against(*self.compared((103.0, 104.0)))
         assert (none["past"].tolist(), none["percentile"].isna().all()) == ([0, 0], True)
-        assert measures.unusual(few) == "Too few earlier sessions to say what is unusual: it takes 5."
+        assert measures.unusual(few, self.TOPS) == "Too few earlier sessions to say what is unusual: it takes 5."
 
     def test_the_days_high_is_compared_with_those_of_earlier_days(self):
         now, past = self.compared((103.0, 102.0), *[(101.0, 102.9)] * 5)
-        assert measures.unusual(measures.against(measures.days(now), measures.days(past))) == (
-            "Unusual: A, highest over the open in 6 sessions."
+        assert measures.unusual(measures.against(measures.days(now), measures.days(past)), self.TOPS) == (
+            "Unusual: A (103.00 at 09:35 EST), highest over the open in 6 sessions."
         )
         now, past = self.compared((103.0, 102.0), *[(101.0, 103.0)] * 5)
-        assert measures.unusual(measures.against(measures.days(now), measures.days(past))) == (
+        assert measures.unusual(measures.against(measures.days(now), measures.days(past)), self.TOPS) == (
             "No high is unusual: each is within those of 5 earlier sessions, over the open."
         )
 
