@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import click
 from rich.console import Console
@@ -54,14 +55,26 @@ MEASUREMENTS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 150},
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(list(MEASUREMENTS)))
-def main(names: tuple[str, ...]) -> None:
+@click.option("--minutes", type=float, default=float("inf"), help="Start no measurement after so many minutes.")
+def main(names: tuple[str, ...], minutes: float) -> None:
     """Measure how fast Tickerlake is: everything, or what is named. It takes some minutes."""
     rows: list[Row] = []
-    for name in names or MEASUREMENTS:
-        click.echo(f"measuring {name} ...", err=True)
-        for row in MEASUREMENTS[name]():
-            click.echo("  " + " | ".join(filter(None, row)), err=True)
-            rows.append(row)
+    end = time.monotonic() + minutes * 60
+    try:
+        for name in names or MEASUREMENTS:
+            if time.monotonic() > end:
+                rows.append(Row(name, "not measured"))
+                continue
+            click.echo(f"measuring {name} ...", err=True)
+            for row in MEASUREMENTS[name]():
+                click.echo("  " + " | ".join(filter(None, row)), err=True)
+                rows.append(row)
+    finally:  # what was measured shows even if a later measurement fails
+        show(rows)
+
+
+def show(rows: list[Row]) -> None:
+    """Prints the table."""
     table = Table(title=f"Benchmarks, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", title_justify="left")
     for heading in Row._fields:
         table.add_column(heading, justify="right" if heading == "ratio" else "left")

@@ -112,18 +112,17 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=name.replace(" ", "-")) for name, kind in KINDS.items()])
-def test_every_query_equals_the_oracle(kind, tmp_path):
-    for seed in range(SEEDS):
-        lake = tmp_path / str(seed)
-        oracle, moments = lived(kind, seed, lake)
-        engine = DuckDBEngine(lake)
-        bases = ("latest", "as-traded") if "splits" in kind.behaviour else (None,)
-        asked_at = random.Random(seed).sample(moments, min(MOMENTS, len(moments))) if kind.any_moment else []
-        for as_of, basis, name in product([None, *asked_at], bases, QUERIES):
-            if name in PRICED or basis != "as-traded":
-                expected = answered(oracle, name, kind, as_of or END, basis or "latest")
-                assert asked(engine, name, kind, as_of, basis) == expected, (name, seed, as_of, basis)
+def test_every_query_equals_the_oracle(kind, seed, tmp_path):
+    oracle, moments = lived(kind, seed, tmp_path)
+    engine = DuckDBEngine(tmp_path)
+    bases = ("latest", "as-traded") if "splits" in kind.behaviour else (None,)
+    asked_at = random.Random(seed).sample(moments, min(MOMENTS, len(moments))) if kind.any_moment else []
+    for as_of, basis, name in product([None, *asked_at], bases, QUERIES):
+        if name in PRICED or basis != "as-traded":
+            expected = answered(oracle, name, kind, as_of or END, basis or "latest")
+            assert asked(engine, name, kind, as_of, basis) == expected, (name, as_of, basis)
 
 
 def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]:

@@ -94,7 +94,8 @@ class DuckDBEngine:
             # Temporary views belong to one cursor, so threads do not see each other's.
             cursor = self._connection.cursor()
             for name in files:
-                cursor.execute(f"CREATE TEMPORARY VIEW {name} AS {_stored(name, files)}")
+                if re.search(rf"\b{name}\b", sql):  # to declare a table, DuckDB opens one of its files
+                    cursor.execute(f"CREATE TEMPORARY VIEW {name} AS {_stored(name, files)}")
             return _run(cursor, text, limit, columns, started)
 
         return self._answer(execute, parameters.get("since", parameters.get("first")), parameters.get("last"))
@@ -263,6 +264,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     # Not an option of connect(): the extension that knows time zones is loaded later than options are read.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")  # a query reads each file several times
     for signature, meaning in TRINO_FUNCTIONS.items():
         connection.execute(f"CREATE OR REPLACE MACRO {signature} AS {meaning}")
     return connection
