@@ -23,6 +23,7 @@ from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled, waited
 from tests.fakes.yahoo import running_yahoo
+from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings, open_engine, run
 from tickerlake.query.formats import to_csv
 
@@ -47,6 +48,17 @@ COUNTING = """() => {
 # The bodies of the candles, where they are drawn.
 SHOWN = """() => [...document.querySelectorAll('.st-key-zoom .mark-rect path')]
     .map(body => body.getAttribute('d') + body.getAttribute('transform')).join()"""
+# Records the titles of the notifications that the browser has shown.
+NOTED = """() => {
+    window.noted = []
+    const Browsers = window.Notification
+    window.Notification = class extends Browsers {
+        constructor(title, more) {
+            super(title, more)
+            this.addEventListener("show", () => window.noted.push(title))
+        }
+    }
+}"""
 # Records how the chart looks in each frame: whether it is drawn, its opacity, its height.
 WATCHING = """() => new Promise(watched => {
     window.looks = []
@@ -317,19 +329,28 @@ def test_a_day_of_the_calendar_opens_its_session(visit, address):
     expect(page.get_by_role("heading", name="NFLX, Wed 18 Nov 2026, closed")).to_be_visible()
 
 
-def test_a_running_session_updates_without_flicker(visit, tmp_path):
+def test_a_running_session_updates_without_flicker_and_notifies(visit, tmp_path):
     lake = lakes.fill(tmp_path / "lake", now=lakes.MIDDAY - dt.timedelta(minutes=20))
+    Layout(lake).config.write_text("[[alerts]]\nnew_high = 1\ntickers = ['SNAP']\n")
     with serving(lake, lakes.MIDDAY, tmp_path / "log") as address:
         page = visit(address, clock=True)
         expect(page.get_by_text("Bars are in up to 13:00 EST")).to_be_visible()
+        page.context.grant_permissions(["notifications"])
+        page.evaluate(NOTED)
         page.evaluate(WATCHING)
         before = page.evaluate("[...new Set(window.looks)]")
-        lakes.fill(lake, now=lakes.MIDDAY)
+        lakes.fill(lake, now=lakes.MIDDAY, change=_snap_doubles)
         page.clock.fast_forward(live.REFRESH.seconds * 1000)
         expect(page.get_by_text("Bars are in up to 13:20 EST")).to_be_visible()
         expect(page.get_by_text("Newest bar 8 minutes ago").first).to_be_visible()
         assert page.evaluate("[...new Set(window.looks)]") == before
+        waited(page, "() => window.noted.length")
+        assert page.evaluate("window.noted") == ["SNAP new high 13:15"]
         page.close()
+
+
+def _snap_doubles(symbol, bars):
+    return bars.assign(high=bars["high"].where((symbol != "SNAP") | (bars.index != 45), bars["high"] * 2))
 
 
 def test_a_click_on_a_coverage_cell_lists_its_gaps(visit, address):

@@ -20,6 +20,7 @@ from dashboard.data import collection, news
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
+from tests.fakes.yahoo import running_yahoo
 from tickerlake import exchange, watchlist
 from tickerlake.errors import ConfigError, RateLimited, SinkError
 from tickerlake.lake.layout import Layout
@@ -279,7 +280,7 @@ class TestReadOnly:
         assert config["server"]["address"] == "localhost"
 
 
-def test_a_watcher_is_started_from_the_page_and_seen_and_stopped_there(app, tmp_path, real, monkeypatch):
+def test_the_buttons_of_the_watcher_run_its_command_and_end_its_process(app, tmp_path, real, monkeypatch):
     begun, signals = [], []
     monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
     monkeypatch.setattr(news.subprocess, "Popen", lambda command, **_: begun.append(command))
@@ -299,6 +300,32 @@ def test_a_watcher_is_started_from_the_page_and_seen_and_stopped_there(app, tmp_
 
     assert [command[1:] for command in begun] == [["-m", "tickerlake", "watch", "--lake", str(lake)]]
     assert signals == [(os.getpid(), signal.SIGTERM)]
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_real_watcher_is_started_from_the_page_and_seen_and_stopped_there(app, tmp_path, real, monkeypatch):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    lake = shutil.copytree(real, tmp_path / "lake")
+    with running_yahoo() as yahoo:
+        for name, value in {"PYTHONPATH": str(ROOT), **yahoo.environment()}.items():
+            monkeypatch.setenv(name, value)
+        at = open_control(app(lake, now=lakes.MIDDAY))
+        press(at, "Watch")
+        try:
+            until(at, "A watcher runs: process")
+            until(at, "next run")
+        finally:
+            press(at, "Stop watching")
+        until(at, "No watcher runs")
+
+
+def until(at, words):
+    """Runs the page again and again until it says `words`."""
+    for _ in range(500):
+        if words in text(at) + "".join(block.value for block in at.code):
+            return
+        at.run()
+    pytest.fail(f"the page never said {words!r}")
 
 
 @pytest.mark.parametrize("where", ["served", "read-only"])
