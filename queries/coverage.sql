@@ -37,25 +37,24 @@ renames AS (
     SELECT substr(entry, 1, 10) AS dt, substr(entry, 12) AS ticker
     FROM UNNEST(split(%(renames)s, ';')) AS t (entry)
 ),
-counted AS (
-    SELECT
-        ticker,
-        dt,
-        hour,
-        bar_minutes,
-        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
-        count(*) AS records,
-        count_if(high < 1e300) AS priced,
-        max(ts) AS last_ts
-    FROM bars
-    WHERE dt BETWEEN %(first)s AND %(last)s
-        AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
-        AND collected_at <= CAST(%(as_of)s AS timestamp)
-    GROUP BY ticker, dt, hour, bar_minutes
-),
 hours AS (
     SELECT *, records = bit_count(minutes, 64) AND records = priced AS settled
-    FROM counted
+    FROM (
+        SELECT
+            ticker,
+            dt,
+            hour,
+            bar_minutes,
+            bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
+            count(*) AS records,
+            count_if(high < 1e300) AS priced,
+            max(ts) AS last_ts
+        FROM bars
+        WHERE dt BETWEEN %(first)s AND %(last)s
+            AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
+            AND collected_at <= CAST(%(as_of)s AS timestamp)
+        GROUP BY ticker, dt, hour, bar_minutes
+    ) counted
 ),
 -- The latest record of each bar and source, in hours where some bar has several.
 versions AS (
@@ -117,13 +116,13 @@ earlier AS (
 ),
 tickers AS (
     SELECT
-        c.ticker,
-        min(coalesce(e.dt, c.dt)) AS first_dt,
-        min(c.bar_minutes) AS bar_minutes
-    FROM counted c
-    LEFT JOIN earlier e ON e.ticker = c.ticker
-    WHERE c.priced > 0
-    GROUP BY c.ticker
+        h.ticker,
+        min(coalesce(e.dt, h.dt)) AS first_dt,
+        min(h.bar_minutes) AS bar_minutes
+    FROM hours h
+    LEFT JOIN earlier e ON e.ticker = h.ticker
+    WHERE h.priced > 0
+    GROUP BY h.ticker
 ),
 wanted AS (
     SELECT
