@@ -6,7 +6,7 @@
 --   tickers      varchar list   symbols as traded
 --   as_of        timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
 --   since        date           two weeks before the first session: a ticker with bars from then on is not new
---   calendar     varchar        sessions: 'YYYY-MM-DD open close HH:MM' joined by ';', in UTC but for the open's HH:MM
+--   calendar     varchar        sessions: 'YYYY-MM-DD open close HH:MM morning lunch exchange' joined by ';'
 --   renames      varchar        symbols that were given up: 'YYYY-MM-DD symbol' joined by ';', the date the first without
 -- columns
 --   ticker       varchar        symbol as traded that day
@@ -19,7 +19,8 @@
 --   halted       bigint         how many of the absent lie between bars: trading was halted, or nobody traded
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
--- The calendar is a parameter because SQL knows no holidays. A ticker is expected from its first session on, and until
+-- The calendar is a parameter because SQL knows no holidays. Its open and close are in UTC, HH:MM is the open on the
+-- exchange's clock; before and during a lunch break there are so many minutes, 'mmmm llll'. A ticker is expected from its first session on, and until
 -- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing. A source that was asked
 -- an hour or more after the bar's end, and gave no more bars than the lake holds, does not have it. If no
 -- record was rejected and it has bars before and after the gap, nothing was traded there. All other missing bars may
@@ -30,7 +31,10 @@ calendar AS (
         substr(entry, 1, 10) AS dt,
         CAST(substr(entry, 12, 19) AS timestamp) AS opens,
         CAST(substr(entry, 32, 19) AS timestamp) AS closes,
-        CAST(substr(entry, 1, 11) || substr(entry, 52, 5) || ':00' AS timestamp) AS exchange_opens
+        CAST(substr(entry, 1, 11) || substr(entry, 52, 5) || ':00' AS timestamp) AS exchange_opens,
+        CAST(substr(entry, 58, 4) AS bigint) AS morning,
+        CAST(substr(entry, 63, 4) AS bigint) AS lunch,
+        substr(entry, 68) AS exchange
     FROM UNNEST(split(%(calendar)s, ';')) AS t (entry)
 ),
 renames AS (
@@ -45,6 +49,7 @@ hours AS (
             dt,
             hour,
             bar_minutes,
+            min(exchange) AS exchange,
             bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
             count(*) AS records,
             count_if(high < 1e300) AS priced,
@@ -117,6 +122,7 @@ earlier AS (
 tickers AS (
     SELECT
         h.ticker,
+        min(h.exchange) AS exchange,
         min(coalesce(e.dt, h.dt)) AS first_dt,
         min(h.bar_minutes) AS bar_minutes
     FROM hours h
@@ -124,36 +130,50 @@ tickers AS (
     WHERE h.priced > 0
     GROUP BY h.ticker
 ),
-wanted AS (
+sessions AS (
     SELECT
         t.ticker,
         c.dt,
         c.opens,
         c.closes,
         c.exchange_opens,
+        c.morning + c.lunch AS until_afternoon,
         coalesce(s.bar_minutes, t.bar_minutes) AS bar_minutes,
         s.bars,
         s.last_ts,
         s.hours,
         s.minutes,
-        CAST(ceil(date_diff('minute', c.opens, c.closes)
-            / (coalesce(s.bar_minutes, t.bar_minutes) * 1e0)) AS bigint) AS expected
+        CAST(ceil(least(date_diff('minute', c.opens, c.closes), c.morning)
+            / (coalesce(s.bar_minutes, t.bar_minutes) * 1e0)) AS bigint) AS before_lunch,
+        CAST(ceil(greatest(date_diff('minute', c.opens, c.closes) - c.morning - c.lunch, 0)
+            / (coalesce(s.bar_minutes, t.bar_minutes) * 1e0)) AS bigint) AS after_lunch
     FROM tickers t
-    CROSS JOIN calendar c
+    JOIN calendar c ON c.exchange = t.exchange
     LEFT JOIN sizes s ON s.ticker = t.ticker AND s.dt = c.dt
     LEFT JOIN renames r ON r.ticker = t.ticker AND r.dt <= c.dt
     WHERE c.dt >= t.first_dt
         AND (s.ticker IS NOT NULL OR r.ticker IS NULL)
 ),
+wanted AS (
+    SELECT *, before_lunch + after_lunch AS expected
+    FROM sessions
+),
 -- Place 0 is the bar at the open. Place -2 is no bar: it keeps the sessions that are complete.
-places AS (
+numbered AS (
     SELECT
         w.*,
         p.place,
-        w.opens + p.place * w.bar_minutes * INTERVAL '1' MINUTE AS ts,
-        w.exchange_opens + p.place * w.bar_minutes * INTERVAL '1' MINUTE AS starts
+        if(p.place < w.before_lunch, p.place * w.bar_minutes,
+            w.until_afternoon + (p.place - w.before_lunch) * w.bar_minutes) AS after_open
     FROM wanted w
     CROSS JOIN UNNEST(sequence(-2, if(w.bars = w.expected AND w.last_ts < w.closes, -2, w.expected - 1))) AS p (place)
+),
+places AS (
+    SELECT
+        *,
+        opens + after_open * INTERVAL '1' MINUTE AS ts,
+        exchange_opens + after_open * INTERVAL '1' MINUTE AS starts
+    FROM numbered
 ),
 lacking AS (
     SELECT

@@ -131,7 +131,7 @@ def test_a_missing_session_between_others_is_named_with_the_command_that_collect
 def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in (DAYS[0], DAYS[4])]
     forgotten = exchange.XNYS.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
-    found = list(doctor.check_sessions(rows, "lake", NOW, forgotten, "collect"))
+    found = list(doctor.check_sessions(rows, "lake", ["META"], NOW, forgotten, "collect"))
     assert [(finding.level, finding.what) for finding in found] == [
         ("ok", "lake: 2 sessions, 2026-11-16 to 2026-11-20, 156 records, from yahoo"),
         ("problem", "session 2026-11-19 is missing"),
@@ -143,20 +143,22 @@ def test_a_session_counts_as_missing_once_it_has_closed():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-11-18", "2026-11-20")]
     missing = exchange.XNYS.session_on(dt.date(2026, 11, 19))
     for now, count in ((missing.close - dt.timedelta(seconds=1), 0), (missing.close, 1)):
-        found = list(doctor.check_sessions(rows, "lake", now, missing.open, "collect"))
+        found = list(doctor.check_sessions(rows, "lake", ["META"], now, missing.open, "collect"))
         assert [finding.level for finding in found[1:]] == ["problem"] * count
 
 
 def test_many_missing_sessions_end_with_one_command_for_the_rest():
     rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-10-01", "2026-11-20")]
-    *_, rest = doctor.check_sessions(rows, "lake", NOW, dt.datetime.min.replace(tzinfo=dt.UTC), "tickerlake collect")
+    *_, rest = doctor.check_sessions(
+        rows, "lake", ["META"], NOW, dt.datetime.min.replace(tzinfo=dt.UTC), "tickerlake collect"
+    )
     assert rest.what == "30 more sessions are missing, up to 2026-11-19"
     assert rest.next_step == "tickerlake collect --first 2026-10-09 --last 2026-11-19"
 
 
 def test_simulated_and_real_bars_in_one_lake_are_a_problem():
     rows = [{"session": DAYS[0], "sources": "simulated, yahoo", "records": 78}]
-    _, mixed = doctor.check_sessions(rows, "lake", NOW, NOW, "collect")
+    _, mixed = doctor.check_sessions(rows, "lake", ["META"], NOW, NOW, "collect")
     assert (mixed.level, mixed.what) == ("problem", "simulated and real bars are in one lake")
 
 
@@ -311,3 +313,11 @@ def test_it_says_when_yahoo_forgets_what_is_missing(lake):
         "117 bars of 3 sessions are missing; yahoo forgets 2026-11-18 in 55 days"
     ]
     assert said[0].next_step == f"ask for them: tickerlake repair --lake {lake}"
+
+
+def test_a_ticker_with_bars_in_two_currencies_is_a_problem():
+    [found] = doctor.check_currencies([("VOD.L", "GBP", "GBp")])
+    assert (found.level, found.what) == (
+        "problem",
+        "VOD.L has bars in GBP and in GBp: their prices cannot be compared",
+    )

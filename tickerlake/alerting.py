@@ -11,6 +11,7 @@ from pathlib import Path
 from tickerlake import exchange, watchlist
 from tickerlake.alerts import Bar, Day, Message, Rule, Told, dump, judge, load, rules
 from tickerlake.errors import ConfigError, LakeEmpty
+from tickerlake.exchange import Exchange
 from tickerlake.lake.layout import Layout
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -27,17 +28,21 @@ def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> lis
     if not wanted:
         return []
     told = _told(layout)
-    messages, after = judge(wanted, days(DuckDBEngine(lake), wanted, now), told)
+    places = exchange.all_of(watchlist.read(layout.config))
+    today = [day for place in places for day in days(DuckDBEngine(lake), wanted, now, place)]
+    messages, after = judge(wanted, today, told)
     if after != told:
         remember(dump(after))
     return messages
 
 
-def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime) -> list[Day]:
-    """Each ticker's bars of the session at `now`, with the highs of the sessions before that rules compare with."""
-    today = exchange.XNYS.date_at(now)
+def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: Exchange = exchange.XNYS) -> list[Day]:
+    """The bars of each ticker of an exchange in the session at `now`, with the highs of the sessions before that rules
+    compare with.
+    """
+    today = place.date_at(now)
     back = max(int(rule.value) if rule.kind == "new-high" else 1 for rule in wanted)
-    sessions = exchange.XNYS.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
+    sessions = place.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
     if not sessions or sessions[-1].date != today:
         return []
     try:
@@ -52,7 +57,11 @@ def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime) -> list
     bars: dict[str, list[Bar]] = defaultdict(list)
     for ticker, *fields in zip(*map(answer.column, ("ticker", "ts", "high", "low")), strict=True):
         bars[ticker].append(Bar(*fields))
-    return [Day(ticker, str(today), sorted(mine), highs[ticker]) for ticker, mine in sorted(bars.items())]
+    return [
+        Day(ticker, str(today), sorted(mine), highs[ticker])
+        for ticker, mine in sorted(bars.items())
+        if exchange.of(ticker) == place
+    ]
 
 
 def send(messages: Sequence[Message], urls: Sequence[str]) -> list[str]:

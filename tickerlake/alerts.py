@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from tickerlake import symbols
+from tickerlake import exchange, symbols
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import XNYS
 
 Kind = Literal["new-high", "above", "below"]
 
@@ -23,7 +22,7 @@ _KEPT_SESSIONS = 5
 
 
 class Bar(NamedTuple):
-    """What a rule needs of a bar. Prices in the exchange's currency, on today's basis."""
+    """What a rule needs of a bar. Prices in the ticker's currency, on today's basis."""
 
     ts: dt.datetime
     high: float
@@ -166,24 +165,25 @@ def _corrected(rule: Rule, told: Told, day: Day) -> tuple[list[Message], Told | 
     now = next((rule.price(bar) for bar in day.bars if bar.ts == start), None)
     if now == told.price:
         return [], told
-    at = _clock(start)
-    what = f"{told.rule} {told.price:,.2f} USD at {at}"
-    became = "withdrawn by the vendor" if now is None else f"restated to {now:,.2f} USD"
+    at, currency = _clock(start, told.ticker), exchange.currency_of(told.ticker)
+    what = f"{told.rule} {told.price:,.2f} {currency} at {at}"
+    became = "withdrawn by the vendor" if now is None else f"restated to {now:,.2f} {currency}"
     message = Message(f"{told.ticker} corrected {at}", f"{told.ticker}: the bar of the {what} was {became}.")
     holds = now is not None and rule.reached(now)
     return [message], told._replace(price=now) if holds else None
 
 
 def _message(name: str, day: Day, ts: dt.datetime, price: float) -> Message:
-    at = _clock(ts)
+    at, currency = _clock(ts, day.ticker), exchange.currency_of(day.ticker)
     date = dt.date.fromisoformat(day.session)
     return Message(
-        f"{day.ticker} {name} {at}", f"{day.ticker}: {name}, {price:,.2f} USD at {at}, {date:%a} {date.day} {date:%b}."
+        f"{day.ticker} {name} {at}",
+        f"{day.ticker}: {name}, {price:,.2f} {currency} at {at}, {date:%a} {date.day} {date:%b}.",
     )
 
 
-def _clock(ts: dt.datetime) -> str:
-    return f"{ts.astimezone(XNYS.zone):%H:%M}"
+def _clock(ts: dt.datetime, ticker: str) -> str:
+    return f"{ts.astimezone(exchange.of(ticker).zone):%H:%M}"
 
 
 def _rule(entry: object, where: str) -> Rule:

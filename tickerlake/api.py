@@ -10,7 +10,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tickerlake import symbols, watchlist
+from tickerlake import exchange, symbols, watchlist
 from tickerlake.errors import ConfigError
 from tickerlake.lake.layout import Layout
 from tickerlake.plan import parse_date, plan
@@ -32,9 +32,10 @@ class Lake:
         lake.daily(["META", "AMZN"], first=date(2026, 11, 1))
         lake.sql("SELECT ticker, max(high) AS high FROM bars GROUP BY ticker")
 
-    Frames are typed, and their timestamps are in exchange time. Dates are text, YYYY-MM-DD, or `date`; tickers are
-    one text or a list. What cannot be used or answered raises a TickerlakeError that says what can. What a reader
-    should know about an answer, such as a damaged file that was skipped, is a warning.
+    Frames are typed. Their timestamps are in the time of the exchange, or in UTC if the tickers are of several. Dates
+    are text, YYYY-MM-DD, or `date`; tickers are one text or a list. What cannot be used or answered raises a
+    TickerlakeError that says what can. What a reader should know about an answer, such as a damaged file that was
+    skipped, is a warning.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,11 +75,12 @@ class Lake:
         now = dt.datetime.now(dt.UTC)
         # "today" and "last" are the planner's own words.
         day: Any = session if session in ("today", "last") else _date(session)
-        sessions = plan(now, session=day, first=_date(first), last=_date(last))
+        wanted = ",".join(types.parse("tickers", "varchar list", tickers or self.watchlist))
+        asked = symbols.parse_tickers(wanted)
+        sessions = plan(now, exchange.all_of(asked), session=day, first=_date(first), last=_date(last))
         vendor = open_source(source, Layout(self._settings.lake).config)
         refuse_too_old(vendor, sessions, bar_minutes, now)
-        wanted = ",".join(types.parse("tickers", "varchar list", tickers or self.watchlist))
-        sink, asked = ParquetSink(self._settings.lake), symbols.parse_tickers(wanted)
+        sink = ParquetSink(self._settings.lake)
         return collect(vendor, sink, sessions, asked, bar_minutes, lambda: dt.datetime.now(dt.UTC))
 
     @property

@@ -27,6 +27,14 @@ _BELOW = {"python": 3.14, "duckdb": 2, "yfinance": 2, "pandas": 4, "streamlit": 
 """The first version of each that Tickerlake is not tested with. DuckDB 2.0.0 runs out of memory on many small files."""
 _OPTIONAL = ("streamlit",)
 _PROBE_MINUTES = 60
+_CURRENCIES = """
+SELECT ticker, min(currency) AS one, max(currency) AS other
+FROM bars
+WHERE high < 1e300
+GROUP BY ticker
+HAVING min(currency) <> max(currency)
+ORDER BY ticker
+"""
 _NAMED = 5
 
 
@@ -92,12 +100,17 @@ def check_leftovers(layout: Layout, now: dt.datetime) -> Iterator[Finding]:
 
 
 def check_sessions(
-    rows: Sequence[Mapping[str, Any]], place: str, now: dt.datetime, oldest: dt.datetime, collect: str
+    rows: Sequence[Mapping[str, Any]],
+    place: str,
+    tickers: Sequence[str],
+    now: dt.datetime,
+    oldest: dt.datetime,
+    collect: str,
 ) -> Iterator[Finding]:
-    """What the lake holds, and which sessions it lacks. `rows` is the answer of the query `sessions`.
+    """What the lake holds, and which sessions of the exchanges of `tickers` it lacks.
 
-    Sessions that open before `oldest` can no longer be collected: the vendor has forgotten them. `collect` is the
-    command that fills this lake.
+    `rows` is the answer of the query `sessions`. Sessions that open before `oldest` can no longer be collected: the
+    vendor has forgotten them. `collect` is the command that fills this lake.
     """
     from tickerlake import exchange  # noqa: PLC0415  # the calendar takes a moment
 
@@ -112,11 +125,9 @@ def check_sessions(
             "problem", "simulated and real bars are in one lake", "delete it and collect into a new folder: --lake"
         )
     first, last = (dt.date.fromisoformat(held[index]) for index in (0, -1))
-    missing = [
-        session
-        for session in exchange.XNYS.sessions_between(first, last)
-        if session.dt not in held and session.close <= now
-    ]
+    expected = [each for traded in exchange.all_of(tickers) for each in traded.sessions_between(first, last)]
+    by_date = {session.dt: session for session in sorted(expected, reverse=True)}
+    missing = sorted(each for each in by_date.values() if each.dt not in held and each.close <= now)
     # A simulated session can always be made again.
     oldest = dt.datetime.min.replace(tzinfo=dt.UTC) if sources == {"simulated"} else oldest
     for session in (late := [each for each in missing if each.open >= oldest])[:_NAMED]:
@@ -170,6 +181,16 @@ def check_coverage(
         )
 
 
+def check_currencies(rows: Sequence[Sequence[str]]) -> Iterator[Finding]:
+    """Tickers whose bars are in several currencies. `rows` has a ticker and two of them each."""
+    for ticker, one, other in rows:
+        yield Finding(
+            "problem",
+            f"{ticker} has bars in {one} and in {other}: their prices cannot be compared",
+            "see which source gave which, and when: tickerlake sql",
+        )
+
+
 def check_deadline(
     lake: Path, source: str, tickers: Sequence[str], now: dt.datetime, flag: str = ""
 ) -> Iterator[Finding]:
@@ -207,7 +228,7 @@ def check_vendor(source: Source, ticker: str, now: dt.datetime) -> Finding:
     from tickerlake import exchange  # noqa: PLC0415
 
     symbol = symbols.current_symbol(ticker)
-    session = exchange.XNYS.last_finished(now)
+    session = exchange.of(symbol).last_finished(now)
     try:
         bars = source.bars(symbol, [session], _PROBE_MINUTES)
     except (NoData, WrongInstrument) as error:
@@ -296,10 +317,11 @@ def _lake(
         place = f"{settings.lake}, {_count(files, 'file')}, {size / 1e6:.1f} MB" if local else engine.lake
         oldest = source.oldest(5, now) if source else now - dt.timedelta(days=59)
         collect = f"tickerlake collect{' --source simulated' * (_sources(sessions) == {'simulated'})}{flag}"
-        yield from check_sessions(sessions, place, now, oldest, collect)
+        yield from check_sessions(sessions, place, tickers, now, oldest, collect)
         if local:
             coverage = run(engine, "coverage", now=now).frame.to_dict("records")
             yield from check_coverage(coverage, tickers, collect, flag)
+            yield from check_currencies(engine.run(_CURRENCIES, {}).rows)
             if _sources(sessions) != {"simulated"}:  # those can always be made again
                 yield from check_deadline(settings.lake, "yahoo", tickers, now, flag)
             with suppress(ConfigError):  # of a tickerlake.toml that cannot be read, which is reported already

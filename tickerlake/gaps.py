@@ -73,15 +73,24 @@ def find_gaps(
         return
     begins = {symbol: dt.date.fromisoformat(min(row[1] for row in mine)) for symbol, mine in held.items()}
     sizes = {symbol: min(row[2] for row in mine) for symbol, mine in held.items()}
-    finished = exchange.XNYS.last_finished(now).date
-    last = min(last or finished, finished)
+    finished = {place: place.last_finished(now).date for place in exchange.all_of(held)}
+    newest = max(finished.values())
+    last = min(last or newest, newest)
     oldest = min(reach(size) for size in sizes.values())
     first = max(first or dt.date.min, min(begins.values()), oldest.date())
     if first > last:
         return
     known = _coverage(engine, first, last, now)
-    for session in exchange.XNYS.sessions_between(first, last):
+    sessions = [
+        session
+        for place, ends in finished.items()
+        if first <= min(last, ends)
+        for session in place.sessions_between(first, min(last, ends))
+    ]
+    for session in sorted(sessions):
         for symbol, size in sizes.items():
+            if exchange.of(symbol) != session.exchange:
+                continue
             ticker = symbols.as_traded(symbol, session.date)
             nothing = [(size, len(session.bar_starts(size)), 0)] if session.date >= begins[symbol] else []
             for bar_minutes, bars, present in known.get((ticker, session.dt), nothing):
@@ -131,14 +140,14 @@ def deadline(gaps: Sequence[Gap], source: str, reach: Reach) -> str:
 
 def requests(gaps: Iterable[Gap]) -> Iterator[tuple[int, list[Session], list[str]]]:
     """Bar size, consecutive sessions and symbols. One request covers a ticker from its first gap to its last."""
-    mine: dict[tuple[int, str], list[dt.date]] = defaultdict(list)
+    mine: dict[tuple[int, str], list[Session]] = defaultdict(list)
     for gap in gaps:
-        mine[gap.bar_minutes, symbols.current_symbol(gap.ticker)].append(gap.session.date)
-    alike: dict[tuple[int, dt.date, dt.date], list[str]] = defaultdict(list)
-    for (bar_minutes, symbol), dates in mine.items():
-        alike[bar_minutes, min(dates), max(dates)].append(symbol)
+        mine[gap.bar_minutes, symbols.current_symbol(gap.ticker)].append(gap.session)
+    alike: dict[tuple[int, Session, Session], list[str]] = defaultdict(list)
+    for (bar_minutes, symbol), sessions in mine.items():
+        alike[bar_minutes, min(sessions), max(sessions)].append(symbol)
     for (bar_minutes, first, last), names in sorted(alike.items(), key=lambda each: each[0][1:]):
-        yield bar_minutes, exchange.XNYS.sessions_between(first, last), names
+        yield bar_minutes, first.exchange.sessions_between(first.date, last.date), names
 
 
 def _coverage(

@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(call, lake, tm
         (["hourly_high", "--first", "2026-11-20", "--last", "2026-11-18"], 2, "swap them"),
         (["hourly_high", "--first", "2026-11-26", "--last", "2026-11-26"], 2, "nearest sessions are 2026-11-25 and"),
         (["hourly_high", "--first", "2026-11-18", "--last", "2026-11-19"], 2, "it holds sessions from 2026-11-20 to"),
-        (["coverage", "--first", "2030-01-01", "--last", "2030-02-01"], 2, "exchange calendar"),
+        (["coverage", "--first", "2030-01-01", "--last", "2030-02-01"], 2, "it holds sessions from 2026-11-20 to"),
         (["hourly_high", "--format", "xml"], 2, "'xml' is not one of 'table', 'csv', 'json'"),
         (["hourly_high", "--lake", "nowhere"], 1, "the lake 'nowhere' holds no bars; collect some: tickerlake"),
         (["hourly_high", "surplus"], 2, "surplus"),

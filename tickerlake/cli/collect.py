@@ -79,15 +79,19 @@ def collect_command(
     from tickerlake.collect import collect, refuse_too_old  # noqa: PLC0415  # loads pandas, which --help does not need
 
     now = _now()
-    sessions = plan(now, session=session, first=first, last=last)
     minutes = int(bar_minutes)
     folder = lake or default_lake(source)
     config = Layout(folder).config
+    tickers = tickers or watchlist.read(config)
+    exchanges = exchange.all_of(tickers)
+    sessions = plan(now, exchanges, session=session, first=first, last=last)
     vendor = open_source(source, config)
     refuse_too_old(vendor, sessions, minutes, now)
-    if not len(sessions[0].bar_starts(minutes, until=now)):
+    begun = [each for each in sessions if len(each.bar_starts(minutes, until=now))]
+    if not begun:
+        opened = sessions[0].open.astimezone(sessions[0].exchange.zone)
         raise ConfigError(
-            f"{sessions[0].date} opened at {sessions[0].open.astimezone(exchange.XNYS.zone):%H:%M %Z} and has no "
+            f"{sessions[0].date} opened at {opened:%H:%M %Z} and has no "
             f"finished {minutes}-minute bar yet; wait, or collect the last finished session with --session last"
         )
     target = check_sink(sink, stream, bucket) or folder
@@ -101,23 +105,25 @@ def collect_command(
         store = ParquetSink(folder)
         gather = partial(collect, vendor, store)
     store.check_sources({vendor.name})
-    tickers = tickers or watchlist.read(config)
-    for note in symbols.rename_notes(tickers, sessions[0].date, sessions[-1].date):
+    for note in symbols.rename_notes(tickers, begun[0].date, begun[-1].date):
         click.echo(f"note: {note}", err=True)
     if source == "simulated":
         click.echo("SIMULATED bars, for demonstration only: none of these prices are real")
 
-    windows = math.ceil(len(sessions) / vendor.sessions_per_request(minutes))
     companies = {symbols.current_symbol(ticker) for ticker in tickers}
-    with progress(f"{source} → {target}", total=windows * len(companies)) as on_answer:
-        reports = gather(sessions, tickers, minutes, _now, on_answer=on_answer)
+    count = {place: sum(each.exchange == place for each in begun) for place in exchanges}
+    windows = {place: math.ceil(each / vendor.sessions_per_request(minutes)) for place, each in count.items()}
+    requests = sum(windows[exchange.of(symbol)] for symbol in companies)
+    with progress(f"{source} → {target}", total=requests) as on_answer:
+        reports = gather(begun, tickers, minutes, _now, on_answer=on_answer)
     return _print_reports(reports, source)
 
 
 def _print_reports(reports: Sequence[SessionReport], source: str) -> int:
     """Prints one line per session and per reason of a failure; returns the exit code."""
+    several = len({report.session.exchange for report in reports}) > 1
     for report in reports:
-        click.echo(report.line())
+        click.echo(report.line(named=several))
     failures = _failures(reports)
     collected = sum(report.bars for report in reports)
     if collected and not sum(report.stored for report in reports):

@@ -46,11 +46,14 @@ def _simulate(lake: Path, count: int, now: dt.datetime) -> str:
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
     from tickerlake.sources.simulated import SimulatedSource  # noqa: PLC0415
 
-    last = exchange.XNYS.last_finished(now).date
-    # Two days a session, and two weeks for holidays, always hold enough of them.
-    wanted = exchange.XNYS.sessions_between(last - dt.timedelta(days=2 * count + 14), last)[-count:]
     tickers = watchlist.read(Layout(lake).config)
+    wanted = []
+    for place in exchange.all_of(tickers):
+        last = place.last_finished(now).date
+        # Two days a session, and two weeks for holidays, always hold enough of them.
+        wanted += place.sessions_between(last - dt.timedelta(days=2 * count + 14), last)[-count:]
     reports = collect(SimulatedSource(), ParquetSink(lake), wanted, tickers, 5, lambda: now)
     bars = sum(report.bars for report in reports)
-    span = str(last) if count == 1 else f"{wanted[0].date} to {last}"
+    first, last = min(wanted).date, max(wanted).date
+    span = str(last) if first == last else f"{first} to {last}"
     return f"SIMULATED prices: {bars:,} bars of {len(tickers)} tickers, {span}, are in {lake}."

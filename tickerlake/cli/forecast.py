@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tickerlake import exchange
+from tickerlake import exchange, watchlist
 from tickerlake.cli.collect import SessionName
 from tickerlake.cli.console import Date, Tickers, lake_option, progress
 from tickerlake.errors import ConfigError, TickerlakeError
@@ -55,7 +55,7 @@ def forecast_command(
     """
     if ctx.invoked_subcommand is not None:
         return None
-    from tickerlake.forecast.making import MODELS, make, without_stored  # noqa: PLC0415  loads pandas
+    from tickerlake.forecast.making import MODELS, joined, make, without_stored  # noqa: PLC0415  loads pandas
     from tickerlake.lake.parquet import ParquetSink  # noqa: PLC0415
 
     settings = Settings.from_environment().on(lake)
@@ -65,14 +65,19 @@ def forecast_command(
             "`tickerlake forecast score` reads those of every lake"
         )
     now = _now()
-    if not (session or first or last) and exchange.XNYS.running(now):
-        session = "today"
-    sessions = plan(now, session=session, first=first, last=last)
+    named = session or first or last
+    places = exchange.all_of(tickers or watchlist.read(Layout(settings.lake).config))
+    running = [place for place in places if not named and place.running(now)]
+    sessions = plan(now, running or places, session="today" if running else session, first=first, last=last)
     engine, sink = open_engine(settings), ParquetSink(settings.lake)
     challenger = _challenger(settings.lake) if boosted else None
     models = [*MODELS, *([challenger] if challenger else [])]
+    parts = []
     with progress("forecasting", total=len(sessions)) as on_session:
-        made = make(engine, sessions, now, tickers=tickers, models=models, on_session=on_session)
+        for place in dict.fromkeys(each.exchange for each in sessions):
+            mine = [each for each in sessions if each.exchange == place]
+            parts.append(make(engine, mine, now, tickers=tickers, models=models, on_session=on_session))
+    made = joined(parts)
     if challenger:
         sink.store_model(challenger.as_text())
     new = without_stored(engine, made.forecasts)
@@ -133,9 +138,9 @@ def _show(engine: Engine, forecasts: pd.DataFrame) -> None:
     champions = verdict(run(engine, "forecasts").frame).champions
     latest = forecasts[forecasts["known_until"] == forecasts["known_until"].max()]
     chosen = latest[latest["model"] == latest["target"].map(champions)]
-    at = latest["known_until"].iloc[0].tz_convert(exchange.XNYS.zone)
+    at = latest["known_until"].iloc[0].tz_convert(exchange.zone_of(latest["ticker"].unique()))
     models = ", ".join(f"{target} by {champions[target]}" for target in champions)
-    click.echo(f"{at:%Y-%m-%d %H:%M %Z}: {models}; highs in USD: 5 %, 50 %, 95 %")
+    click.echo(f"{at:%Y-%m-%d %H:%M %Z}: {models}; highs: 5 %, 50 %, 95 %")
     click.echo(f"{'ticker':<7} {'last':>10} {'next hour high':>30} {'day high':>30} {'closes above':>12}")
     for ticker, rows in chosen.groupby("ticker"):
         by_target = {row["target"]: row for row in rows.to_dict("records")}

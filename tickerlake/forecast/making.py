@@ -64,6 +64,12 @@ def make(
     return Made(_dated(made, days, now), _short(hours, sessions))
 
 
+def joined(parts: Sequence[Made]) -> Made:
+    """What was made for several exchanges."""
+    short = {ticker: count for part in parts for ticker, count in part.short.items()}
+    return Made(pd.concat([part.forecasts for part in parts], ignore_index=True), short)
+
+
 def just_begun(now: dt.datetime, place: Exchange = XNYS) -> Moment | None:
     """The full hour of the running session that began so recently that a forecast of it is still live."""
     session = place.running(now)

@@ -19,12 +19,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from tickerlake.errors import ConfigError, SinkError
+from tickerlake.exchange import EXCHANGES, XNYS
 from tickerlake.lake import hours
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.finished import COMPACTED, is_finished
@@ -34,6 +36,8 @@ from tickerlake.lake.sql import array, kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 _LISTINGS = 5
+_OVER = dt.timedelta(days=2)
+"""After so many days a date has ended everywhere."""
 _SESSIONS_AT_ONCE = 2
 _MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
@@ -103,8 +107,9 @@ class Compacted:
 
 
 def finished(lake: Path, now: dt.datetime) -> list[str]:
-    """The sessions in the lake that closed an hour or more before `now`, oldest first."""
-    return [session for session in Layout(lake).sessions() if is_finished(session, now)]
+    """The sessions in the lake that closed an hour or more before `now` at every exchange in them, oldest first."""
+    layout = Layout(lake)
+    return [session for session in layout.sessions() if _is_finished(layout, session, now)]
 
 
 def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[Compacted]:
@@ -113,14 +118,25 @@ def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[C
     A session whose files cannot be read or replaced is left as it is, with the error in its report. ConfigError,
     before anything is done, for a session that has not finished by `now`.
     """
-    wanted = list(sessions)
+    wanted, layout = list(sessions), Layout(lake)
     for session in wanted:
-        if not is_finished(session, now):
+        if not _is_finished(layout, session, now):
             raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
-    layout = Layout(lake)
     # One at a time leaves cores idle: a session is small, and its file must reach the disk.
     with _open(layout) as database, ThreadPoolExecutor(_SESSIONS_AT_ONCE) as pool:
         yield from pool.map(lambda session: _reported(database, layout, session), wanted)
+
+
+def _is_finished(layout: Layout, session: str, now: dt.datetime) -> bool:
+    """Whether every exchange whose bars the partition holds has finished its session."""
+    day = dt.date.fromisoformat(session)
+    if day + _OVER <= now.date():
+        return True
+    text = f"SELECT DISTINCT exchange FROM read_parquet({array(layout.files(day, day))}, hive_partitioning = false)"  # noqa: S608
+    codes = [XNYS.code]
+    with suppress(duckdb.Error):  # damaged, or just replaced: `compact` tells
+        codes = [code for (code,) in duckdb.sql(text).fetchall()]
+    return is_finished(session, now, [EXCHANGES[code] for code in codes if code in EXCHANGES])
 
 
 def _reported(database: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> Compacted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -41,19 +42,34 @@ class Answer:
 
     @cached_property
     def rows(self) -> list[tuple[Any, ...]]:
-        """Tuples of plain Python values. Timestamps are aware and in exchange time; null is None."""
-        return types.read_rows([field.type for field in self.columns], list(self.result))
+        """Tuples of plain Python values. Timestamps are aware, in the time of the row's exchange; null is None."""
+        names = [field.name for field in self.columns]
+        ticker = names.index("ticker") if "ticker" in names else None
+        return types.read_rows([field.type for field in self.columns], list(self.result), ticker)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The rows as a pandas frame with the types of the columns; timestamps are in exchange time."""
+        """The rows as a pandas frame with the types of the columns.
+
+        Timestamps are in the time of the exchange, or in UTC if the tickers are of several: a column has one zone.
+        """
         import pandas as pd  # noqa: PLC0415  # takes 0.3 s to import, and printing rows does not need it
 
         # DuckDB hands over whole columns, 20 times as fast as rows.
         whole = getattr(self.result, "columns", list)()
         columns = whole or list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
-        series = [types.as_series(field.type, values) for field, values in zip(self.columns, columns, strict=True)]
+        has_times = any(field.type == "timestamp" for field in self.columns)
+        zone = self._zone if has_times else dt.UTC
+        series = [
+            types.as_series(field.type, values, zone) for field, values in zip(self.columns, columns, strict=True)
+        ]
         return pd.DataFrame({field.name: values for field, values in zip(self.columns, series, strict=True)})
+
+    @property
+    def _zone(self) -> dt.tzinfo:
+        tickers = self.distinct("ticker") if any(field.name == "ticker" for field in self.columns) else ()
+        zones = set(map(types.zone_of, tickers)) or {types.zone_of(None)}
+        return zones.pop() if len(zones) == 1 else dt.UTC
 
     def column(self, name: str) -> list[Any]:
         """The values of one column."""

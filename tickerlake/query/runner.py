@@ -29,11 +29,12 @@ LOOK_BACK = dt.timedelta(days=14)
 _SHOWN = 20
 _FEWER = 4
 """A part of the tickers that takes too much memory is divided by this."""
-_SPAN = """
-SELECT min(dt) AS oldest, max(dt) AS newest
+_SPANS = """
+SELECT exchange, min(dt) AS oldest, max(dt) AS newest
 FROM bars
 WHERE dt BETWEEN %(first)s AND %(last)s
     AND collected_at <= CAST(%(as_of)s AS timestamp)
+GROUP BY exchange
 """
 _TICKERS = """
 SELECT ticker FROM bars WHERE dt BETWEEN %(first)s AND %(last)s
@@ -67,9 +68,10 @@ def run(
 
     `first` and `last` are dates, or text; `tickers` one symbol or several, which also find the company's sessions
     under earlier symbols; `as_of` a moment. The answer has the columns that the header declares, at most `limit` rows,
-    and timestamps in exchange time. `columns` makes its `frame` faster, and its `rows` slower. `now` bounds what
-    `coverage` expects of a running session. Raises ConfigError, with what is allowed, for an unknown query, an unknown
-    or unusable parameter, and for sessions or tickers that the lake does not hold; LakeEmpty; QueryFailed.
+    and timestamps in the time of each ticker's exchange. `columns` makes its `frame` faster, and its `rows` slower.
+    `now` bounds what `coverage` expects of a running session. Raises ConfigError, with what is allowed, for an unknown
+    query, an unknown or unusable parameter, and for sessions or tickers that the lake does not hold; LakeEmpty;
+    QueryFailed.
     """
     query = load(name)
     values = bind(query, parameters)
@@ -156,27 +158,40 @@ def _names(ticker: str, first: str) -> list[str]:
 def _calendar(engine: Engine, values: dict[str, Any], now: dt.datetime) -> str:
     """The sessions asked for, as `coverage` takes them; a running one up to its last full minute."""
     first, last, as_of = values["first"], values["last"], dt.datetime.fromisoformat(f"{values['as_of']}+00:00")
-    if first == DEFAULTS["first"] or last == DEFAULTS["last"]:
-        ((oldest, newest),) = engine.run(_SPAN, {"first": first, "last": last, "as_of": values["as_of"]}).rows
-        if oldest is None:
+    is_open_ended = first == DEFAULTS["first"] or last == DEFAULTS["last"]
+    places = exchange.all_of(ticker for ticker in values["tickers"] if ticker != EVERY_TICKER)
+    if is_open_ended or not places:
+        spans = engine.run(_SPANS, {"first": first, "last": last, "as_of": values["as_of"]}).rows
+        if not spans:
             _explain(engine, values, {})
-        first, last = max(first, oldest), min(last, newest)
+        places = places or [exchange.EXCHANGES[code] for code, *_ in sorted(spans) if code in exchange.EXCHANGES]
+        if is_open_ended:
+            first = max(first, min(oldest for _, oldest, _ in spans))
+            last = min(last, max(newest for _, _, newest in spans))
     until = min(now.astimezone(dt.UTC), as_of).replace(second=0, microsecond=0)
-    entries = [
-        calendar_entry(session, until)
-        for session in exchange.XNYS.sessions_between(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
-        if session.open < until
-    ]
-    if not entries:
-        raise ConfigError(f"no session of {exchange.XNYS.code} from {first} to {last} has opened yet")
-    return ";".join(entries)
+    days = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+    sessions = [session for place in places for session in place.sessions_between(*days) if session.open < until]
+    if not sessions:
+        names = ", ".join(place.code for place in places)
+        raise ConfigError(f"no session of {names} from {first} to {last} has opened yet")
+    return ";".join(calendar_entry(session, until) for session in sessions)
 
 
 def calendar_entry(session: exchange.Session, until: dt.datetime | None = None) -> str:
-    """One session as the parameter `calendar` has it: its date, open and close in UTC, and its open on the clock."""
+    """One session as the parameter `calendar` has it.
+
+    Its date, open and close in UTC, its open on the exchange's clock, the minutes before and of its lunch break, and
+    its exchange.
+    """
     close = session.close if until is None else min(session.close, until)
-    opens = session.open.astimezone(exchange.XNYS.zone)
-    return f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {close:%Y-%m-%d %H:%M:%S} {opens:%H:%M}"
+    opens = session.open.astimezone(session.exchange.zone)
+    (start, morning_ends), *rest = session.parts
+    morning = (morning_ends - start) // dt.timedelta(minutes=1)
+    lunch = (rest[0][0] - morning_ends) // dt.timedelta(minutes=1) if rest else 0
+    return (
+        f"{session.date} {session.open:%Y-%m-%d %H:%M:%S} {close:%Y-%m-%d %H:%M:%S} {opens:%H:%M} "
+        f"{morning:04} {lunch:04} {session.exchange.code}"
+    )
 
 
 def _long_bars(engine: Engine, values: dict[str, Any], found: Answer) -> tuple[str, ...]:
@@ -217,9 +232,9 @@ def _explain(engine: Engine, values: dict[str, Any], asked: dict[str, list[str]]
         more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
         raise ConfigError(f"{lake} holds no bars of {', '.join(unknown)}; it holds {_some(list(held))}{more}")
     if first == last:
-        exchange.XNYS.session_on(
-            dt.date.fromisoformat(first)
-        )  # if the exchange was closed, raises with the nearest sessions
+        day, places = dt.date.fromisoformat(first), exchange.all_of(asked or held)
+        if not any(place.sessions_between(day, day) for place in places):
+            places[0].session_on(day)  # raises, with the nearest sessions
     begin = first if first != DEFAULTS["first"] else "the beginning"
     end = last if last != DEFAULTS["last"] else "the end"
     when = f"on {first}" if first == last else f"from {begin} to {end}"

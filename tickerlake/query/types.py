@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from tickerlake import symbols
+from tickerlake import exchange, symbols
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import XNYS
 from tickerlake.plan import parse_date
@@ -40,15 +40,21 @@ class Type(NamedTuple):
     """What to give, for messages."""
 
 
-def read_timestamp(value: Any) -> dt.datetime:
-    """A timestamp in exchange time. Without a zone it is UTC, as the lake stores it."""
+def read_timestamp(value: Any, zone: dt.tzinfo = XNYS.zone) -> dt.datetime:
+    """A timestamp in the time zone of an exchange. Without a zone it is UTC, as the lake stores it."""
     if not isinstance(value, dt.datetime):
         value = _spelled(str(value))
     aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
     try:
-        return aware.astimezone(XNYS.zone)
+        return aware.astimezone(zone)
     except OverflowError:  # minus infinity
         return aware
+
+
+@lru_cache(maxsize=4096)
+def zone_of(ticker: Any) -> dt.tzinfo:
+    """The time zone that people see times of `ticker` in; of what is not a ticker, New York's."""
+    return exchange.of(ticker).zone if isinstance(ticker, str) and symbols.is_symbol(ticker) else XNYS.zone
 
 
 def _spelled(text: str) -> dt.datetime:
@@ -90,7 +96,7 @@ def _date(value: Any) -> str:
 
 
 def _moment(value: Any) -> str:
-    """A moment as UTC text in milliseconds. Without an offset it is exchange time; a date is the end of that day."""
+    """A moment as UTC text in milliseconds. Without an offset it is New York's time; a date is the end of that day."""
     if isinstance(value, str) and ":" in value:
         value = dt.datetime.fromisoformat(value)
     if not isinstance(value, dt.datetime):
@@ -128,7 +134,7 @@ TYPES = {
         _moment,
         read_timestamp,
         f"datetime64[us, {XNYS.zone.key}]",
-        "a date, or a time such as 2026-11-20T12:00-05:00; exchange time if it has no offset",
+        "a date, or a time such as 2026-11-20T12:00-05:00; New York's time if it has no offset",
     ),
 }
 
@@ -177,26 +183,34 @@ def parse(name: str, type_: str, value: Any) -> Any:
         raise ConfigError(f"{name}: {value!r} cannot be used; give {kind.expects}") from error
 
 
-def read_rows(types: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """`rows` with plain Python values of these types; None for null."""
+def read_rows(types: Sequence[str], rows: Sequence[Sequence[Any]], ticker: int | None = None) -> list[tuple[Any, ...]]:
+    """`rows` with plain Python values of these types; None for null.
+
+    `ticker` is the place of the column of tickers: each row's times are in the time of its ticker's exchange.
+    """
+    zones = [XNYS.zone if ticker is None else zone_of(row[ticker]) for row in rows]
     columns = []
     for type_, values in zip(types, zip(*rows, strict=True), strict=bool(rows)):
-        read = TYPES[type_].read
         if type_ == "timestamp":
-            read = lru_cache(maxsize=None)(read)  # bars of many tickers start at the same time
-        columns.append([None if value is None else read(value) for value in values])
+            moment = lru_cache(maxsize=None)(read_timestamp)  # bars of many tickers start at the same time
+            columns.append(
+                [None if value is None else moment(value, zone) for value, zone in zip(values, zones, strict=True)]
+            )
+        else:
+            read = TYPES[type_].read
+            columns.append([None if value is None else read(value) for value in values])
     return list(zip(*columns, strict=True))
 
 
-def as_series(type_: str, values: Any) -> pd.Series:
-    """Plain values, or a column that DuckDB made for pandas, as a pandas column of this type."""
+def as_series(type_: str, values: Any, zone: dt.tzinfo = XNYS.zone) -> pd.Series:
+    """Plain values, or a column that DuckDB made for pandas, as a pandas column of this type; times in `zone`."""
     import pandas as pd  # noqa: PLC0415  # an answer that is printed does not need it
 
     kind = TYPES[type_]
     if type_ == "timestamp":
         # By way of UTC: pandas does not make one column of summer and winter offsets.
         utc = pd.Series(pd.to_datetime(values, utc=True))
-        return utc.astype("datetime64[us, UTC]").dt.tz_convert(XNYS.zone)
+        return utc.astype("datetime64[us, UTC]").dt.tz_convert(zone)
     series = values if isinstance(values, pd.Series) else pd.Series(values, dtype=object)
     dtype = "Int64" if type_ == "integer" and series.isna().any() else kind.dtype
     try:
