@@ -1,12 +1,17 @@
 """Sessions: holidays, early closes, daylight saving, and what is running when."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 
+from tests.fakes.sinks import MemorySink
 from tickerlake import exchange
+from tickerlake.collect import collect
 from tickerlake.errors import ConfigError
+from tickerlake.plan import plan
+from tickerlake.sources.simulated import SimulatedSource
 
 UTC = dt.UTC
 
@@ -138,3 +143,20 @@ def test_no_bar_starts_during_lunch_though_the_session_is_running():
     starts = session.bar_starts(60).tz_convert(exchange.XTKS.zone)
 
     assert [f"{start:%H:%M}" for start in starts] == ["09:00", "10:00", "11:00", "12:30", "13:30", "14:30"]
+
+
+def test_one_entry_is_all_that_another_exchange_takes(monkeypatch):
+    sydney = exchange.Exchange(
+        "XASX", "Sydney", ZoneInfo("Australia/Sydney"), "AUD", dt.time(10), dt.time(16, 10), suffix=".AX"
+    )
+    monkeypatch.setitem(exchange.EXCHANGES, "XASX", sydney)
+    [session] = plan(dt.datetime(2026, 11, 20, 8, tzinfo=UTC), exchange.all_of(["BHP.AX"]))
+    sink = MemorySink()
+
+    collect(SimulatedSource(), sink, [session], ["BHP.AX"], 5, lambda: session.close)
+
+    stored = sink.frame()
+    assert stored["ts"].tolist() == session.bar_starts(5).tolist()
+    assert set(zip(stored["exchange"], stored["currency"], stored["dt"], strict=True)) == {
+        ("XASX", "AUD", "2026-11-20")
+    }
