@@ -51,7 +51,7 @@ test-forecast: $(VENV)/.dev ## Score forecasts on 40 seeds of noise, where no sk
 	@FORECAST_TESTS=1 $(PY) -m pytest -n auto --dist loadfile tests/forecast
 
 test-engine: $(VENV)/.dev ## Run the program under the real Pulumi engine, in the emulator; needs Go (builds the CLI once: 7 minutes)
-	@ENGINE_TESTS=1 $(PY) -m pytest -m engine --force-enable-socket tests/engine
+	@ENGINE_TESTS=1 $(PY) -m pytest -n 2 --dist loadfile -m engine --force-enable-socket tests/engine
 
 test-arm64: $(VENV)/.dev ## Run the Lambda's own zip on arm64 Python under qemu, for a nightly run (half an hour)
 	@$(PY) -m tests.arm64

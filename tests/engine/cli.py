@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from tests.infra.recorder import ROOT
 
 MODULE = ROOT / "tests" / "engine" / "pulumi"
 VERSION = re.findall(r"pulumi/pkg/v3 v([\d.]+)", (MODULE / "go.mod").read_text(encoding="utf-8"))[0]
+OBJECT = "bars/dt=2026-11-20/20261120-one.parquet"
+"""The key of an object in the lake."""
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PROGRAM = ("Pulumi.yaml", "__main__.py", "infra", "functions", "tickerlake", "queries", "pyproject.toml")
 _PLUGINS = {"pulumi-language-python": "tests.engine.language_host", "pulumi-resource-aws": "tests.engine.provider"}
@@ -28,8 +31,15 @@ _STEP = re.compile(r"^ +[+~<>-]+ +aws:\w+:(\w+) (\S+) (created|updated|replaced|
 def built() -> Path:
     """The folder that holds the CLI, which takes about seven minutes of CPU to build the first time."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tickerlake" / f"pulumi-{VERSION}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # pytest runs two of these at a time
+        _build(cache)
+    return cache
+
+
+def _build(cache: Path) -> None:
     if not (cache / "pulumi").exists():
-        cache.mkdir(parents=True, exist_ok=True)
         # go.sum holds the checksum of every module, and -mod=readonly refuses any other.
         # `go install` cannot do it: for the longer module path the proxy answers 403, where Go expects 404.
         stamp = f"-X {_SDK}/go/common/version.Version=v{VERSION}"
@@ -39,7 +49,6 @@ def built() -> Path:
     if not (cache / "pulumi-language-python-exec").exists():
         sdk = Path(_go("list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SDK).strip())
         shutil.copy(sdk / "python" / "cmd" / "pulumi-language-python-exec", cache)
-    return cache
 
 
 def _go(*arguments: str) -> str:
@@ -61,6 +70,11 @@ class Result:
     code: int
     output: str
     """Standard output and standard error."""
+
+    @property
+    def words(self) -> str:
+        """The output without its line breaks."""
+        return " ".join(self.output.split())
 
     @property
     def counts(self) -> dict[str, int]:

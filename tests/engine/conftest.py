@@ -99,9 +99,21 @@ def account(tmp_path_factory):
         yield Account(url, authority, folder, folder / "collector.zip", yahoo)
 
 
-def pytest_terminal_summary(terminalreporter):
-    if STEPS:
-        terminalreporter.section("what the engine did")
+@pytest.fixture(autouse=True)
+def _steps(record_property):
+    """Reports what the engine did in a test to the process that prints the summary."""
+    yield
     for command, result, seconds in STEPS:
         counts = ", ".join(f"{count} {word}" for word, count in result.counts.items())
-        terminalreporter.line(f"{seconds:5.1f} s  {command.splitlines()[-1]:<50} {counts}")
+        record_property("step", f"{seconds:5.1f} s  {command.splitlines()[-1]:<50} {counts}")
+    STEPS.clear()
+
+
+def pytest_terminal_summary(terminalreporter):
+    ended = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
+    ended.sort(key=lambda report: report.fspath)  # two files run at a time
+    steps = [line for report in ended for name, line in report.user_properties if name == "step"]
+    if steps:
+        terminalreporter.section("what the engine did")
+    for line in steps:
+        terminalreporter.line(line)

@@ -1,4 +1,4 @@
-"""The life of a stack under the real engine. The tests of this file run in order and share one account.
+"""The life of a stack to try things in, under the real engine. The tests of this file run in order.
 
 Only `make test-engine` runs these: the CLI is built first, and each step takes as long as it does for a user.
 """
@@ -10,7 +10,8 @@ import re
 import pytest
 
 from infra.preflight import POLICY
-from tests.cloud.resources import Changes, Cloud
+from tests.engine.cli import OBJECT
+from tests.engine.documented import OUTSIDE, commands
 from tests.infra.recorder import ROOT
 
 if not os.environ.get("ENGINE_TESTS"):
@@ -18,35 +19,17 @@ if not os.environ.get("ENGINE_TESTS"):
 
 pytestmark = pytest.mark.engine
 
-DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-OUTSIDE = (ROOT / "docs" / "outside.md").read_text(encoding="utf-8")
 PREFLIGHT, VERIFY = (f".venv/bin/python -m infra.{name}" for name in ("preflight", "verify"))
-DATA = "bars/dt=2026-11-20/20261120-one.parquet"
 
 
-def commands(section, *, starting=("cp ", "pulumi "), page=DEPLOY):
-    """The command lines of a section of `page` that start with `starting`, without their comments."""
-    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    lines = [line[4:].split(" #")[0].rstrip() for line in text.splitlines() if line.startswith("    ")]
-    return [line for line in lines if line.startswith(starting)]
-
-
-def words(result):
-    """What a command printed, without its line breaks."""
-    return " ".join(result.output.split())
-
-
-def on(account, stack, key):
-    """What is deployed: the answer of AWS about one resource of `stack`."""
-    name = f"tickerlake-{stack}"
+def on(account, key):
+    """What is deployed: the answer of AWS about one resource of the stack."""
+    name = "tickerlake-dev"
     return {
         "function": lambda: account.client("lambda").get_function_configuration(FunctionName=f"{name}-collector"),
         "workgroup": lambda: account.client("athena").get_work_group(WorkGroup=name)["WorkGroup"],
         "alarms": lambda: account.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"],
     }[key]()
-
-
-# A stack to try things in
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +47,7 @@ def test_the_account_is_ready_before_the_stack_is_created(account, dev, deployer
         dev.ok(command)
     dev.ok(f"pulumi config set collectorZip {account.zip}")
 
-    checked = words(dev.ok(PREFLIGHT, **deployer))
+    checked = dev.ok(PREFLIGHT, **deployer).words
 
     assert "arn:aws:iam::123456789012:user/deployer deploys tickerlake-dev to us-east-1" in checked
     assert "10 of 10 concurrent executions of Lambda are free, 1 needed" in checked
@@ -86,9 +69,9 @@ def test_what_stands_in_the_way_of_a_stack_is_found_before_it_is_created(account
     account.client("glue").delete_database(Name="tickerlake_dev")
     dev.ok("pulumi config rm reserveConcurrency")
     assert refused.code == 1
-    assert "CatalogDatabase tickerlake_dev exists, and is not in this stack's state" in words(refused)
-    assert "actions are denied: iam:PassRole" in words(refused)
-    assert "reserveConcurrency asks for 1 of the account's 10 concurrent executions" in words(refused)
+    assert "CatalogDatabase tickerlake_dev exists, and is not in this stack's state" in refused.words
+    assert "actions are denied: iam:PassRole" in refused.words
+    assert "reserveConcurrency asks for 1 of the account's 10 concurrent executions" in refused.words
 
 
 def test_the_documented_commands_create_the_stack_that_the_preview_showed(account, dev):
@@ -99,7 +82,7 @@ def test_the_documented_commands_create_the_stack_that_the_preview_showed(accoun
 
     assert shown == {"create": done["created"]}
     assert done["created"] >= 76
-    assert on(account, "dev", "function")["State"] == "Active"
+    assert on(account, "function")["State"] == "Active"
 
 
 def test_a_stack_of_ones_own_changes_no_tracked_file(dev):
@@ -115,10 +98,10 @@ def test_a_second_update_changes_nothing(dev):
 
 
 def test_the_stack_is_verified(account, dev, deployer):
-    checked = words(dev.ok(VERIFY, **deployer))
+    checked = dev.ok(VERIFY, **deployer).words
 
     assert "answers a query with the marked record" in checked
-    assert f"all {len(on(account, 'dev', 'alarms'))} alarms fired and notified the topic" in checked
+    assert f"all {len(on(account, 'alarms'))} alarms fired and notified the topic" in checked
     assert checked.endswith("Nothing needs attention.")
     assert "123456789012" not in checked
 
@@ -133,7 +116,7 @@ def test_the_outputs_become_the_settings_of_a_query(dev):
 
 
 def test_a_ticker_added_to_the_watchlist_updates_the_function_and_its_schedules(account, dev):
-    before = on(account, "dev", "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"]
+    before = on(account, "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"]
     dev.ok(".venv/bin/python -m tickerlake watchlist add NVDA")
 
     done = dev.ok("pulumi up --skip-preview")
@@ -141,7 +124,7 @@ def test_a_ticker_added_to_the_watchlist_updates_the_function_and_its_schedules(
     assert done.steps == {
         name: {"updated"} for name in ("collector-function", "collector-collect-1", "collector-sweep-1")
     }
-    assert on(account, "dev", "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"] == f"{before},NVDA"
+    assert on(account, "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"] == f"{before},NVDA"
 
 
 def test_a_changed_setting_of_each_component_updates_what_depends_on_it(account, dev):
@@ -167,9 +150,9 @@ def test_a_changed_setting_of_each_component_updates_what_depends_on_it(account,
         "analytics-workgroup": {"updated"},
         "monitoring-email": {"created"},
     }
-    limits = on(account, "dev", "workgroup")["Configuration"]
+    limits = on(account, "workgroup")["Configuration"]
     assert limits["BytesScannedCutoffPerQuery"] == 500_000_000
-    assert on(account, "dev", "function")["Environment"]["Variables"]["COLLECTOR_LOOK_BACK_MINUTES"] == "45"
+    assert on(account, "function")["Environment"]["Variables"]["COLLECTOR_LOOK_BACK_MINUTES"] == "45"
 
 
 def test_new_code_and_a_new_query_text_replace_only_the_objects_that_hold_them(account, dev):
@@ -196,8 +179,8 @@ def test_a_refresh_sees_what_was_changed_by_hand_and_an_update_restores_it(accou
 
     assert (seen.counts["updated"], seen.counts["deleted"]) == (1, 1)
     assert done.steps == {"collector-function": {"updated"}, "monitoring-delivery-late": {"created"}}
-    assert on(account, "dev", "function")["Timeout"] == 240
-    assert "tickerlake-dev-delivery-late" in [alarm["AlarmName"] for alarm in on(account, "dev", "alarms")]
+    assert on(account, "function")["Timeout"] == 240
+    assert "tickerlake-dev-delivery-late" in [alarm["AlarmName"] for alarm in on(account, "alarms")]
 
 
 def test_the_documented_commands_move_the_collecting_outside_and_back(account, dev):
@@ -211,13 +194,13 @@ def test_the_documented_commands_move_the_collecting_outside_and_back(account, d
         *("monitoring-collector-failing", "monitoring-collector-slow", "monitoring-collector-throttled"),
     }
     assert "docs/outside.md" in dev.ok("pulumi stack output readme").output
-    assert [alarm["Dimensions"] for alarm in on(account, "dev", "alarms") if "heartbeat" in alarm["AlarmName"]] == [
+    assert [alarm["Dimensions"] for alarm in on(account, "alarms") if "heartbeat" in alarm["AlarmName"]] == [
         [{"Name": "service", "Value": "tickerlake-dev-bars"}]
     ]
 
     for command in commands("Back to the function", page=OUTSIDE):
         dev.ok(command)
-    assert on(account, "dev", "function")["State"] == "Active"
+    assert on(account, "function")["State"] == "Active"
 
 
 def test_a_vendors_key_is_encrypted_in_the_state_and_a_new_one_needs_no_deployment(account, dev):
@@ -255,120 +238,9 @@ def test_another_account_is_refused_before_anything_changes(dev):
 
 def test_destroying_it_leaves_nothing_in_the_account(account, dev):
     bucket = dev.outputs()["tickerlake"]["bucket"]
-    account.client("s3").put_object(Bucket=bucket, Key=DATA, Body=b"PAR1")
+    account.client("s3").put_object(Bucket=bucket, Key=OBJECT, Body=b"PAR1")
 
     done = dev.ok("pulumi destroy --skip-preview")
 
     assert done.counts.keys() == {"deleted"}
-    assert account.inventory("tickerlake-dev") == []
-
-
-# A stack to keep
-
-
-@pytest.fixture(scope="module")
-def prod(account):
-    project = account.project("prod-clone")
-    project.ok("cp Pulumi.prod.example.yaml Pulumi.prod.yaml && pulumi stack init prod")
-    project.ok(f"pulumi config set collectorZip {account.zip}")
-    return project
-
-
-def test_an_update_that_fails_midway_is_completed_by_the_next_one(account, prod):
-    prod.ok("pulumi config set reserveConcurrency true")
-
-    failed = prod.run("pulumi up --skip-preview")
-
-    assert failed.code != 0
-    assert "below its minimum value of [10]" in failed.output
-    assert 0 < failed.counts["created"] < 100
-
-    prod.ok("pulumi config rm reserveConcurrency")
-    done = prod.ok("pulumi up --skip-preview")
-
-    assert done.counts.keys() == {"created", "unchanged"}
-    assert done.counts["unchanged"] >= failed.counts["created"] - 1
-    assert on(account, "prod", "function")["State"] == "Active"
-
-
-@pytest.mark.parametrize("option", ["", " --skip-preview", " --exclude-protected"])
-def test_destroying_it_is_refused_as_a_whole(account, prod, option):
-    bucket = prod.outputs()["tickerlake"]["bucket"]
-    account.client("s3").put_object(Bucket=bucket, Key=DATA, Body=b"PAR1")
-    before, resources = account.inventory("tickerlake-prod"), len(prod.state())
-
-    refused = prod.run(f"pulumi destroy{option}")
-
-    assert refused.steps == {}
-    assert "deleted" not in refused.counts
-    assert (account.inventory("tickerlake-prod"), len(prod.state())) == (before, resources)
-
-
-def test_the_documented_commands_destroy_it_and_keep_the_data(account, prod):
-    bucket = prod.outputs()["tickerlake"]["bucket"]
-
-    for command in commands("Destroy"):
-        if "onDestroy delete" in command:
-            break
-        prod.ok(command)
-
-    assert account.inventory("tickerlake-prod") == [bucket]
-    assert account.client("s3").get_object(Bucket=bucket, Key=DATA)["Body"].read() == b"PAR1"
-    assert account.client("s3").get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
-    assert len(prod.state()) == 0
-
-
-def test_the_documented_commands_adopt_the_bucket_that_is_there(account, prod):
-    (bucket,) = account.inventory("tickerlake-prod")
-    section = DEPLOY.split("\n## An existing bucket\n")[1].split("**As a source only.**")[0]
-    block = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
-    *before, preview = block.strip().splitlines()
-    prod.ok("pulumi config set onDestroy delete")
-
-    prod.ok("\n".join(before).replace("my-bucket", bucket))
-    shown = prod.ok(f"{preview.split(' #')[0]} --diff").output
-    done = prod.ok("pulumi up --skip-preview")
-
-    assert "[+-]" not in shown
-    assert not re.search(r"replace", shown.partition("Resources:")[2])
-    assert prod.outputs()["tickerlake"]["bucket"] == bucket
-    assert done.counts["created"] >= 60
-    assert account.client("s3").get_object(Bucket=bucket, Key=DATA)["Body"].read() == b"PAR1"
-
-
-def test_destroying_it_with_its_data_leaves_nothing_in_the_account(account, prod):
-    prod.ok("pulumi destroy --skip-preview")
-
-    assert account.inventory("tickerlake-prod") == []
-
-
-# A stack that an earlier version deployed
-
-
-@pytest.mark.parametrize("state", sorted((ROOT / "tests/engine/states").glob("*.json")), ids=lambda path: path.stem)
-def test_a_stack_of_an_earlier_version_is_updated_in_place(account, state):
-    exported = json.loads(state.read_text(encoding="utf-8"))
-    cloud = Cloud(account.client, Changes(code=account.zip.read_bytes()))
-    for resource in exported["deployment"]["resources"]:
-        if resource["type"].startswith("aws:"):
-            inputs = {key: value for key, value in resource["inputs"].items() if not key.startswith("__")}
-            made = cloud.create(resource["type"], {key: value for key, value in inputs.items() if key != "source"})
-            if "namedQuery" in resource["type"]:
-                resource["id"] = resource["outputs"]["id"] = made["id"]
-    upgraded = account.project("upgraded-clone")
-    (upgraded.folder / "state.json").write_text(json.dumps(exported), encoding="utf-8")
-    upgraded.ok("cp Pulumi.dev.example.yaml Pulumi.dev.yaml && pulumi stack init dev")
-    upgraded.ok("pulumi stack import --file state.json")
-    upgraded.ok(f"pulumi config set collectorZip {account.zip}")
-
-    done = upgraded.ok("pulumi up --skip-preview")
-
-    gone = {name for name, steps in done.steps.items() if steps & {"replaced", "deleted"}}
-    # Saved queries have new texts, the code a new hash, and the alarm was renamed.
-    assert {name for name in gone if not name.startswith("analytics-")} == {
-        "collector-code",
-        "monitoring-session-heartbeat",
-    }
-    assert upgraded.ok("pulumi up --skip-preview").counts.keys() == {"unchanged"}
-    assert upgraded.ok("pulumi destroy --skip-preview").counts.keys() == {"deleted"}
     assert account.inventory("tickerlake-dev") == []
