@@ -301,10 +301,10 @@ class Verification:
         watch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="tickerlake verify: only a test")
 
     def remove(self) -> Iterator[Finding]:
-        """Deletes the marked record with its versions, and its partition."""
+        """Deletes the marked record, those that came too late for an earlier run, their versions and the partition."""
         storage, bucket = self.client("s3"), self.stack["bucket"]
         prefix = f"{BARS_PREFIX}{PARTITION.name}={self._day}/"
-        keys = [key for key in self._keys() if self._holds(key)]
+        keys = [key for key in self._keys() if self._marks(key)]
         for key in [*keys, f"{prefix}{SOURCE}"]:
             pages = storage.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
             for page in pages:
@@ -349,7 +349,7 @@ class Verification:
         return as_bars(pd.DataFrame([{**bar, PARTITION.name: self._day}]))
 
     def _key(self) -> str | None:
-        return next((key for key in self._keys() if self._holds(key)), None)
+        return next((key for key in self._keys() if self.mark in self._marks(key)), None)
 
     def _keys(self) -> list[str]:
         pages = (
@@ -359,14 +359,15 @@ class Verification:
         )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def _holds(self, key: str) -> bool:
-        """Whether the object `key` holds the marked record and nothing else."""
+    def _marks(self, key: str) -> list[int]:
+        """The volumes in the object `key` if it holds marked records and nothing else, of this or an earlier run."""
         from pyarrow import parquet  # noqa: PLC0415
 
         if key.endswith(f"/{SOURCE}"):
-            return False
+            return []
         body = self.client("s3").get_object(Bucket=self.stack["bucket"], Key=key)["Body"].read()
-        return parquet.read_table(io.BytesIO(body), columns=["volume"]).column("volume").to_pylist() == [self.mark]
+        table = parquet.read_table(io.BytesIO(body), columns=["source", "volume"])
+        return table["volume"].to_pylist() if set(table["source"].to_pylist()) == {SOURCE} else []
 
     def _query(self, client: Client) -> list[list[str]]:
         """The marked record as Athena answers it to `client`."""
