@@ -31,6 +31,9 @@ class MemorySink:
     def merge(self, frame: pd.DataFrame) -> int:
         return self.write(frame).total()
 
+    def reports(self) -> list[Split]:
+        return list(self.splits)
+
     def report_splits(self, splits: Sequence[Split], now, answered=None) -> int:
         self.splits += splits
         return len(splits)

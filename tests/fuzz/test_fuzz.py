@@ -83,8 +83,8 @@ class Shelf:
         assert bars.broken_rules(frame[~bars.withdrawals(frame)], collected=False).isna().all()
         return len(frame)
 
-    def report_splits(self, splits, now, fresh):
-        pass
+    def reports(self):
+        return []
 
     def reject(self, rejected):
         self.rejected = [json.dumps(record.as_dict()) for record in rejected]

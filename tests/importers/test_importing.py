@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import errno
 import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -24,7 +26,7 @@ import pytest
 
 from tickerlake import exchange, watchlist
 from tickerlake.collect import collect
-from tickerlake.errors import ConfigError
+from tickerlake.errors import ConfigError, SinkError
 from tickerlake.importers import importing, recorded
 from tickerlake.importers.importing import ImportReport, import_objects
 from tickerlake.importers.recorded import (
@@ -437,6 +439,18 @@ def test_the_result_does_not_depend_on_the_number_of_rows_per_frame(monkeypatch,
     imported(tmp_path / "two", *everything())
 
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_no_room_for_temporary_files_stores_nothing_and_says_what_to_do(monkeypatch, tmp_path):
+    class Full(io.BytesIO):
+        def write(self, _data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(importing.tempfile, "TemporaryFile", Full)
+    with pytest.raises(SinkError, match=r"temporary files, .*: .*No space left.* TMPDIR"):
+        imported(tmp_path, *everything())
+
+    assert not contents(tmp_path)
 
 
 class Killed(ParquetSink):

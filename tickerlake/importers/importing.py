@@ -9,20 +9,27 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from tickerlake import bars, exchange
+from tickerlake.errors import SinkError
 from tickerlake.importers import recorded, tables
 from tickerlake.importers.recorded import RecordedObject
 from tickerlake.lake import Archive, Rejected
-from tickerlake.record import BAR_MINUTES, KEY, PRICES
+from tickerlake.lake.schema import parquet_schema
+from tickerlake.lake.sql import reason
+from tickerlake.record import BAR_MINUTES, COLUMNS, KEY, PRICES
 
 SOURCE = "recorded"
 DEFAULT_BAR_MINUTES = 5
@@ -36,10 +43,23 @@ SUPERSEDED = "superseded"
 """Rule id of a record that a later one with the same time of collection contradicts."""
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "bar_minutes")
+_TIMES = ("ts", "collected_at")
 _BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
 _CLOCKS_DIFFER = dt.timedelta(minutes=5)
-_ROWS_PER_FRAME = 100_000
+_ROWS_PER_FRAME = 50_000
+_SPILLED = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("name", pa.string()),
+        ("position", pa.int64()),
+        ("text", pa.string()),
+        ("bar_minutes", pa.float64()),
+        *(field for field in parquet_schema(COLUMNS) if field.name not in ("bar_minutes", *_TIMES)),
+        *((name, pa.timestamp("us", "UTC")) for name in _TIMES),
+        ("dt", pa.string()),
+    ]
+)
 
 
 @dataclass
@@ -91,31 +111,76 @@ def import_objects(
     stored, if the sink does not take these sources; SinkError if it fails, and what was stored before stays.
     """
     report = ImportReport()
-    frames = []
-    for chunk in _chunks(objects, report, on_object):
-        frames.append(_frame(chunk, timezone))
-        report.read += len(chunk)
-    frame = pd.concat(frames, ignore_index=True)
-    # A record from the future would be in force until then, whatever the source corrects meanwhile.
-    future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
-    frame.loc[future, "rule"] = COLLECTED_IN_FUTURE
-    good = frame[frame["rule"].isna()].copy()
-    good["bar_minutes"] = _bar_minutes(good)
-
-    content = [*KEY, "collected_at", *PRICES, "volume"]
-    distinct = good[~good.duplicated(content, keep="last")]
-    contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
-    sink.check_sources(set(distinct["source"]))
-    for session, of_session in distinct[~contradicted].groupby("dt"):
-        report.stored_by_session[str(session)] = sink.merge(bars.as_bars(of_session))
-    sink.report_splits([], clock(), distinct[~contradicted])
-
-    frame.loc[contradicted.index[contradicted], "rule"] = SUPERSEDED
-    rejected = frame[frame["rule"].notna()]
-    sink.reject([_rejected(row) for row in rejected.to_dict("records")])
-    report.rejected.update(rejected["rule"])
-    report.duplicate = report.read - len(rejected) - report.stored
+    splits = {split.ticker for split in sink.reports()}
+    rejected, sources, adjusted = [], set(), [bars.empty()]
+    with closing(_Spill()) as spill:
+        for chunk in _chunks(objects, report, on_object):
+            frame = _frame(chunk, timezone).assign(number=range(report.read, report.read + len(chunk)))
+            report.read += len(chunk)
+            # A record from the future would be in force until then, whatever the source corrects meanwhile.
+            future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
+            frame.loc[future, "rule"] = COLLECTED_IN_FUTURE
+            good = frame["rule"].isna()
+            rejected.append(frame[~good])
+            sources |= set(frame.loc[good, "source"].unique())
+            spill.keep(frame[good])
+        sink.check_sources(sources)
+        common = _common_steps(spill)
+        for session in spill.sessions():
+            records = spill.read(session)
+            records["bar_minutes"] = _bar_minutes(records, *common)
+            distinct = records[~records.duplicated([*KEY, "collected_at", *PRICES, "volume"], keep="last")]
+            contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
+            rejected.append(distinct[contradicted].assign(rule=SUPERSEDED))
+            new = bars.as_bars(distinct[~contradicted])
+            report.stored_by_session[session] = sink.merge(new)
+            adjusted.append(new[new["ticker"].isin(splits)])
+    if splits:
+        sink.report_splits([], clock(), pd.concat(adjusted, ignore_index=True))
+    rows = sorted((row for part in rejected for row in part.to_dict("records")), key=itemgetter("number"))
+    sink.reject([_rejected(row) for row in rows])
+    report.rejected.update(row["rule"] for row in rows)
+    report.duplicate = report.read - len(rows) - report.stored
     return report
+
+
+class _Spill:
+    """Good records by session, in a temporary file that is gone when the process ends, however it ends."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self._places: dict[str, list[int]] = {}
+        """Where the batches of each session begin in the file."""
+
+    def keep(self, good: pd.DataFrame) -> None:
+        """Adds records. SinkError if there is no room for them."""
+        try:
+            for session, records in good.groupby("dt"):
+                self._places.setdefault(str(session), []).append(self._file.seek(0, os.SEEK_END))
+                with pa.ipc.new_stream(self._file, _SPILLED) as stream:
+                    stream.write(pa.Table.from_pandas(records, schema=_SPILLED, preserve_index=False))
+        except OSError as error:
+            raise SinkError(
+                f"cannot write to the folder for temporary files, {tempfile.gettempdir()}: {reason(error)}; "
+                "nothing was imported; free some space there, or name another folder with TMPDIR"
+            ) from error
+
+    def sessions(self) -> list[str]:
+        """The session of each record, by `dt`, in order."""
+        return sorted(self._places)
+
+    def read(self, session: str) -> pd.DataFrame:
+        """The records of a session, in the order in which they were read."""
+        tables = []
+        for place in self._places[session]:
+            self._file.seek(place)
+            with pa.ipc.open_stream(self._file) as stream:
+                tables.append(stream.read_all())
+        return pa.concat_tables(tables).to_pandas()
+
+    def close(self) -> None:
+        """Gives the room back."""
+        self._file.close()
 
 
 def _chunks(
@@ -162,7 +227,7 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
         {
             "name": chunk["name"].astype("str"),
             "position": chunk["position"].astype(int),
-            "text": chunk["text"],
+            "text": chunk["text"].map(_as_text),
             "ticker": _names(chunk["ticker"]).str.upper(),
             "ts": ts,
             **{name: number[name] for name in PRICES},
@@ -215,31 +280,44 @@ def _whole(values: np.ndarray, largest: int) -> np.ndarray:
     return (np.abs(values) <= largest) & (np.floor(values) == values)
 
 
-def _bar_minutes(good: pd.DataFrame) -> pd.Series:
-    """The length of each bar: its own, else the most common step between the ticker's bars in that session.
+def _common_steps(spill: _Spill) -> tuple[pd.Series, pd.Series, float]:
+    """The most common step between bars, in minutes: of each ticker and session, of each ticker, and of all.
 
-    Without such a step, the ticker's most common one counts, then that of all tickers, then the default. Only steps
-    that are a bar length count; of equally common ones, the shorter.
+    Of records without a length; only steps that are a bar length count; of equally common ones, the shorter.
     """
+    counts = pd.concat([_NO_STEPS, *(_steps(spill.read(session)) for session in spill.sessions())])
+
+    def most_common(by: list[str]) -> pd.Series:
+        found = counts.groupby([*by, "minutes"])["count"].sum().reset_index()
+        found = found.sort_values(["count", "minutes"], ascending=[False, True], kind="stable")
+        return found.drop_duplicates(by).set_index(by)["minutes"] if by else found["minutes"]
+
+    of_all = next(iter(most_common([])), DEFAULT_BAR_MINUTES)
+    return most_common(["ticker", "dt"]), most_common(["ticker"]), of_all
+
+
+_NO_STEPS = pd.DataFrame({"ticker": [], "dt": [], "minutes": [], "count": []}).astype({"ticker": "str", "dt": "str"})
+
+
+def _steps(good: pd.DataFrame) -> pd.DataFrame:
+    """How often each step between a ticker's bars occurs in a session."""
     starts = good.loc[good["bar_minutes"].isna(), ["ticker", "dt", "ts"]].drop_duplicates().sort_values("ts")
     steps = starts.assign(minutes=starts.groupby(["ticker", "dt"])["ts"].diff() / pd.Timedelta(minutes=1))
     steps = steps[steps["minutes"].isin(BAR_MINUTES)]
+    return steps.groupby(["ticker", "dt", "minutes"]).size().rename("count").reset_index()
 
-    def most_common(by: list[str]) -> pd.Series:
-        counts = steps.groupby([*by, "minutes"]).size().rename("count").reset_index()
-        counts = counts.sort_values(["count", "minutes"], ascending=[False, True], kind="stable")
-        return counts.drop_duplicates(by).set_index(by)["minutes"] if by else counts["minutes"]
 
-    of_session = good[["ticker", "dt"]].join(most_common(["ticker", "dt"]), on=["ticker", "dt"])["minutes"]
-    of_ticker = good["ticker"].map(most_common(["ticker"]))
-    of_all = next(iter(most_common([])), DEFAULT_BAR_MINUTES)
-    return good["bar_minutes"].fillna(of_session).fillna(of_ticker).fillna(of_all).astype("int32")
+def _bar_minutes(good: pd.DataFrame, of_session: pd.Series, of_ticker: pd.Series, of_all: float) -> pd.Series:
+    """The length of each bar: its own, else that of the first of the most common steps that is known."""
+    steps = good[["ticker", "dt"]].join(of_session, on=["ticker", "dt"])["minutes"]
+    steps = steps.fillna(good["ticker"].map(of_ticker))
+    return good["bar_minutes"].fillna(steps).fillna(of_all).astype("int32")
 
 
 def _rejected(row: dict[str, Any]) -> Rejected:
     return Rejected(
         rule=row["rule"],
-        record=_as_text(row["text"]),
+        record=row["text"],
         collected_at=row["collected_at"].isoformat(),
         source=row["source"],
         ticker=row["ticker"] if isinstance(row["ticker"], str) else None,

@@ -94,5 +94,8 @@ class Sink(Protocol):
 class Archive(Sink, Protocol):
     """A sink that also takes records that were collected elsewhere, at another time."""
 
+    def reports(self) -> list[Split]:
+        """Every report of a split. SinkError."""
+
     def merge(self, frame: pd.DataFrame) -> int:
         """Stores one session's records, which keep their `collected_at`; returns how many are new. SinkError."""

@@ -170,7 +170,7 @@ class ParquetSink:
         self._place(target, lambda path: write_table(table, path))
         day = dt.date.fromisoformat(session)
         self._roll_up(self._layout.files(day, day), SCHEMA)
-        return Counter(new["ticker"])
+        return Counter(new["ticker"].value_counts().to_dict())
 
     def log(self, runs: Sequence[Run]) -> None:
         """Stores `runs` in one file."""
