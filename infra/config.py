@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from tickerlake import watchlist
+from tickerlake import exchange, watchlist
 from tickerlake.errors import ConfigError
 from tickerlake.record import BAR_MINUTES
 
@@ -263,6 +263,13 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
 
 
 def _watchlist_faults(settings: Settings) -> Iterator[str]:
+    # The function plans New York's sessions only.
+    others = [ticker for ticker in settings.tickers if exchange.of(ticker) is not exchange.XNYS]
+    if others and settings.collect == "lambda":
+        yield (
+            f"watchlist: {', '.join(others)} are not traded in {exchange.XNYS.name}, the only exchange that the "
+            "function collects; remove them, or collect on a machine of your own: pulumi config set collect outside"
+        )
     length = len(",".join(settings.tickers))
     if length > _WATCHLIST_CHARACTERS:
         yield (

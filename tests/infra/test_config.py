@@ -90,6 +90,18 @@ def test_every_fault_is_listed_in_one_message():
         assert part in said
 
 
+def test_the_function_collects_new_york_only_and_a_machine_outside_every_exchange(tmp_path):
+    file = tmp_path / "tickerlake.toml"
+    watchlist.add(file, ["META", "VOD.L", "BTC-USD"])
+
+    said = refusal(watchlist=str(file))
+
+    assert "watchlist: VOD.L, BTC-USD are not traded in New York, the only exchange" in said
+    assert said.count("\n  - ") == 1
+    outside = parse({**REGION, "tickerlake:watchlist": str(file), "tickerlake:collect": "outside"}, "dev", TODAY)
+    assert {"META", "VOD.L", "BTC-USD"} <= set(outside.tickers)
+
+
 def test_a_missing_region_is_refused_with_the_command_that_sets_it():
     with pytest.raises(ConfigError, match=r"aws:region is ''; name a region.*\n.*pulumi config set"):
         parse({}, "dev", TODAY)
