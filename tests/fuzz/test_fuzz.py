@@ -43,7 +43,7 @@ FRAGMENTS = st.sampled_from(
      b"nan", b"9" * 400, GOOD[:40]]
 )  # fmt: skip
 CONTENTS = st.lists(FRAGMENTS | st.binary(max_size=30), max_size=20).map(b"".join)
-SERVE_OR_ASK = {"demo", "dashboard", "watch", "collect", "repair", "doctor", "forecast"}
+SERVE_OR_ASK = {"demo", "mcp", "dashboard", "watch", "collect", "repair", "doctor", "forecast"}
 TEXTS = st.text(max_size=12) | st.sampled_from(
     [
         "",
@@ -205,7 +205,7 @@ def litter(lake, other, number, data):
         st.sampled_from([other.parent, lake.bars / "dt=2026-13-45", lake.bars / "dt=foo", lake.splits, lake.log])
     )
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / data.draw(st.sampled_from([f"{number}.parquet", f"{number}.txt", f".{number}.parquet"]))
+    place = folder / data.draw(st.sampled_from([f"litter{number}.parquet", f"{number}.txt", f".{number}.parquet"]))
     match data.draw(st.sampled_from(["bytes", "cut", "flipped", "overwritten", "folder", "link", "circle", "empty"])):
         case "bytes":
             place.write_bytes(data.draw(st.binary(max_size=200)))
