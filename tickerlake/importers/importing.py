@@ -47,7 +47,7 @@ _TIMES = ("ts", "collected_at")
 _BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
 _CLOCKS_DIFFER = dt.timedelta(minutes=5)
-_ROWS_PER_FRAME = 50_000
+_ROWS_PER_FRAME = 10_000
 _SPILLED = pa.schema(
     [
         ("number", pa.int64()),
