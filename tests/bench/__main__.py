@@ -35,6 +35,7 @@ MEASUREMENTS = {
         compaction.queries_settled,
         compaction.queries_watched,
         collecting.collecting,
+        collecting.collecting_many,
         collecting.simulating,
         collecting.importing,
         sending.sending,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from curl_cffi.requests import Session
+
 from tests.bench.lakes import TICKERS, YEAR
-from tests.bench.timing import ROOT, Row, pair, timed, worker
-from tests.fakes.yahoo import LoopbackSession, running_yahoo
+from tests.bench.timing import ROOT, Pair, Row, pair, timed, worker
+from tests.fakes.yahoo import CHART, LoopbackSession, running_yahoo
 from tickerlake import exchange, watchlist
 from tickerlake.collect import collect
 from tickerlake.lake.parquet import ParquetSink
@@ -21,14 +25,8 @@ from tickerlake.sources.yahoo import YahooSource
 
 def collecting() -> Iterator[Row]:
     """Collecting the default watchlist from a Yahoo that takes 100 ms, four at once against one after another."""
-    # In a process of its own: in this one it would take turns with the client.
-    command = [sys.executable, "-m", "tests.fakes.yahoo", "--latency-ms", "100"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            origin = shlex.split(server.stdout.readline())[1].partition("=")[2]
-            taken = pair(timed(_collection(origin, 4)), timed(_collection(origin, 1)), runs=5)
-        finally:
-            server.terminate()
+    with _yahoo(latency_ms=100) as origin:
+        taken = pair(timed(_collection(origin, 4)), timed(_collection(origin, 1)), runs=5)
     with running_yahoo() as yahoo:
         _collection(yahoo.origin, 4)()
         requests = len(yahoo.requests)
@@ -38,6 +36,35 @@ def collecting() -> Iterator[Row]:
         f"one after another {taken.baseline:.2f} s",
         taken.ratio,
         "0.33, 13 requests",
+    )
+
+
+def collecting_many() -> Iterator[Row]:
+    """Collecting 300 tickers from a Yahoo that takes 200 ms, and the processor's time beside that of a raw client."""
+    tickers, parallel = TICKERS[:300], YahooSource.parallel
+    with _yahoo(latency_ms=200) as origin:
+        _collection(origin, parallel)()  # loads the calendar
+        collecting = timed(_collection(origin, parallel, tickers))
+        before = time.process_time()
+        taken = Pair(collecting(), len(tickers) / parallel * 0.2)
+        processor = time.process_time() - before
+    with _yahoo() as origin:
+        before = time.process_time()
+        _charts(origin, tickers)
+        raw = time.process_time() - before
+    yield Row(
+        f"collect a session of 300 tickers, 200 ms an answer, {parallel} at once",
+        f"{taken.figure:.1f} s",
+        f"waiting alone {taken.baseline:.1f} s",
+        taken.ratio,
+        "1.20",
+    )
+    figure, baseline = (1000 * seconds / len(tickers) for seconds in (processor, raw))
+    yield Row(
+        "processor time of one ticker of these",
+        f"{figure:.1f} ms",
+        f"HTTP and JSON alone {baseline:.1f} ms",
+        f"{figure / baseline:.1f}",
     )
 
 
@@ -71,7 +98,27 @@ def importing() -> Iterator[Row]:
     yield Row("import a million records in JSON lines", f"{seconds:.1f} s, {memory}", aim="300 MB")
 
 
-def _collection(origin: str, parallel: int) -> Callable[[], None]:
+@contextlib.contextmanager
+def _yahoo(latency_ms: int = 0) -> Iterator[str]:
+    """The address of a Yahoo in a process of its own: in this one it would take turns with the client."""
+    command = [sys.executable, "-m", "tests.fakes.yahoo", "--latency-ms", str(latency_ms)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield shlex.split(server.stdout.readline())[1].partition("=")[2]
+        finally:
+            server.terminate()
+
+
+def _charts(origin: str, tickers: Sequence[str]) -> None:
+    """Asks for the same bars with a bare HTTP client, one ticker after another."""
+    session = exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
+    period = {"period1": int(session.open.timestamp()), "period2": int(session.close.timestamp()), "interval": "5m"}
+    with Session() as client:
+        for ticker in tickers:
+            client.get(origin + CHART + ticker, params=period).json()
+
+
+def _collection(origin: str, parallel: int, tickers: Sequence[str] = watchlist.DEFAULT) -> Callable[[], None]:
     """One collection from the Yahoo at `origin` into a new lake."""
 
     def run() -> None:
@@ -80,6 +127,6 @@ def _collection(origin: str, parallel: int) -> Callable[[], None]:
         source.parallel = parallel
         with tempfile.TemporaryDirectory() as folder:
             sink = ParquetSink(Path(folder))
-            collect(source, sink, [exchange.XNYS.last_finished(now)], watchlist.DEFAULT, 5, lambda: now)
+            collect(source, sink, [exchange.XNYS.last_finished(now)], tickers, 5, lambda: now)
 
     return run
