@@ -3,6 +3,7 @@ import datetime as dt
 import pytest
 
 from tickerlake.errors import ConfigError
+from tickerlake.exchange import XNYS
 from tickerlake.plan import parse_date, plan
 
 SUNDAY = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -36,7 +37,7 @@ def day(number):
     ],
 )
 def test_a_request_means_these_sessions(now, request_, days):
-    assert [session.date.day for session in plan(now, **request_)] == days
+    assert [session.date.day for session in plan(now, [XNYS], **request_)] == days
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_request_means_these_sessions(now, request_, days):
 )
 def test_a_request_that_means_no_session_says_why(now, request_, message):
     with pytest.raises(ConfigError, match=message):
-        plan(now, **request_)
+        plan(now, [XNYS], **request_)
 
 
 def test_a_date_is_written_one_way():

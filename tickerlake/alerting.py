@@ -36,7 +36,7 @@ def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> lis
     return messages
 
 
-def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: Exchange = exchange.XNYS) -> list[Day]:
+def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: Exchange) -> list[Day]:
     """The bars of each ticker of an exchange in the session at `now`, with the highs of the sessions before that rules
     compare with.
     """

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import XNYS, Exchange, Session
+from tickerlake.exchange import Exchange, Session
 
 
 def plan(
     now: dt.datetime,
-    exchanges: Sequence[Exchange] = (XNYS,),
+    exchanges: Sequence[Exchange],
     *,
     session: dt.date | Literal["today", "last"] | None = None,
     first: dt.date | None = None,

@@ -181,12 +181,14 @@ def _start(target: Path, request: Request, text: str) -> None:
     """Start collecting and close the popover; or leave it open with the reason why not."""
     now = clock.now()
     with refusal.kept("collect"):
+        tickers = symbols.parse_tickers(text)
+        places = exchange.all_of(tickers)
         sessions = {
-            TODAY: lambda: plan(now, session="today"),
-            LAST: lambda: plan(now),
-            RANGE: lambda: plan(now, first=request.first, last=request.last),
+            TODAY: lambda: plan(now, places, session="today"),
+            LAST: lambda: plan(now, places),
+            RANGE: lambda: plan(now, places, first=request.first, last=request.last),
         }[request.kind]()
-        collection.start(target, sessions, symbols.parse_tickers(text), collection.open_source(), clock.now)
+        collection.start(target, sessions, tickers, collection.open_source(), clock.now)
         st.session_state["collect"] = False
 
 

@@ -27,8 +27,10 @@ def messages(lake: Lake, told: list[Told] | None) -> tuple[list[Message], list[T
     asked = wanted(lake)
     if not asked:
         return [], []
-    today = exchange.XNYS.date_at(clock.now())
-    days = _days(lake.settings.lake, asked, today, lake.fingerprint(today, today))
+    days = []
+    for place in exchange.all_of(lake.watchlist()):
+        today = place.date_at(clock.now())
+        days += _days(lake.settings.lake, asked, place.code, today, lake.fingerprint(today, today))
     return judge(asked, days, told or [])
 
 
@@ -84,5 +86,11 @@ def last_words(folder: Path) -> str:
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _days(folder: Path, asked: tuple[Rule, ...], today: dt.date, fingerprint: str | None) -> list[Day]:  # noqa: ARG001
-    return alerting.days(DuckDBEngine(folder), asked, clock.now())
+def _days(
+    folder: Path,
+    asked: tuple[Rule, ...],
+    code: str,
+    today: dt.date,  # noqa: ARG001
+    fingerprint: str | None,  # noqa: ARG001
+) -> list[Day]:
+    return alerting.days(DuckDBEngine(folder), asked, clock.now(), exchange.EXCHANGES[code])

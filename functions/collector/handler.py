@@ -253,7 +253,7 @@ def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
         return _last_bars(settings, now)
     if not event.names_sessions:
         return Window([])
-    return Window(plan(now, session=event.session, first=event.first, last=event.last))
+    return Window(plan(now, [exchange.XNYS], session=event.session, first=event.first, last=event.last))
 
 
 def _last_bars(settings: Settings, now: dt.datetime) -> Window:

@@ -28,6 +28,7 @@ from functions.compactor.compaction import Lake, waiting
 from functions.compactor.settings import Settings
 from tickerlake import aws
 from tickerlake.errors import ConfigError, QueryFailed, SinkError, TickerlakeError
+from tickerlake.exchange import XNYS
 from tickerlake.lake.finished import is_finished
 from tickerlake.plan import parse_date
 
@@ -79,7 +80,7 @@ def respond(
     """
     wanted = _read(event, now)
     sessions = lake.sessions()
-    due = [session for session in waiting(sessions) if is_finished(session, now) and wanted in (None, session)]
+    due = [session for session in waiting(sessions) if is_finished(session, now, [XNYS]) and wanted in (None, session)]
     done, failed = [], {}
     while due and seconds_left() > SECONDS_A_SESSION:
         session = due.pop(0)
@@ -101,7 +102,7 @@ def _read(event: object, now: dt.datetime) -> str | None:
     if "session" not in event:
         return None
     session = parse_date(event["session"]).isoformat()
-    if not is_finished(session, now):
+    if not is_finished(session, now, [XNYS]):
         raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
     return session
 

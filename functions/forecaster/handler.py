@@ -22,6 +22,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.athena import Athena
 from functions.forecaster.settings import Settings
 from tickerlake.errors import LakeEmpty, TickerlakeError
+from tickerlake.exchange import XNYS
 from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake.objects import LakeObjects
 from tickerlake.query.engines import Engine
@@ -49,12 +50,12 @@ def handler(_event: object, _context: LambdaContext) -> dict[str, Any]:
 
 def respond(engine: Engine, objects: LakeObjects, now: dt.datetime) -> dict[str, Any]:
     """Stores the forecasts of the hour that has just begun and returns the report, ready for JSON."""
-    moment = just_begun(now)
+    moment = just_begun(now, XNYS)
     if moment is None:
         return {"session": None, "hour": None, "tickers": 0, "stored": 0}
     report = {"session": moment.session.dt, "hour": moment.hour, "tickers": 0, "stored": 0}
     try:
-        made = make_live(engine, now)
+        made = make_live(engine, now, XNYS)
     except LakeEmpty as error:
         logger.info(str(error))
         return report

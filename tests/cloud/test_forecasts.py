@@ -69,7 +69,7 @@ def test_its_schedule_forecasts_the_hour_and_athena_scores_it_as_duckdb_does(sta
     assert [key.rpartition("/")[0] for key in stack.objects("forecasts/")] == [f"forecasts/session={LAST.dt}"]
     assert stack.failures() == []
 
-    made = make_live(DuckDBEngine(here), NOW)
+    made = make_live(DuckDBEngine(here), NOW, exchange.XNYS)
     ParquetSink(here).store_forecasts(made)
     evening = LAST.close + dt.timedelta(hours=1)
     collect(SimulatedSource(), ParquetSink(here), [LAST], ["META", "NFLX"], 30, lambda: evening)

@@ -11,6 +11,7 @@ from tickerlake import exchange
 from tickerlake.actions import Split
 from tickerlake.collect import collect
 from tickerlake.errors import LakeEmpty
+from tickerlake.exchange import XNYS
 from tickerlake.forecast.making import just_begun, make, make_live
 from tickerlake.forecast.samples import LEAST_SESSIONS, moments
 from tickerlake.forecast.walk import QUANTILES
@@ -144,18 +145,18 @@ def test_forecasts_are_stored_in_the_order_that_the_table_declares_and_at_the_cl
     ("minutes", "hour"), [(0, None), (29, None), (30, 10), (34.9, 10), (35, None), (90, 11), (330, 15), (390, None)]
 )
 def test_an_hour_has_just_begun_for_five_minutes(minutes, hour):
-    moment = just_begun(FRIDAY.open + dt.timedelta(minutes=minutes))
+    moment = just_begun(FRIDAY.open + dt.timedelta(minutes=minutes), XNYS)
 
     assert (moment and moment.hour) == hour
 
 
 def test_an_hour_is_forecast_live_once(lake):
-    first = make_live(DuckDBEngine(lake), ELEVEN)
+    first = make_live(DuckDBEngine(lake), ELEVEN, XNYS)
     ParquetSink(lake).store_forecasts(first)
 
     assert set(first["hour"]) == {11}
-    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=1)).empty
-    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=10)).empty
+    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=1), XNYS).empty
+    assert make_live(DuckDBEngine(lake), ELEVEN + dt.timedelta(minutes=10), XNYS).empty
 
 
 def test_a_ticker_with_too_little_history_is_named_with_its_sessions(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tickerlake import exchange
-from tickerlake.exchange import XNYS, Exchange, Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.forecast.models import Har, HourOfDay, Model
 from tickerlake.forecast.samples import LEAST_SESSIONS, LIVE, Moment, known, moments
 from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
@@ -70,16 +70,14 @@ def joined(parts: Sequence[Made]) -> Made:
     return Made(pd.concat([part.forecasts for part in parts], ignore_index=True), short)
 
 
-def just_begun(now: dt.datetime, place: Exchange = XNYS) -> Moment | None:
+def just_begun(now: dt.datetime, place: Exchange) -> Moment | None:
     """The full hour of the running session that began so recently that a forecast of it is still live."""
     session = place.running(now)
     begun = [moment for moment in moments(session) if moment.at <= now < moment.at + LIVE] if session else []
     return begun[0] if begun else None
 
 
-def make_live(
-    engine: Engine, now: dt.datetime, place: Exchange = XNYS, tickers: Sequence[str] | None = None
-) -> pd.DataFrame:
+def make_live(engine: Engine, now: dt.datetime, place: Exchange, tickers: Sequence[str] | None = None) -> pd.DataFrame:
     """The forecasts of the hour that has just begun at an exchange, those that the lake has none of yet.
 
     Empty without enough history. Raises as `query.run` does.

@@ -26,7 +26,7 @@ from pathlib import Path
 import duckdb
 
 from tickerlake.errors import ConfigError, SinkError
-from tickerlake.exchange import EXCHANGES, XNYS
+from tickerlake.exchange import EXCHANGES
 from tickerlake.lake import hours
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.finished import COMPACTED, is_finished
@@ -133,8 +133,8 @@ def _is_finished(layout: Layout, session: str, now: dt.datetime) -> bool:
     if day + _OVER <= now.date():
         return True
     text = f"SELECT DISTINCT exchange FROM read_parquet({array(layout.files(day, day))}, hive_partitioning = false)"  # noqa: S608
-    codes = [XNYS.code]
-    with suppress(duckdb.Error):  # damaged, or just replaced: `compact` tells
+    codes = list(EXCHANGES)
+    with suppress(duckdb.Error):  # damaged, or just replaced: `compact` tells, once every exchange has closed
         codes = [code for (code,) in duckdb.sql(text).fetchall()]
     return is_finished(session, now, [EXCHANGES[code] for code in codes if code in EXCHANGES])
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import XNYS, Exchange
+from tickerlake.exchange import Exchange
 
 GRACE = dt.timedelta(hours=1)
 """How long after its close a session may still be collected."""
@@ -14,7 +14,7 @@ COMPACTED = ".compact.parquet"
 """How the name of a compacted file ends."""
 
 
-def is_finished(session: str, now: dt.datetime, exchanges: Iterable[Exchange] = (XNYS,)) -> bool:
+def is_finished(session: str, now: dt.datetime, exchanges: Iterable[Exchange]) -> bool:
     """Whether `session`, a date as text, closed at least `GRACE` before `now` at each of `exchanges`."""
     day = dt.date.fromisoformat(session)
     return all(_end(day, each) + GRACE <= now for each in exchanges)
