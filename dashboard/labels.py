@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
+from collections.abc import Iterable
 
-from tickerlake import exchange
-from tickerlake.exchange import XNYS, Session
+from tickerlake.errors import ConfigError
+from tickerlake.exchange import Exchange, Session, currency_of
 
 MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
-HOURS = range(9, 16)
-"""Exchange hours in which a session's bars may start."""
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>$~|#&:]")
 _LINK = re.compile(r"(?=://|@)|(?<=www)(?=\.)", re.IGNORECASE)
 _JOINER = "\N{WORD JOINER}"
@@ -27,28 +27,47 @@ def short_day(date: dt.date) -> str:
     return f"{date.day} {date:%b}"
 
 
-def offset(moment: dt.datetime) -> str:
-    """The exchange's offset from UTC at `moment`: `EST, UTC-05:00`."""
-    local = moment.astimezone(XNYS.zone)
+def city(place: Exchange) -> str:
+    """Whose time the exchange keeps: `New York`; `UTC` for a market without a place."""
+    return place.zone.key.rpartition("/")[2].replace("_", " ")
+
+
+def zone(moment: dt.datetime, place: Exchange) -> str:
+    """`New York (EST, UTC-05:00)`, or `UTC`."""
+    name, found = city(place), offset(moment, place)
+    return name if name == found else f"{name} ({found})"
+
+
+def offset(moment: dt.datetime, place: Exchange) -> str:
+    """The exchange's offset from UTC at `moment`: `EST, UTC-05:00`, or `UTC`."""
+    local = moment.astimezone(place.zone)
     text = f"{local:%z}"
+    if f"{local:%Z}" == "UTC":
+        return "UTC"
     return f"{local:%Z}, UTC{MINUS if text[0] == '-' else '+'}{text[1:3]}:{text[3:]}"
 
 
-def clock_time(moment: dt.datetime) -> str:
+def clock_time(moment: dt.datetime, place: Exchange) -> str:
     """`15:55 EST`."""
-    return f"{moment.astimezone(XNYS.zone):%H:%M %Z}"
+    return f"{moment.astimezone(place.zone):%H:%M %Z}"
 
 
-def instant(moment: dt.datetime) -> str:
+def instant(moment: dt.datetime, place: Exchange) -> str:
     """`Fri 20 Nov 2026 15:55 (EST, UTC-05:00)`."""
-    local = moment.astimezone(XNYS.zone)
-    return f"{day(local.date())} {local:%H:%M} ({offset(moment)})"
+    local = moment.astimezone(place.zone)
+    return f"{day(local.date())} {local:%H:%M} ({offset(moment, place)})"
 
 
-def brief_instant(moment: dt.datetime) -> str:
+def brief_instant(moment: dt.datetime, place: Exchange) -> str:
     """`20 Nov 15:55 EST (UTC-05:00)`."""
-    local = moment.astimezone(XNYS.zone)
-    return f"{short_day(local.date())} {local:%H:%M} {offset(moment).replace(', ', ' (')})"
+    from_utc = offset(moment, place).split(", ")[1:]
+    return " ".join(
+        [
+            short_day(moment.astimezone(place.zone).date()),
+            clock_time(moment, place),
+            *(f"({text})" for text in from_utc),
+        ]
+    )
 
 
 def age(since: dt.datetime, now: dt.datetime) -> str:
@@ -61,18 +80,29 @@ def age(since: dt.datetime, now: dt.datetime) -> str:
     return "just now"
 
 
-def hour_start(hour: int) -> str:
-    """`10:00`, but `09:30` for hour 9: the session opens then."""
-    return "09:30" if hour == HOURS[0] else f"{hour:02}:00"
+def hour_start(hour: int, place: Exchange) -> str:
+    """`10:00`, but `09:30` for hour 9 in New York: the session opens then."""
+    return f"{place.opens:%H:%M}" if hour == place.hours[0] else f"{hour:02}:00"
 
 
-def hour_span(hour: int) -> str:
-    """`10:00` to `11:00`, with a dash."""
-    return f"{hour_start(hour)}{DASH}{hour + 1:02}:00"
+def hour_span(hour: int, place: Exchange) -> str:
+    """`10:00` to `11:00`, with a dash; London's last hour ends at `16:30`."""
+    end = f"{place.closes:%H:%M}" if hour == place.closes.hour and place.closes.minute else f"{hour + 1:02}:00"
+    return f"{hour_start(hour, place)}{DASH}{end}"
+
+
+def currency(tickers: Iterable[str]) -> str:
+    """The currency of their prices, as Yahoo writes it: `USD`, `GBp`; `EUR and USD` if there are several."""
+    found = set()
+    for ticker in tickers:
+        # A lake that other programs write may hold any name.
+        with contextlib.suppress(ConfigError):
+            found.add(currency_of(ticker))
+    return listing(sorted(found))
 
 
 def price(value: float) -> str:
-    """USD with cents, below a dollar with four decimals."""
+    """With two decimals, below one with four."""
     return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4f}"
 
 
@@ -123,18 +153,22 @@ def size(byte_count: float) -> str:
     return f"{byte_count:,.0f} {unit}" if unit == "B" else f"{byte_count:,.1f} {unit}"
 
 
-def market(now: dt.datetime) -> str:
+def market(now: dt.datetime, place: Exchange) -> str:
     """`Open until 16:00 EST`, or `Closed, opens Mon 23 Nov 09:30 EST`."""
-    open_session = exchange.XNYS.running(now)
-    if open_session:
-        return f"Open until {clock_time(open_session.close)}{' (early close)' if open_session.early_close else ''}"
-    following = next_session(now)
-    when = following.open.astimezone(XNYS.zone)
-    today = "today" if when.date() == exchange.XNYS.date_at(now) else f"{when:%a} {short_day(when.date())}"
-    return f"Closed, opens {today} {clock_time(following.open)}"
+    if place.opens == place.closes:
+        return "Open around the clock"
+    session = place.running(now)
+    if session and session.break_start and session.break_end and session.break_start <= now < session.break_end:
+        return f"Lunch break until {clock_time(session.break_end, place)}"
+    if session:
+        return f"Open until {clock_time(session.close, place)}{' (early close)' if session.early_close else ''}"
+    following = next_session(now, place)
+    when = following.open.astimezone(place.zone)
+    today = "today" if when.date() == place.date_at(now) else f"{when:%a} {short_day(when.date())}"
+    return f"Closed, opens {today} {clock_time(following.open, place)}"
 
 
-def next_session(now: dt.datetime) -> Session:
+def next_session(now: dt.datetime, place: Exchange) -> Session:
     """The first session that opens after `now`."""
-    today = exchange.XNYS.date_at(now)
-    return next(s for s in exchange.XNYS.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)
+    today = place.date_at(now)
+    return next(s for s in place.sessions_between(today, today + dt.timedelta(days=14)) if s.open > now)

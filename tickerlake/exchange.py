@@ -52,6 +52,11 @@ class Session:
             return ((self.open, self.close),)
         return (self.open, self.break_start), (self.break_end, self.close)
 
+    def minute(self, moment: datetime.datetime) -> int:
+        """Minutes on the exchange's clock since midnight of its date: 1,440 at the midnight that ends it."""
+        midnight = datetime.datetime.combine(self.date, datetime.time(), self.exchange.zone)
+        return (moment.astimezone(self.exchange.zone) - midnight) // datetime.timedelta(minutes=1)
+
     def bar_starts(self, bar_minutes: int, until: datetime.datetime | None = None) -> pd.DatetimeIndex:
         """UTC starts of the session's bars; with `until`, only of the bars that have finished by then.
 

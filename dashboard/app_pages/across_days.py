@@ -15,7 +15,6 @@ from dashboard.chrome.theme import palette
 from dashboard.data import days, figures, high_hour, prices
 from dashboard.data.lake import Lake, coverage_until
 from dashboard.data.session import OneSession, one_session
-from tickerlake import exchange
 
 VIEWS = ("When the high comes", "One clock", "Calendar", "Side by side")
 _GO = "open a session"
@@ -31,11 +30,12 @@ def page() -> None:
     with left:
         tabs = dict(zip(VIEWS, controls.views(VIEWS, "compare"), strict=True))
     with right:
+        controls.exchange(lake)
         date = controls.session(dates)
         if date not in dates:
             url.write()
             with left:
-                errors.no_session(date, dates, lake.now())
+                errors.no_session(lake, date, dates)
             return
         inside = controls.window(dates, date) if not tabs[VIEWS[3]].open else [date]
         daily = prices.daily(lake, date, date)
@@ -67,7 +67,7 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
     if answer.empty:
         st.info("No bars that lie within one clock hour in these sessions.", icon=":material/info:")
         return
-    shares = high_hour.compared(answer)
+    shares = high_hour.compared(answer, lake.exchange)
     shares = shares.assign(unusual=high_hour.unusual(shares))
     st.markdown(f"**{labels.escape(high_hour.words(shares))}**")
     pooled = high_hour.POOLED if high_hour.POOLED in set(shares["ticker"]) else shares["ticker"].iloc[0]
@@ -77,7 +77,9 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
         best = mine.loc[mine["odds"].idxmin()]
         with column:
             export.chart(
-                histogram(mine[mine["ticker"] == pooled], palette(), extreme=extreme, simulated=simulated),
+                histogram(
+                    mine[mine["ticker"] == pooled], palette(), place=lake.exchange, extreme=extreme, simulated=simulated
+                ),
                 extreme,
                 "by-hour",
                 inside[-1],
@@ -87,7 +89,7 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
                 alt=f"Share of the day's {extreme}s in each hour, with what chance gives",
             )
             export.chart(
-                hour_map(mine, palette(), order=order, extreme=extreme, simulated=simulated),
+                hour_map(mine, palette(), place=lake.exchange, order=order, extreme=extreme, simulated=simulated),
                 extreme,
                 "by-hour-and-ticker",
                 inside[-1],
@@ -105,7 +107,7 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
 
 def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | None, *, simulated: bool) -> None:
     """The session over the median and the bands of the sessions before it."""
-    session = exchange.XNYS.session_on(inside[0])
+    session = lake.exchange.session_on(inside[0])
     wanted = [*inside, *([other] if other else [])]
     first, last = min(wanted), max(wanted)
     courses = days.courses(lake.query("bars", first, last, (ticker,)), prices.daily(lake, first, last, (ticker,)))
@@ -141,9 +143,9 @@ def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None,
     if st.session_state.pop(_GO, None):
         st.switch_page("app_pages/session.py", query_params=url.recall())
     first, last = inside[-1], inside[0]
-    coverage = lake.query("coverage", first, last, (ticker,), coverage_until(last, lake.now()))
+    coverage = lake.query("coverage", first, last, (ticker,), coverage_until(last, lake.now(), lake.exchange))
     frame = days.calendar(
-        exchange.XNYS.sessions_between(first, last),
+        lake.exchange.sessions_between(first, last),
         prices.daily(lake, first, last, (ticker,)),
         coverage.assign(state=states(coverage.assign(early_close=False))),
         lake.query("restatements", first, last, (ticker,)),
@@ -186,7 +188,7 @@ def _side_by_side(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date
                 f"**{labels.day(date)}**: {labels.change(row['change'])}, high {labels.price(row['high'])}, "
                 f"range {labels.change(_range(mine)).removeprefix('+')}"
             )
-            candles.show(mine, exchange.XNYS.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
+            candles.show(mine, lake.exchange.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
     st.caption("Both scales span the same share of the price, so that a move of one percent is as high on both.")
 
 

@@ -10,12 +10,11 @@ import streamlit as st
 
 from dashboard import access, labels
 from dashboard.charts.coverage import CELL, coverage_map, states
-from dashboard.chrome import as_of, cards, export, header, live
+from dashboard.chrome import as_of, cards, controls, export, header, live, url
 from dashboard.chrome.theme import palette
 from dashboard.data import rejected
 from dashboard.data.figures import Figure
 from dashboard.data.lake import Lake, coverage_until
-from tickerlake import exchange
 
 WINDOWS = (5, 10, 20, 60)
 """How many sessions to look at."""
@@ -27,6 +26,8 @@ def page() -> None:
     lake = as_of.current_lake()
     held = lake.sessions()
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
+    controls.exchange(lake)
+    url.write()
     window = st.segmented_control(
         "Window",
         WINDOWS,
@@ -36,7 +37,7 @@ def page() -> None:
         format_func=lambda count: f"Last {count} sessions",
         bind="query-params",
     )
-    first, last = _window(dates, window)
+    first, last = _window(lake, dates, window)
     live.live(_coverage, live.interval(lake, [last]))(lake, first, last, simulated=header.is_simulated(held))
     _forgetting(lake)
     _suspected_splits(lake, first, last)
@@ -48,15 +49,15 @@ def page() -> None:
     _sources(lake, held)
 
 
-def _window(dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
+def _window(lake: Lake, dates: list[dt.date], count: int) -> tuple[dt.date, dt.date]:
     """The last `count` sessions up to the newest one held, but none before the oldest one held."""
-    sessions = exchange.XNYS.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
+    sessions = lake.exchange.sessions_between(max(dates[-1], dates[0] - dt.timedelta(days=count * 2 + 10)), dates[0])
     return sessions[-min(count, len(sessions))].date, dates[0]
 
 
 def _coverage(lake: Lake, first: dt.date, last: dt.date, *, simulated: bool) -> None:
-    early = {session.dt for session in exchange.XNYS.sessions_between(first, last) if session.early_close}
-    coverage = lake.query("coverage", first, last, now=coverage_until(last, lake.now()))
+    early = {session.dt for session in lake.exchange.sessions_between(first, last) if session.early_close}
+    coverage = lake.query("coverage", first, last, now=coverage_until(last, lake.now(), lake.exchange))
     coverage = coverage.assign(early_close=coverage["session"].isin(early))
     coverage = coverage.assign(state=states(coverage))
     faulty = coverage[coverage["missing"] > 0]
@@ -281,7 +282,7 @@ def _sources(lake: Lake, held: pd.DataFrame) -> None:
             "First": group["session"].min(),
             "Last": group["session"].max(),
             "Records": int(group["records"].sum()),
-            "Newest bar": labels.instant(group["last_ts"].max()),
+            "Newest bar": labels.instant(group["last_ts"].max(), lake.exchange),
             "Age": labels.age(group["last_ts"].max(), now),
         }
         for sources, group in held.groupby("sources")

@@ -36,15 +36,18 @@ def page() -> None:
     # The controls are on the right, so that they come after the map on a phone.
     left, right = st.columns([3.2, 1], gap="medium")
     with right:
+        controls.exchange(lake)
         span = controls.span(held)
         inside = [date for date in held if span.first <= date <= span.last]
         if not inside:
             url.write()
             with left:
-                errors.no_session(span.last, held, lake.now())
+                errors.no_session(lake, span.last, held)
             return
         tickers = _tickers(lake, span, len(inside))
-        measure = controls.measure(one_session=span.is_one_session)
+        measure = controls.measure(
+            sorted({labels.currency([ticker]) for ticker in tickers.chosen}), one_session=span.is_one_session
+        )
         origin = controls.origin() if span.is_one_session and measure.scale != "percentile" else "open"
     url.write()
     with left.container(gap="xsmall"):
@@ -83,20 +86,20 @@ def _session(
     """One session: what happened in words, and the views."""
     if st.session_state.pop(_GO, None):
         st.switch_page("app_pages/session.py", query_params=url.recall())
-    now, session = lake.now(), exchange.XNYS.session_on(span.first)
+    now, session = lake.now(), lake.exchange.session_on(span.first)
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.day(session.date)}, {state}")
-    if origin == "close" and past and len(exchange.XNYS.sessions_between(past[0], span.first)) > 2:
+    if origin == "close" and past and len(lake.exchange.sessions_between(past[0], span.first)) > 2:
         st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
         origin = "open"
-    question = Question(span.first, past, tickers, measure is measures.MEASURES["range"], origin)
+    question = Question(span.first, past, tickers, measure == measures.MEASURES["range"], origin)
     hours, highs, notes, unusual = compared(lake, question, is_running=is_running)
     st.markdown(labels.escape(f"{measures.words(hours, measure.scale)} {unusual}"))
     for note in notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
     if not hours.empty:
-        _views(hours, highs, span, tickers, measure, simulated=simulated)
+        _views(hours, highs, lake.exchange, span, tickers, measure, simulated=simulated)
     daily = prices.daily(lake, span.first, span.last)
     _notes(daily, daily[daily["ticker"].isin(tickers)], session, now)
 
@@ -121,8 +124,8 @@ def _range(
     highs, notes = lake.hourly_high(span.first, span.last, tickers)
     for note in notes:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
-    hours = figures.hourly(highs, daily, lake.now()) if len(held) <= HOURS_SHOWN else by_session
-    _views(hours, highs, span, tickers, measure, simulated=simulated, by_session=by_session)
+    hours = figures.hourly(highs, daily, lake.now(), lake.exchange) if len(held) <= HOURS_SHOWN else by_session
+    _views(hours, highs, lake.exchange, span, tickers, measure, simulated=simulated, by_session=by_session)
     _midpoint_note(daily)
 
 
@@ -131,8 +134,8 @@ def _notes(daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, n
     if session.open <= now < session.close and not mine.empty:
         newest = (mine["last_ts"] + pd.to_timedelta(mine["bar_minutes"], unit="m")).max()
         st.caption(
-            f"The session runs until {labels.clock_time(session.close)}. Bars are in up to "
-            f"{labels.clock_time(newest)}. The running hour is provisional."
+            f"The session runs until {labels.clock_time(session.close, session.exchange)}. Bars are in up to "
+            f"{labels.clock_time(newest, session.exchange)}. The running hour is provisional."
         )
     _midpoint_note(mine)
     if gaps := figures.incomplete(mine, session, now):
@@ -151,6 +154,7 @@ def _midpoint_note(daily: pd.DataFrame) -> None:
 def _views(
     hours: pd.DataFrame,
     highs: pd.DataFrame,
+    place: exchange.Exchange,
     span: controls.Span,
     tickers: tuple[str, ...],
     measure: Measure,
@@ -162,10 +166,10 @@ def _views(
     heat, lines, multiples, table = controls.views(VIEWS)
     if heat.open:
         with heat:
-            _heat_map(hours if by_session is None else by_session, span, measure, simulated=simulated)
+            _heat_map(hours if by_session is None else by_session, place, span, measure, simulated=simulated)
     if lines.open:
         with lines:
-            chart = hourly_lines(hours, measure.scale, palette(), tickers=tickers, simulated=simulated)
+            chart = hourly_lines(hours, measure.scale, palette(), place=place, tickers=tickers, simulated=simulated)
             export.chart(chart, "hourly-highs", span, key="lines", alt=_in_words(hours, measure))
             if len(tickers) > LABELS_FIT:
                 st.caption("Too many lines to label. Point at a line to see its ticker, or choose fewer tickers.")
@@ -174,10 +178,12 @@ def _views(
             _small_multiples(hours, span, tickers, measure, simulated=simulated)
     if table.open:
         with table:
-            _table(highs, span)
+            _table(highs, place, span)
 
 
-def _heat_map(hours: pd.DataFrame, span: controls.Span, measure: Measure, *, simulated: bool) -> None:
+def _heat_map(
+    hours: pd.DataFrame, place: exchange.Exchange, span: controls.Span, measure: Measure, *, simulated: bool
+) -> None:
     order = measures.ranked(hours, measure.scale)
     left_out = max(len(order) - ROWS_SHOWN, 0)
     if left_out:
@@ -187,7 +193,7 @@ def _heat_map(hours: pd.DataFrame, span: controls.Span, measure: Measure, *, sim
     heading = measure.title if by_hour else measure.title.replace("Hourly", "Session")
     with st.container(key="cells"):  # see keys.js
         export.chart(
-            heat_map(shown, measure.scale, palette(), order=order, heading=heading, simulated=simulated),
+            heat_map(shown, measure.scale, palette(), order=order, place=place, heading=heading, simulated=simulated),
             "hourly-highs",
             span,
             key="heat",
@@ -237,10 +243,13 @@ def _small_multiples(
         st.caption(f"The first {MULTIPLES_SHOWN} of {len(shown)} tickers. Choose fewer to see others.")
 
 
-def _table(highs: pd.DataFrame, span: controls.Span) -> None:
+def _table(highs: pd.DataFrame, place: exchange.Exchange, span: controls.Span) -> None:
     """The answer of `hourly_high`."""
     export.table(
-        highs.assign(hour=highs["hour"].map(labels.hour_span), ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z")),
+        highs.assign(
+            hour=highs["hour"].map(lambda hour: labels.hour_span(hour, place)),
+            ts=highs["ts"].dt.strftime("%Y-%m-%d %H:%M %Z"),
+        ),
         "hourly-high",
         span,
         rows=highs,
@@ -249,7 +258,7 @@ def _table(highs: pd.DataFrame, span: controls.Span) -> None:
             "ticker": "Ticker",
             "session": "Session",
             "hour": "Hour",
-            "high": st.column_config.NumberColumn("High, USD", format="%.4f"),
+            "high": st.column_config.NumberColumn(f"High, {labels.currency(highs['ticker'])}", format="%.4f"),
             "ts": st.column_config.TextColumn("Touched at", help="Start of the bar, exchange time"),
             "touch": st.column_config.NumberColumn("Touch", help="1 for the first bar that reached the hourly high"),
         },

@@ -62,21 +62,29 @@ def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFr
     # After the close, the first forecast shows most.
     hour = hours[-1] if now < session.close else hours[0]
     chosen = (
-        st.select_slider("Forecast of", hours, hour, format_func=labels.hour_start, key="outlook hour")
+        st.select_slider(
+            "Forecast of",
+            hours,
+            hour,
+            format_func=lambda each: labels.hour_start(each, lake.exchange),
+            key="outlook hour",
+        )
         if (len(hours) > 1)
         else hour
     )
     bars = lake.query("bars", session.date, session.date, (ticker,))
     bars = bars[bars["bar_minutes"] == bars["bar_minutes"].min()]
-    fan = outlook.fan(rows, chosen)
+    currency = labels.currency([ticker])
+    fan = outlook.fan(rows, chosen, session)
     export.chart(
         fan_chart(bars, fan, palette(), session=session, simulated=simulated),
         "forecast",
         ticker,
         session.date,
         key="fan",
-        alt=f"{ticker}: the high from {labels.hour_start(chosen)} on may be {fan['q05'].iloc[-1]:.2f} to "
-        f"{fan['q95'].iloc[-1]:.2f} USD",
+        alt=f"{ticker}: the high from {labels.hour_start(chosen, lake.exchange)} on may be "
+        f"{fan['q05'].iloc[-1]:.2f} to "
+        f"{fan['q95'].iloc[-1]:.2f} {currency}",
     )
     direction = rows[(rows["hour"] == chosen) & (rows["target"] == DIRECTION)]
     kind = rows.loc[rows["hour"] == chosen, "kind"].iloc[0]
@@ -86,7 +94,14 @@ def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFr
     against = outlook.against(rows, "next-hour-high")
     met = against.dropna(subset=["actual"])
     export.chart(
-        against_chart(against, palette(), what="Each hour's high: forecast and outcome", simulated=simulated),
+        against_chart(
+            against,
+            palette(),
+            place=lake.exchange,
+            currency=currency,
+            what="Each hour's high: forecast and outcome",
+            simulated=simulated,
+        ),
         "forecasts-and-outcomes",
         ticker,
         session.date,

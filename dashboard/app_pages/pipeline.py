@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +14,7 @@ from dashboard.chrome import as_of, cards, export, header
 from dashboard.chrome.theme import palette
 from dashboard.data import cloud, lake_files
 from dashboard.data.figures import Figure
-from dashboard.data.lake import Lake
+from dashboard.data.lake import ALL, Lake
 from tickerlake.query import Settings
 
 RUNS_SHOWN = 50
@@ -24,7 +25,7 @@ SESSIONS_SHOWN = 120
 
 def page() -> None:
     """Draw the page."""
-    lake = as_of.current_lake()
+    lake = replace(as_of.current_lake(), tickers=ALL)  # what the lake holds of every exchange
     held = lake.sessions()
     if lake.is_local:
         _local(lake, held)
@@ -38,7 +39,7 @@ def page() -> None:
     )
     if not access.is_read_only():
         _settings(lake)
-    st.caption(f"Read {labels.instant(clock.now())}.")
+    st.caption(f"Read {labels.instant(clock.now(), lake.exchange)}.")
 
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
@@ -57,7 +58,7 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
     )
     st.header("Runs", anchor=False)
     since = held["session"].iloc[:SESSIONS_WITH_RUNS].iloc[-1]
-    runs = lake_files.runs(lake.query("runs", dt.date.fromisoformat(since)), RUNS_SHOWN)
+    runs = lake_files.runs(lake.query("runs", dt.date.fromisoformat(since)), RUNS_SHOWN, lake.exchange)
     if runs.empty:
         st.info(f"Nothing was collected for the sessions since {since}. Imports are not runs.")
         return
@@ -86,7 +87,7 @@ def _cloud(lake: Lake) -> None:
     if lake.settings.engine != "athena":
         st.info(f"No AWS data: the lake is read with {lake.settings.engine}. AWS data needs LAKE_ENGINE=athena.")
         return
-    report = cloud.today(lake.settings)
+    report = cloud.today(lake.settings, lake.exchange)
     if report.faults:
         faults = "\n".join(f"- {labels.escape(fault)}" for fault in report.faults)
         st.warning(f"Some AWS data is unavailable:\n\n{faults}", icon=":material/cloud_alert:")
@@ -97,7 +98,10 @@ def _cloud(lake: Lake) -> None:
     if report.crawler:
         st.header("Crawler", anchor=False)
         export.table(pd.DataFrame([report.crawler]), "crawler", alt="The crawler and its last run")
-    st.caption(f"Read from AWS {labels.instant(report.read_at)}. Figures are since midnight in New York.")
+    st.caption(
+        f"Read from AWS {labels.instant(report.read_at, lake.exchange)}. "
+        f"Figures are since midnight in {labels.city(lake.exchange)}."
+    )
 
 
 def _alarms(alarms: list[dict[str, str]]) -> None:

@@ -24,7 +24,7 @@ def page() -> None:
     chosen = one_ticker.choose(lake, held, right, left, by_key=True)
     if chosen is None:
         return
-    hour = controls.hour()
+    hour = controls.hour(lake.exchange)
     with right:
         under = controls.other([dt.date.fromisoformat(session) for session in held["session"]], chosen.session.date)
     url.write()
@@ -44,7 +44,7 @@ def _board(
     is_running = session.open <= now < session.close
     state = "running" if is_running else "early close" if session.early_close else "closed"
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(date)}, {state}")
-    _hour(mine.highs, hour)
+    _hour(mine.highs, hour, session.exchange)
     row = mine.daily.iloc[0]
     _figures(row, mine.hours)
     for note in mine.notes:
@@ -57,19 +57,19 @@ def _board(
     # A closed session with all its bars needs no query.
     if is_running or figures.incomplete(mine.daily, session, now):
         _gaps(lake, session, ticker, now)
-    _changes(mine.changes)
+    _changes(mine.changes, session.exchange)
     with st.expander(f"{labels.count(len(mine.bars), 'bar')} as a table", icon=":material/table:"):
         _table(mine.bars, ticker, session)
 
 
-def _hour(highs: pd.DataFrame, hour: int | None) -> None:
+def _hour(highs: pd.DataFrame, hour: int | None, place: exchange.Exchange) -> None:
     """The hour that the visitor came for."""
     if hour is None:
         return
     mine = highs[highs["hour"] == hour]
-    when = [labels.clock_time(moment) for moment in mine["ts"]]
+    when = [labels.clock_time(moment, place) for moment in mine["ts"]]
     high = f"high {labels.price(mine['high'].iloc[0])} at {labels.listing(when)}" if when else "no bars"
-    st.markdown(f"**{labels.hour_span(hour)}**: {high}")
+    st.markdown(f"**{labels.hour_span(hour, place)}**: {high}")
 
 
 def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
@@ -79,11 +79,21 @@ def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
         when = f"at {peak['reached']}, hour {peak['span']}"
     basis = f"from {labels.basis(has_open=row['has_open'])}"
     cells = (
-        ("Last", labels.price(row["last_price"]), labels.delta(row["change"]), basis),
+        (
+            f"Last, {labels.currency([row['ticker']])}",
+            labels.price(row["last_price"]),
+            labels.delta(row["change"]),
+            basis,
+        ),
         ("Open", labels.price(row["open"]) if row["has_open"] else "unknown", None, None),
         ("Session high", labels.price(row["high"]), None, when),
         ("Session low", labels.price(row["low"]), None, None),
-        ("Volume", "unknown" if pd.isna(row["volume"]) else f"{row['volume']:,}", None, "shares"),
+        (
+            "Volume",
+            "unknown" if pd.isna(row["volume"]) else f"{row['volume']:,}",
+            None,
+            "shares" if exchange.of(row["ticker"]).suffix is not None else None,
+        ),
     )
     with st.container(horizontal=True, gap="medium"):
         for label, value, delta, description in cells:
@@ -105,7 +115,9 @@ def _legend(mine: OneSession, under: dt.date | None) -> str:
 
 
 def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) -> None:
-    coverage = lake.query("coverage", session.date, session.date, (ticker,), coverage_until(session.date, now))
+    coverage = lake.query(
+        "coverage", session.date, session.date, (ticker,), coverage_until(session.date, now, lake.exchange)
+    )
     for row in coverage[coverage["missing"] > 0].to_dict("records"):
         st.caption(
             f":material/warning: Partial: {row['present']} of {row['expected']} {row['bar_minutes']}-minute bars; "
@@ -113,18 +125,20 @@ def _gaps(lake: Lake, session: exchange.Session, ticker: str, now: dt.datetime) 
         )
 
 
-def _changes(last: pd.DataFrame) -> None:
+def _changes(last: pd.DataFrame, place: exchange.Exchange) -> None:
     """The bars that the source changed later or no longer gives."""
     withdrawn = last[last["kind"] == "withdrawn"]
     if len(withdrawn):
-        bars = [f"{labels.clock_time(bar.ts)} (high {labels.price(bar.old_high)})" for bar in withdrawn.itertuples()]
+        bars = [
+            f"{labels.clock_time(bar.ts, place)} (high {labels.price(bar.old_high)})" for bar in withdrawn.itertuples()
+        ]
         st.caption(
             f":material/block: Withdrawn: the source no longer gives {labels.count(len(bars), 'bar')}, "
             f"{labels.listing(bars)}. They do not count."
         )
     restated = last[last["kind"] != "withdrawn"]
     if len(restated):
-        bars = [labels.clock_time(bar.ts) for bar in restated.itertuples()]
+        bars = [labels.clock_time(bar.ts, place) for bar in restated.itertuples()]
         st.caption(
             f":material/edit: Restated: the source changed {labels.count(len(bars), 'bar')} later, "
             f"{labels.listing(bars)}; see **Data quality**."

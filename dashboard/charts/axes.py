@@ -11,10 +11,10 @@ import pandas as pd
 
 from dashboard import labels
 from dashboard.charts.theme import Palette, layer
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Exchange, Session
 
-Scale = Literal["percent", "usd", "percentile"]
-VALUES: dict[Scale, str] = {"percent": "change", "usd": "high", "percentile": "percentile"}
+Scale = Literal["percent", "price", "percentile"]
+VALUES: dict[Scale, str] = {"percent": "change", "price": "high", "percentile": "percentile"}
 """The column that each scale shows."""
 
 RESTATED = "\N{LOWER RIGHT PENCIL}"
@@ -33,7 +33,7 @@ def ticker_axis() -> alt.Axis:
 
 
 def value_axis(scale: Scale, ticks: int) -> alt.Axis:
-    """Signed percent, USD, or percentiles."""
+    """Signed percent, prices, or percentiles."""
     if scale == "percentile":
         return alt.Axis(values=[0, 25, 50, 75, 100], domain=False, ticks=False, labelPadding=8)
     label = f"datum.value == 0 ? '0 %' : {PERCENT}" if scale == "percent" else "format(datum.value, ',.2f')"
@@ -66,12 +66,14 @@ def zero_line(y: alt.Y, palette: Palette) -> alt.Chart:
     return layer(pd.DataFrame({"change": [0.0]}), "rule", color=palette.faint, strokeDash=[2, 3]).encode(y=y)
 
 
-def slot_axis(slots: Sequence[str], orient: Literal["top", "bottom"] = "bottom") -> alt.Axis:
+def slot_axis(
+    slots: Sequence[str], place: Exchange | None = None, orient: Literal["top", "bottom"] = "bottom"
+) -> alt.Axis:
     """Axis over `slots`: the hours of one session (`10:00`), of several (each date once), or sessions (`20 Nov`)."""
     by_hour = len(slots[0]) > len("2026-11-20")
     sessions = sorted({slot[:10] for slot in slots})
-    if by_hour and len(sessions) == 1:
-        names = {slot: labels.hour_start(int(slot[11:])) for slot in slots}
+    if place and by_hour and len(sessions) == 1:
+        names = {slot: labels.hour_start(int(slot[11:]), place) for slot in slots}
     elif by_hour:
         names = {
             min(slot for slot in slots if slot[:10] == date): labels.short_day(dt.date.fromisoformat(date))
@@ -94,27 +96,28 @@ def slot_axis(slots: Sequence[str], orient: Literal["top", "bottom"] = "bottom")
     )
 
 
-def slot_title(hours: pd.DataFrame) -> str:
+def slot_title(hours: pd.DataFrame, place: Exchange) -> str:
     """`session`, or for hours the exchange's offset from UTC, both of them if the clocks changed."""
     if "hour" not in hours:
         return "session"
-    offsets = sorted({labels.offset(moment) for moment in hours["ts"]})
-    return f"hour in New York ({', then '.join(offsets)})"
+    zones = sorted({labels.zone(moment, place) for moment in hours["ts"]})
+    return f"hour in {', then '.join(zones)}"
 
 
 def clock_axis(session: Session, *, labelled: bool) -> dict[str, Any]:
     """X from the open to the close of `session`, in minutes since midnight at the exchange."""
-    opens, closes = minute(session.open), minute(session.close)
-    return clock_span(opens, closes, title=f"New York ({labels.offset(session.open)})" if labelled else None)
+    opens, closes = session.minute(session.open), session.minute(session.close)
+    return clock_span(opens, closes, title=labels.zone(session.open, session.exchange) if labelled else None)
 
 
 def clock_span(opens: int, closes: int, *, title: str | None) -> dict[str, Any]:
     """X from `opens` to `closes`, minutes since midnight; without a title it has no labels either."""
+    step = 60 if closes - opens <= 12 * 60 else 180
     return {
         "title": title,
         "scale": alt.Scale(domain=[opens, closes], nice=False, zero=False),
         "axis": alt.Axis(
-            values=[opens, *range((opens // 60 + 1) * 60, closes + 1, 60)],
+            values=[opens, *range(opens // 60 * 60 + step, closes + 1, step)],
             labelExpr="format(floor(datum.value / 60), '02d') + ':' + format(datum.value % 60, '02d')",
             labels=title is not None,
             domain=False,
@@ -142,22 +145,17 @@ def crosshair(
     return [line, area.add_params(under)]
 
 
-def minute(moment: dt.datetime) -> int:
-    """Minutes since midnight at the exchange."""
-    local = moment.astimezone(XNYS.zone)
-    return local.hour * 60 + local.minute
-
-
 def tooltips(hours: pd.DataFrame) -> list[alt.Tooltip]:
     """Tooltip of an hourly high, or of a session's high."""
     tips = [alt.Tooltip("ticker:N", title="ticker"), alt.Tooltip("session:N", title="session")]
     change = alt.Tooltip("change:Q", title=change_title(hours), format="+.2%")
+    currency = labels.currency(hours["ticker"])
     if "hour" not in hours:
-        return [*tips, alt.Tooltip("high:Q", title="session high, USD", format=",.4~f"), change]
+        return [*tips, alt.Tooltip("high:Q", title=f"session high, {currency}", format=",.4~f"), change]
     return [
         *tips,
         alt.Tooltip("span:N", title="hour"),
-        alt.Tooltip("high:Q", title="high, USD", format=",.4~f"),
+        alt.Tooltip("high:Q", title=f"high, {currency}", format=",.4~f"),
         change,
         alt.Tooltip("reached:N", title="first touch"),
         alt.Tooltip("touches:Q", title="touches"),

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import DASH, RESTATED, clock_axis, crosshair, minute
+from dashboard.charts.axes import DASH, RESTATED, clock_axis, crosshair
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
 
-_HALF_PAST_NINE = 9 * 60 + 30
 _PRICES, _VOLUMES = 0.78, 0.83
 """Where the prices end and the volumes begin, as shares of the height."""
 _PALE = 0.5
@@ -41,10 +40,10 @@ def candles(
     line where it was. `split` is written at the open. `under` has the course of another session, `minute` and `price`.
     The prices span `reach` as a share at least. Wheel and drag change the times shown, a double click resets them.
     """
-    frame = _on_the_clock(bars).assign(side=_sides(bars), opacity=1.0)
+    frame = _on_the_clock(bars, session).assign(side=_sides(bars), opacity=1.0)
     running = highs.loc[highs["provisional"].astype(bool), "hour"]
     frame["opacity"] = frame["opacity"].where(~bars["ts"].dt.hour.isin(running).to_numpy(), _PALE)
-    changed = _changed(changes)
+    changed = _changed(changes, session)
     low, high = float(bars["low"].min()), float(bars["high"].max())
     if under is not None and not under.empty:
         low, high = min(low, float(under["price"].min())), max(high, float(under["price"].max()))
@@ -52,13 +51,14 @@ def candles(
     has_volume = bool(bars["volume"].notna().any())
     bottom = alt.ExprRef(f"height * {_PRICES if has_volume else 1}")
     scale = alt.Scale(domain=[low - margin, high + margin], range=[bottom, 0], nice=False, zero=False)
+    price = {"title": labels.currency(bars["ticker"].head(1)), "scale": scale, "axis": _axis(",.2f", 6)}
     prices = [
         _hours(palette, session),
         *_shade(hour, palette, session),
-        *_under(under, palette, session, scale),
-        *_candles(frame, palette, session, scale),
-        *_highs(_on_the_clock(highs), palette, session, scale),
-        *_changes(changed, palette, session, scale),
+        *_under(under, palette, session, price),
+        *_candles(frame, palette, session, price),
+        *_highs(_on_the_clock(highs, session), palette, session, price),
+        *_changes(changed, palette, session, price),
         *_split(split, palette, session),
     ]
     # Bound to the time axis alone: the prices keep their scale, so that bars stay comparable.
@@ -90,19 +90,19 @@ def _hours(palette: Palette, session: Session) -> alt.Chart:
 def _shade(hour: int | None, palette: Palette, session: Session) -> list[alt.Chart]:
     if hour is None:
         return []
-    frame = pd.DataFrame({"from": [max(hour * 60, _HALF_PAST_NINE)], "to": [hour * 60 + 60]})
+    frame = _hour_ends(pd.Series([hour]), session).rename(columns={"hour_left": "from", "hour_right": "to"})
     x = alt.X("from:Q", **_clock(session))
     return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2="to:Q")]
 
 
-def _under(under: pd.DataFrame | None, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+def _under(under: pd.DataFrame | None, palette: Palette, session: Session, price: dict[str, Any]) -> list[alt.Chart]:
     if under is None or under.empty:
         return []
     line = layer(under, "line", color=palette.categories[1], strokeWidth=1.6, opacity=0.8, clip=True)
-    return [line.encode(x=alt.X("minute:Q", **_clock(session)), y=_usd("price", scale))]
+    return [line.encode(x=alt.X("minute:Q", **_clock(session)), y=alt.Y("price:Q", **price))]
 
 
-def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+def _candles(frame: pd.DataFrame, palette: Palette, session: Session, price: dict[str, Any]) -> list[alt.Chart]:
     x = _clock(session)
     colours = alt.Scale(domain=["rose", "fell", "unknown"], range=[palette.up, palette.down, palette.faint])
     opacity = alt.Opacity("opacity:Q", scale=None)
@@ -110,7 +110,7 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt
     # Without bodies the wicks are all there is to see.
     wicks = layer(frame, "rule", strokeWidth=3 if known.empty else 1, clip=True).encode(
         x=alt.X("middle:Q", **x),
-        y=_usd("low", scale),
+        y=alt.Y("low:Q", **price),
         y2="high:Q",
         color=alt.Color("side:N", legend=None, scale=colours),
         opacity=opacity,
@@ -118,7 +118,7 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt
     bodies = layer(known, "rect", strokeWidth=1.2, clip=True).encode(
         x=alt.X("left:Q", **x),
         x2="right:Q",
-        y=_usd("open", scale),
+        y=alt.Y("open:Q", **price),
         y2="close:Q",
         stroke=alt.Stroke("side:N", legend=None, scale=colours),
         fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
@@ -127,9 +127,9 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, scale: alt
     return [wicks] if known.empty else [wicks, bodies]
 
 
-def _highs(touches: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+def _highs(touches: pd.DataFrame, palette: Palette, session: Session, price: dict[str, Any]) -> list[alt.Chart]:
     x = _clock(session)
-    y = _usd("high", scale)
+    y = alt.Y("high:Q", **price)
     hours = touches[touches["touch"] == 1]
     layers = []
     for provisional, dash in ((False, [1, 0]), (True, DASH)):
@@ -165,7 +165,7 @@ def _highs(touches: pd.DataFrame, palette: Palette, session: Session, scale: alt
     return layers
 
 
-def _changes(changed: pd.DataFrame, palette: Palette, session: Session, scale: alt.Scale) -> list[alt.Chart]:
+def _changes(changed: pd.DataFrame, palette: Palette, session: Session, price: dict[str, Any]) -> list[alt.Chart]:
     """Where bars were before they were withdrawn or restated, and a sign above."""
     if changed.empty:
         return []
@@ -173,15 +173,15 @@ def _changes(changed: pd.DataFrame, palette: Palette, session: Session, scale: a
     before = layer(changed, "rule", strokeWidth=2, strokeDash=[2, 2], color=palette.faint, clip=True)
     signs = layer(changed, "text", fontSize=12, baseline="top", dy=6, color=palette.ink, clip=True)
     return [
-        before.encode(x=x, y=_usd("old_low", scale), y2="old_high:Q"),
-        signs.encode(x=x, y=_usd("old_low", scale), text="sign:N"),
+        before.encode(x=x, y=alt.Y("old_low:Q", **price), y2="old_high:Q"),
+        signs.encode(x=x, y=alt.Y("old_low:Q", **price), text="sign:N"),
     ]
 
 
 def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
     if not split:
         return []
-    frame = pd.DataFrame({"minute": [minute(session.open)], "split": [split]})
+    frame = pd.DataFrame({"minute": [session.minute(session.open)], "split": [split]})
     x = alt.X("minute:Q", **_clock(session))
     text = layer(
         frame,
@@ -202,14 +202,15 @@ def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
 
 
 def _volumes(frame: pd.DataFrame, palette: Palette, session: Session) -> list[alt.Chart]:
-    """The volume of each bar, in shares. Bars without a volume are left out."""
+    """The volume of each bar, in shares; the vendor decides in what for a pair. Bars without a volume are left out."""
     known = frame.dropna(subset=["volume"]).astype({"volume": "float64"})
+    unit = "volume" if session.exchange.suffix is None else "shares"
     scale = alt.Scale(range=[alt.ExprRef("height"), alt.ExprRef(f"height * {_VOLUMES}")], zero=True, nice=False)
     return [
         layer(known, "rect", color=palette.faint, clip=True).encode(
             x=alt.X("left:Q", **_clock(session)),
             x2="right:Q",
-            y=alt.Y("volume:Q", title="shares", scale=scale, axis=_axis(".2~s", 3)),
+            y=alt.Y("volume:Q", title=unit, scale=scale, axis=_axis(".2~s", 3)),
             y2=alt.datum(0),
             opacity=alt.Opacity("opacity:Q", scale=None),
         )
@@ -243,11 +244,11 @@ def _tooltips() -> list[alt.Tooltip]:
     ]
 
 
-def _changed(changes: pd.DataFrame | None) -> pd.DataFrame:
+def _changed(changes: pd.DataFrame | None, session: Session) -> pd.DataFrame:
     """`changes` on the clock, with a `sign` and the `change` in words."""
     if changes is None or changes.empty:
         return pd.DataFrame()
-    frame = _on_the_clock(changes.dropna(subset=["old_high"]))
+    frame = _on_the_clock(changes.dropna(subset=["old_high"]), session)
     is_gone = frame["kind"] == "withdrawn"
     return frame.assign(
         sign=np.where(is_gone, _WITHDRAWN, RESTATED),
@@ -263,7 +264,7 @@ def _sides(bars: pd.DataFrame) -> np.ndarray:
     return np.select([unknown, bars["close"] < bars["open"]], ["unknown", "fell"], "rose")
 
 
-def _on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
+def _on_the_clock(frame: pd.DataFrame, session: Session) -> pd.DataFrame:
     """`frame` with each bar's place on the exchange's clock, in minutes since midnight."""
     local = frame["ts"].dt
     start = local.hour * 60 + local.minute
@@ -275,14 +276,20 @@ def _on_the_clock(frame: pd.DataFrame) -> pd.DataFrame:
         middle=start + minutes / 2,
     )
     if "hour" in frame:
-        placed = placed.assign(
-            hour_left=(frame["hour"] * 60).clip(lower=_HALF_PAST_NINE), hour_right=frame["hour"] * 60 + 60
-        )
+        placed = placed.join(_hour_ends(frame["hour"], session))
     return placed.drop(columns=["ts", "collected_at"], errors="ignore")
 
 
-def _usd(column: str, scale: alt.Scale) -> alt.Y:
-    return alt.Y(f"{column}:Q", title="USD", scale=scale, axis=_axis(",.2f", 6))
+def _hour_ends(hours: pd.Series, session: Session) -> pd.DataFrame:
+    """Where each hour begins and ends on the clock while the session trades: `hour_left` and `hour_right`."""
+    (opens, noon), (afternoon, closes) = (
+        [session.minute(moment) for moment in part] for part in (session.parts * 2)[:2]
+    )
+    left, right = (hours * 60).clip(lower=opens), (hours * 60 + 60).clip(upper=closes)
+    if noon < afternoon:  # a lunch break
+        left = left.mask(left.between(noon, afternoon), afternoon)
+        right = right.mask(right.between(noon, afternoon), noon)
+    return pd.DataFrame({"hour_left": left, "hour_right": right})
 
 
 def _axis(number: str, ticks: int) -> alt.Axis:

@@ -39,7 +39,7 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
     slots = sorted(frame["session"].unique())
     scale = alt.Scale(domain=slots)
     place: dict[str, Any] = {
-        "x": alt.X("session:N", title="session", sort=None, scale=scale, axis=slot_axis(slots, "top")),
+        "x": alt.X("session:N", title="session", sort=None, scale=scale, axis=slot_axis(slots, orient="top")),
         "y": alt.Y("ticker:N", title=None, sort=None, axis=ticker_axis()),
         "tooltip": [
             alt.Tooltip("ticker:N"),

@@ -20,7 +20,7 @@ _OUTER, _INNER = 0.14, 0.26
 _ROW_HEIGHT, _LOW_ROW = 40, 22
 _TEXTS_FIT = 13
 """Weeks that are drawn as rows with text; more of them are columns without."""
-_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri"]
+_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def one_clock(
@@ -91,6 +91,7 @@ def calendar(days: pd.DataFrame, palette: Palette, *, ticker: str, simulated: bo
     """
     frame = days.assign(signs=[_signs(day) for day in days.itertuples()])
     weeks = sorted(frame["monday"].unique())
+    weekdays = [day for day in _WEEKDAYS if day in _WEEKDAYS[:5] or day in set(frame["weekday"])]
     as_rows = len(weeks) <= _TEXTS_FIT
     dates = pd.to_datetime(frame["session"])
     frame = frame.assign(
@@ -115,7 +116,7 @@ def calendar(days: pd.DataFrame, palette: Palette, *, ticker: str, simulated: bo
         labelOverlap="greedy",
         orient="left" if as_rows else "top",
     )
-    weekday_axis: dict[str, Any] = {"title": None, "sort": _WEEKDAYS, "scale": alt.Scale(domain=_WEEKDAYS)}
+    weekday_axis: dict[str, Any] = {"title": None, "sort": weekdays, "scale": alt.Scale(domain=weekdays)}
     place: dict[str, Any] = (
         {
             "x": alt.X(
@@ -130,7 +131,7 @@ def calendar(days: pd.DataFrame, palette: Palette, *, ticker: str, simulated: bo
         alt.Tooltip("session:N"),
         alt.Tooltip("range:Q", title="high to low", format=".2%"),
         alt.Tooltip("change:Q", title="open to close", format="+.2%"),
-        alt.Tooltip("high:Q", title="high, USD", format=",.4~f"),
+        alt.Tooltip("high:Q", title=f"high, {labels.currency([ticker])}", format=",.4~f"),
         alt.Tooltip("half:N", title="half day"),
         alt.Tooltip("missing:Q", title="bars missing"),
         alt.Tooltip("restated:Q", title="bars restated"),
@@ -155,7 +156,7 @@ def calendar(days: pd.DataFrame, palette: Palette, *, ticker: str, simulated: bo
         )
         for text, size, down in texts
     ]
-    rows = len(weeks) * _ROW_HEIGHT if as_rows else len(_WEEKDAYS) * _LOW_ROW
+    rows = len(weeks) * _ROW_HEIGHT if as_rows else len(weekdays) * _LOW_ROW
     return Layers(
         data=frame,
         layer=layers,

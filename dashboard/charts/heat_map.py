@@ -21,6 +21,7 @@ from dashboard.charts.axes import (
     tooltips,
 )
 from dashboard.charts.theme import Layers, Palette, layer, title
+from tickerlake.exchange import Exchange
 
 CELL = "cell"
 """Name of the selection: the `ticker` and `slot` of the clicked cell."""
@@ -38,7 +39,8 @@ def heat_map(
     palette: Palette,
     *,
     order: Sequence[str],
-    heading: str = "Hourly highs, USD",
+    place: Exchange,
+    heading: str,
     simulated: bool = False,
 ) -> Layers:
     """Ticker by hour: each cell holds one measure, coloured by the change, or by the percentile if that is shown.
@@ -54,8 +56,10 @@ def heat_map(
     frame = hours.assign(label=_labels(hours, scale), below=_below(hours), strong=strength > 0.55)
     slots = sorted(hours["slot"].unique())
     columns = alt.Scale(domain=slots)
-    place: dict[str, Any] = {
-        "x": alt.X("slot:N", title=slot_title(hours), sort=None, scale=columns, axis=slot_axis(slots, "top")),
+    where: dict[str, Any] = {
+        "x": alt.X(
+            "slot:N", title=slot_title(hours, place), sort=None, scale=columns, axis=slot_axis(slots, place, "top")
+        ),
         "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
         "tooltip": tooltips(hours),
     }
@@ -70,18 +74,18 @@ def heat_map(
     )
     name = "percentile" if value == "percentile" else change_title(hours)
     cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2, cursor="pointer").encode(
-        **place, color=alt.Color(f"{value}:Q", title=name, scale=colours, legend=legend)
+        **where, color=alt.Color(f"{value}:Q", title=name, scale=colours, legend=legend)
     )
     layers = [cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "slot"], on="click", clear=False))]
     frames = layer(None, "rect", cornerRadius=3, filled=False, strokeWidth=2, cursor="pointer")
-    layers.append(frames.transform_filter("datum.is_top").encode(**place, stroke=alt.StrokeValue(palette.ink)))
+    layers.append(frames.transform_filter("datum.is_top").encode(**where, stroke=alt.StrokeValue(palette.ink)))
     if len(slots) <= _TEXTS_FIT:
         ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
         texts = (("label:N", 11, 9.5, -5), ("below:N", 9.5, 8, 8))
         for text, size, small, down in texts:
             size_ = alt.ExprRef(f"{_NARROW} ? {small} : {size}")
             drawn = layer(None, "text", fontSize=size_, dy=down, cursor="pointer")
-            layers.append(drawn.encode(**place, text=alt.Text(text), color=ink))
+            layers.append(drawn.encode(**where, text=alt.Text(text), color=ink))
     # The layers share the data: Altair would write and hash it once a layer.
     return Layers(
         data=frame,
@@ -92,7 +96,7 @@ def heat_map(
 
 
 def _labels(hours: pd.DataFrame, scale: Scale) -> list[str]:
-    if scale == "usd":
+    if scale == "price":
         return [labels.price(high).replace(",", "") for high in hours["high"]]
     if scale == "percent":
         return [f"{change * 100:+.2f}".replace("-", labels.MINUS) for change in hours["change"]]

@@ -11,6 +11,7 @@ import pandas as pd
 from dashboard import labels
 from dashboard.charts.axes import AROUND_ROWS, DASH, clock_span, ticker_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
+from tickerlake.exchange import Exchange
 
 _PERCENT = "format(datum.value, '.2~f') + ' %'"
 _ROW_HEIGHT = 34
@@ -19,13 +20,15 @@ _FAR = 2
 _OFF = "{'-2': 'rarely', '0': 'as chance', '2': 'often'}[datum.value] || ''"
 
 
-def histogram(shares: pd.DataFrame, palette: Palette, *, extreme: str, simulated: bool = False) -> Layers:
+def histogram(
+    shares: pd.DataFrame, palette: Palette, *, place: Exchange, extreme: str, simulated: bool = False
+) -> Layers:
     """The share of each hour, in percent a minute, so that half an hour compares with an hour.
 
     `shares` is one ticker and one extreme of `high_hour.compared`. A band holds what chance gives in 95 of 100 cases,
     a dashed line is its mean.
     """
-    clock = clock_span(int(shares["start"].min()), int(shares["end"].max()), title="New York")
+    clock = clock_span(int(shares["start"].min()), int(shares["end"].max()), title=labels.city(place))
     x = alt.X("start:Q", **clock)
     inset = (shares["end"] - shares["start"]) * 0.2
     axis = alt.Axis(labelExpr=_PERCENT, tickCount=4, domain=False, ticks=False, labelPadding=8)
@@ -49,7 +52,13 @@ def histogram(shares: pd.DataFrame, palette: Palette, *, extreme: str, simulated
 
 
 def hour_map(
-    shares: pd.DataFrame, palette: Palette, *, order: Sequence[str], extreme: str, simulated: bool = False
+    shares: pd.DataFrame,
+    palette: Palette,
+    *,
+    place: Exchange,
+    order: Sequence[str],
+    extreme: str,
+    simulated: bool = False,
 ) -> Layers:
     """Ticker by hour: in how many sessions the hour held the extreme, and under it how many chance gives.
 
@@ -60,27 +69,27 @@ def hour_map(
     off = ((shares["share"] - shares["chance"]) / (shares["chance_to"] - shares["chance"])).fillna(0)
     frame = shares.assign(
         off=off.clip(-_FAR, _FAR),
-        slot=shares["hour"].map(labels.hour_start),
+        slot=shares["hour"].map(lambda hour: labels.hour_start(hour, place)),
         expected=shares["least"].astype(str) + labels.DASH + shares["most"].astype(str),
         strong=off.abs() > _FAR * 0.6,
     )
     axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelPadding=8, labelOverlap="greedy")
-    place: dict[str, Any] = {
-        "x": alt.X("slot:N", title="hour in New York", sort=None, axis=axis),
+    where: dict[str, Any] = {
+        "x": alt.X("slot:N", title=f"hour in {labels.city(place)}", sort=None, axis=axis),
         "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
         "tooltip": _tooltips(),
     }
     colours = alt.Scale(domain=[-_FAR, 0, _FAR], range=[palette.down, palette.level, palette.up], interpolate="rgb")
     legend = alt.Legend(orient="bottom", labelExpr=_OFF, gradientLength=180, values=[-_FAR, 0, _FAR])
     cells = layer(None, "rect", cornerRadius=3, stroke=palette.paper, strokeWidth=2).encode(
-        **place, color=alt.Color("off:Q", title=None, scale=colours, legend=legend)
+        **where, color=alt.Color("off:Q", title=None, scale=colours, legend=legend)
     )
     frames = layer(frame[frame["unusual"]], "rect", cornerRadius=3, filled=False, strokeWidth=2)
     # A layer without marks has no text for screen readers.
-    framed = [frames.encode(**place, stroke=alt.StrokeValue(palette.ink))] if frame["unusual"].any() else []
+    framed = [frames.encode(**where, stroke=alt.StrokeValue(palette.ink))] if frame["unusual"].any() else []
     ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
     texts = [
-        layer(None, "text", fontSize=size, dy=down).encode(**place, text=alt.Text(text), color=ink)
+        layer(None, "text", fontSize=size, dy=down).encode(**where, text=alt.Text(text), color=ink)
         for text, size, down in (("count:Q", 11, -5), ("expected:N", 9.5, 8))
     ]
     return Layers(

@@ -23,6 +23,7 @@ from dashboard.charts.axes import (
     zero_line,
 )
 from dashboard.charts.theme import Layers, Palette, colour_scale, layer, marked, shape_scale, title
+from tickerlake.exchange import Exchange
 
 HEIGHT = 440
 LABEL_GAP = 15
@@ -31,7 +32,13 @@ LABELS_FIT = HEIGHT // LABEL_GAP
 
 
 def hourly_lines(
-    hours: pd.DataFrame, scale: Scale, palette: Palette, *, tickers: Sequence[str], simulated: bool = False
+    hours: pd.DataFrame,
+    scale: Scale,
+    palette: Palette,
+    *,
+    place: Exchange,
+    tickers: Sequence[str],
+    simulated: bool = False,
 ) -> Layers:
     """Each ticker's hourly highs as a line with the ticker at its end; running hours are dashed and hollow.
 
@@ -41,7 +48,7 @@ def hourly_lines(
     value = VALUES[scale]
     hours = hours.dropna(subset=[value])
     bounds = value_bounds(hours[value], scale)
-    x, y = _x(hours), _y(hours, scale, bounds)
+    x, y = _x(hours, place), _y(hours, scale, bounds)
     hover = alt.selection_point(name="hover", fields=["ticker"], on="pointerover", clear="pointerout", nearest=False)
     colour = alt.Color("ticker:N", title=None, legend=None, scale=colour_scale(tickers, palette))
     faded = alt.OpacityValue(0.18).condition(param="hover", value=1)
@@ -128,12 +135,12 @@ def spread(values: Sequence[float], low: float, high: float, gap: float) -> list
     return result.tolist()
 
 
-def _x(hours: pd.DataFrame) -> alt.X:
+def _x(hours: pd.DataFrame, place: Exchange) -> alt.X:
     slots = sorted(hours["slot"].unique())
     # Empty slots at the end leave room for the labels.
     room = ["\u00a0" * n for n in range(1, 1 + max(1, math.ceil(len(slots) / 8)))]
     scale = alt.Scale(domain=slots + room)
-    return alt.X("slot:N", title=slot_title(hours), sort=None, scale=scale, axis=slot_axis(slots))
+    return alt.X("slot:N", title=slot_title(hours, place), sort=None, scale=scale, axis=slot_axis(slots, place))
 
 
 def _y(hours: pd.DataFrame, scale: Scale, bounds: tuple[float, float, bool]) -> alt.Y:
@@ -145,7 +152,8 @@ def _y(hours: pd.DataFrame, scale: Scale, bounds: tuple[float, float, bool]) -> 
         return alt.Y("change:Q", title=change_title(hours), scale=domain, axis=axis)
     if scale == "percentile":
         return alt.Y("percentile:Q", title="percentile", scale=domain, axis=axis)
-    return alt.Y("high:Q", title="USD, logarithmic" if logarithmic else "USD", scale=domain, axis=axis)
+    currency = labels.currency(hours["ticker"])
+    return alt.Y("high:Q", title=f"{currency}, logarithmic" if logarithmic else currency, scale=domain, axis=axis)
 
 
 def _stretches(hours: pd.DataFrame) -> list[tuple[pd.DataFrame, list[int]]]:

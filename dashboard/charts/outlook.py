@@ -10,7 +10,7 @@ import pandas as pd
 from dashboard import labels
 from dashboard.charts.axes import DASH, clock_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Exchange, Session
 
 _TARGETS = {"next-hour-high": "next hour's high", "day-high": "day's high", "close-above": "direction"}
 _PERCENT = "replace(format(datum.value, '.0%'), '%', ' %')"
@@ -24,7 +24,7 @@ def fan_chart(
 
     `bars` is the answer of `bars` for one ticker; `fan` as `data.outlook.fan` makes it.
     """
-    local = bars["ts"].dt.tz_convert(XNYS.zone).dt
+    local = bars["ts"].dt.tz_convert(session.exchange.zone).dt
     ends = local.hour * 60 + local.minute + bars["bar_minutes"]
     line = pd.DataFrame({"minute": ends, "close": bars["close"], "at": local.strftime("%H:%M")})
     low = min(float(line["close"].min()), float(fan["q05"].min()))
@@ -32,11 +32,11 @@ def fan_chart(
     margin = (high - low) * 0.06
     scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
     axis = alt.Axis(format=",.2f", tickCount=6, domain=False, ticks=False, labelPadding=8)
-    usd: dict[str, Any] = {"title": "USD", "scale": scale, "axis": axis}
+    price: dict[str, Any] = {"title": labels.currency(bars["ticker"]), "scale": scale, "axis": axis}
     x = alt.X("minute:Q", **clock_axis(session, labelled=True))
     bands = [
         alt.Chart(fan, mark=alt.MarkDef("area", color=palette.up, opacity=opacity)).encode(
-            x=x, y=alt.Y(f"{bottom}:Q", **usd), y2=f"{top}:Q"
+            x=x, y=alt.Y(f"{bottom}:Q", **price), y2=f"{top}:Q"
         )
         for bottom, top, opacity in (("q05", "q95", _OUTER), ("q25", "q75", _INNER))
     ]
@@ -47,10 +47,10 @@ def fan_chart(
     median = layer(fan, "line", color=palette.up, strokeDash=DASH, strokeWidth=2, point=True)
     course = layer(line, "line", color=palette.ink, strokeWidth=1.8).encode(
         x=x,
-        y=alt.Y("close:Q", **usd),
+        y=alt.Y("close:Q", **price),
         tooltip=[alt.Tooltip("at:N", title="bar"), alt.Tooltip("close:Q", title="close", format=",.2f")],
     )
-    middle = median.encode(x=x, y=alt.Y("q50:Q", **usd), tooltip=tooltip)
+    middle = median.encode(x=x, y=alt.Y("q50:Q", **price), tooltip=tooltip)
     ticker = str(bars["ticker"].iloc[0])
     return Layers(
         layer=[*bands, middle, course],
@@ -59,15 +59,17 @@ def fan_chart(
     )
 
 
-def against_chart(rows: pd.DataFrame, palette: Palette, *, what: str, simulated: bool = False) -> Layers:
+def against_chart(
+    rows: pd.DataFrame, palette: Palette, *, place: Exchange, currency: str, what: str, simulated: bool = False
+) -> Layers:
     """Each hour's forecast as a band from the 5 to the 95 % quantile, and a point for the high that came.
 
     `rows` as `data.outlook.against` makes them.
     """
-    frame = rows.assign(at=rows["hour"].map(labels.hour_start))
+    frame = rows.assign(at=rows["hour"].map(lambda hour: labels.hour_start(hour, place)))
     x = alt.X("at:N", title="hour", sort=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False, labelPadding=8))
     axis = alt.Axis(format=",.2f", tickCount=5, domain=False, ticks=False, labelPadding=8)
-    usd: dict[str, Any] = {"title": "USD", "scale": alt.Scale(zero=False, nice=True), "axis": axis}
+    price: dict[str, Any] = {"title": currency, "scale": alt.Scale(zero=False, nice=True), "axis": axis}
     tooltip = [
         alt.Tooltip("at:N", title="hour"),
         alt.Tooltip("kind:N", title="forecast"),
@@ -75,10 +77,10 @@ def against_chart(rows: pd.DataFrame, palette: Palette, *, what: str, simulated:
         alt.Tooltip("actual:Q", title="high", format=",.2f"),
     ]
     outer = layer(frame, "bar", color=palette.up, opacity=_OUTER, size=26).encode(
-        x=x, y=alt.Y("q05:Q", **usd), y2="q95:Q", tooltip=tooltip
+        x=x, y=alt.Y("q05:Q", **price), y2="q95:Q", tooltip=tooltip
     )
     inner = layer(frame, "bar", color=palette.up, opacity=_INNER, size=26).encode(
-        x=x, y=alt.Y("q25:Q", **usd), y2="q75:Q", tooltip=tooltip
+        x=x, y=alt.Y("q25:Q", **price), y2="q75:Q", tooltip=tooltip
     )
     colour = alt.Color(
         "inside:N",
@@ -86,7 +88,7 @@ def against_chart(rows: pd.DataFrame, palette: Palette, *, what: str, simulated:
         scale=alt.Scale(domain=["inside", "outside"], range=[palette.ink, palette.down]),
     )
     points = layer(frame.dropna(subset=["actual"]), "point", filled=True, size=70, opacity=1).encode(
-        x=x, y=alt.Y("actual:Q", **usd), color=colour, tooltip=tooltip
+        x=x, y=alt.Y("actual:Q", **price), color=colour, tooltip=tooltip
     )
     return Layers(layer=[outer, inner, points], height=260, title=title(what, simulated=simulated))
 

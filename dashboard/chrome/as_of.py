@@ -11,7 +11,8 @@ from dashboard import clock, labels
 from dashboard.chrome import errors, url
 from dashboard.data.lake import Lake
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import XNYS
+from tickerlake.exchange import Exchange
+from tickerlake.plan import parse_date
 from tickerlake.query import types
 
 _KEY = "pick as of"
@@ -19,16 +20,19 @@ _KEY = "pick as of"
 
 def current_lake() -> Lake:
     """The lake, as of the moment in the address. ConfigError for what is not a moment, or not past."""
-    return replace(errors.current_lake(), as_of=chosen())
+    found = errors.current_lake()
+    return replace(found, as_of=chosen(found.exchange))
 
 
-def chosen() -> dt.datetime | None:
-    """The moment in the address; None for now. ConfigError."""
+def chosen(place: Exchange) -> dt.datetime | None:
+    """The moment in the address, in the time of `place` if it has no offset; None for now. ConfigError."""
     text = url.recall().get("as_of")
     if not text:
         return None
     try:
-        moment = dt.datetime.fromisoformat(types.parse("as_of", "timestamp", text)).replace(tzinfo=dt.UTC)
+        moment = dt.datetime.fromisoformat(types.parse("as_of", "timestamp", _with_offset(text, place))).replace(
+            tzinfo=dt.UTC
+        )
     except OverflowError as error:
         raise ConfigError(f"as_of={text} in the address is out of range; write a date after 1999") from error
     if moment > clock.now() and len(text) > len("2026-11-20"):
@@ -36,9 +40,9 @@ def chosen() -> dt.datetime | None:
     return moment
 
 
-def control() -> None:
+def control(place: Exchange) -> None:
     """The button and its popover, in which a moment is chosen."""
-    now = clock.now().astimezone(XNYS.zone).replace(tzinfo=None, second=0, microsecond=0)
+    now = clock.now().astimezone(place.zone).replace(tzinfo=None, second=0, microsecond=0)
     with st.popover("As of", icon=":material/history:", width="content"):
         st.datetime_input(
             "As of, exchange time",
@@ -58,8 +62,20 @@ def banner(lake: Lake) -> None:
         return
     url.write()  # not every page writes the address
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(f"**As of {labels.instant(lake.as_of)}: what the lake knew then.**", icon=":material/history:")
+        st.info(
+            f"**As of {labels.instant(lake.as_of, lake.exchange)}: what the lake knew then.**",
+            icon=":material/history:",
+        )
         st.button("Show now", icon=":material/update:", on_click=_forget)
+
+
+def _with_offset(text: str, place: Exchange) -> str:
+    """`text` with the offset of `place` if it has none, and of a date its end; what is no moment as it is."""
+    try:
+        moment = dt.datetime.fromisoformat(text if ":" in text else f"{parse_date(text)}T23:59:59.999999")
+    except (ValueError, ConfigError):
+        return text
+    return (moment if moment.tzinfo else moment.replace(tzinfo=place.zone)).isoformat()
 
 
 def _choose() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from dashboard.data.collection import Job
 from dashboard.data.lake import Lake, current
 from tickerlake import exchange, symbols
 from tickerlake.errors import NotAsked, TickerlakeError
-from tickerlake.exchange import Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.plan import plan
 
 TODAY, LAST, RANGE = "Today so far", "Last finished session", "Range"
@@ -59,7 +60,7 @@ def control(lake: Lake) -> None:
             st.markdown("A collection is running. Its progress is on the page.")
             return
         st.markdown("Collect 5-minute bars from Yahoo.")
-        if request := _sessions(clock.now()):
+        if request := _sessions(clock.now(), _places(lake)):
             _start_form(lake, request)
 
 
@@ -73,7 +74,7 @@ def fill(lake: Lake) -> None:
     except TickerlakeError as error:
         st.error(labels.escape(str(error)))
         return
-    today = exchange.XNYS.date_at(clock.now())
+    today = lake.exchange.date_at(clock.now())
     with st.container(horizontal=True):
         st.button(
             "Collect now",
@@ -126,13 +127,22 @@ def _watcher(lake: Lake) -> None:
         st.code(said, language=None, wrap_lines=True)
 
 
-def _sessions(now: dt.datetime) -> Request | None:
+def _places(lake: Lake) -> Sequence[Exchange]:
+    """The exchanges of the tickers in the form: those typed or, at first, the watchlist."""
+    try:
+        text = st.session_state.get("collect tickers") or ",".join(lake.watchlist())
+        return exchange.all_of(symbols.parse_tickers(text)) or (lake.exchange,)
+    except TickerlakeError:  # the form shows it
+        return (lake.exchange,)
+
+
+def _sessions(now: dt.datetime, places: Sequence[Exchange]) -> Request | None:
     """The sessions chosen; None while a range has no last day."""
     kinds = [LAST, RANGE]
-    if exchange.XNYS.running(now):
+    if any(place.running(now) for place in places):
         kinds.insert(0, TODAY)
     kind = st.radio("Sessions", kinds, key="collect what")
-    today = exchange.XNYS.date_at(now)
+    today = max(place.date_at(now) for place in places)
     if kind != RANGE:
         return Request(kind, today, today)
     picked = st.date_input(
@@ -196,10 +206,15 @@ def _simulate(lake: Lake, text: str) -> None:
     """Start simulating and turn to the simulated lake; or leave the reason why not."""
     now = clock.now()
     target = lake.settings.lake.with_name(f"{lake.settings.lake.name}-simulated")
-    last = exchange.XNYS.last_finished(now).date
-    sessions = exchange.XNYS.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
     with refusal.kept("collect"):
-        collection.start(target, sessions, symbols.parse_tickers(text), collection.simulation(), clock.now)
+        tickers = symbols.parse_tickers(text)
+        sessions = [
+            session
+            for place in exchange.all_of(tickers)
+            for last in [place.last_finished(now).date]
+            for session in place.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
+        ]
+        collection.start(target, sorted(sessions), tickers, collection.simulation(), clock.now)
         st.session_state["lake"] = target
 
 

@@ -1,4 +1,4 @@
-"""The controls: session or range, tickers, measure, view."""
+"""The controls: exchange, session or range, tickers, measure, view."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 from dashboard import access, labels
 from dashboard.chrome import url
+from dashboard.data.lake import Lake
 from dashboard.data.measures import MEASURES, ORIGINS, Measure, Origin
 from tickerlake.errors import ConfigError
+from tickerlake.exchange import Exchange
 from tickerlake.symbols import parse_tickers
 
 _RANGE = 5
@@ -41,6 +43,26 @@ class Tickers(NamedTuple):
 
     chosen: list[str]
     unknown: list[str]
+
+
+def exchange(lake: Lake) -> None:
+    """The exchange that pages show, if the lake has several. ConfigError for another in the address."""
+    named = {each.code: each.name for each in lake.exchanges}
+    chosen = url.recall().get("exchange", lake.exchange.code)
+    if named and chosen not in named:
+        raise ConfigError(f"exchange={chosen} in the address is not one of {', '.join(named)}")
+    if len(named) < 2:
+        return
+    _set("pick exchange", chosen)
+    # Sessions and tickers of one exchange mean nothing on another.
+    others = dict.fromkeys(("session", "to", "tickers", "ticker", "hour", "other"))
+    st.selectbox(
+        "Exchange",
+        list(named),
+        key="pick exchange",
+        format_func=named.__getitem__,
+        on_change=lambda: url.choose(exchange=st.session_state["pick exchange"], **others),
+    )
 
 
 def session(held: Sequence[dt.date], *, by_key: bool = False) -> dt.date:
@@ -130,26 +152,35 @@ def ticker(held: Sequence[str], default: str, *, by_key: bool = False) -> str:
     return chosen
 
 
-def hour() -> int | None:
+def hour(place: Exchange) -> int | None:
     """The hour in the address; None without one. ConfigError for what is not an hour of a session."""
-    text = url.recall().get("hour")
-    if text and text not in map(str, labels.HOURS):
-        raise ConfigError(f"hour={text} in the address is not an hour of a session, {labels.HOURS[0]} to 15")
+    text, hours = url.recall().get("hour"), place.hours
+    if text and text not in map(str, hours):
+        raise ConfigError(f"hour={text} in the address is not an hour of a session, {hours[0]} to {hours[-1]}")
     return int(text) if text else None
 
 
-def measure(*, one_session: bool) -> Measure:
-    """What the views show. Percentiles need one session. ConfigError for another value in the address."""
-    allowed = list(MEASURES) if one_session else [name for name in MEASURES if MEASURES[name].scale != "percentile"]
+def measure(currencies: Sequence[str], *, one_session: bool) -> Measure:
+    """What the views show. Percentiles need one session, prices one of `currencies`.
+
+    ConfigError for another value in the address.
+    """
+    shown = {name: each.named(labels.listing(list(currencies))) for name, each in MEASURES.items()}
+    if not one_session:
+        shown = {name: each for name, each in shown.items() if each.scale != "percentile"}
+    if len(currencies) > 1:
+        shown = {name: each for name, each in shown.items() if each.scale != "price"}
+        st.caption(f"Prices in {labels.listing(list(currencies))} share no scale.")
+    allowed = list(shown)
     _set("pick measure", _one_of("measure", allowed))
     st.selectbox(
         "Measure",
         allowed,
         key="pick measure",
-        format_func=lambda name: MEASURES[name].label,
+        format_func=lambda name: shown[name].label,
         on_change=lambda: url.choose(measure=_unless_default("pick measure", allowed[0])),
     )
-    return MEASURES[st.session_state["pick measure"]]
+    return shown[st.session_state["pick measure"]]
 
 
 def origin() -> Origin:

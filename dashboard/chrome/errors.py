@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import labels
 from dashboard.chrome import collect_control, url
 from dashboard.data import lake
-from tickerlake import exchange
 from tickerlake.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
 
 _SETTINGS = "Change the environment variable and restart the dashboard. `tickerlake settings` lists all settings."
@@ -51,14 +50,15 @@ def show(error: TickerlakeError, *, start_over: bool = True) -> None:
             st.error(text, icon=":material/error:")
 
 
-def no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
+def no_session(shown: lake.Lake, date: dt.date, held: list[dt.date]) -> None:
     """Say why there are no bars of `date`: no session, not opened yet, or not collected. Name the nearest sessions."""
-    session = next(iter(exchange.XNYS.sessions_between(date, date)), None)
+    place, now = shown.exchange, shown.now()
+    session = next(iter(place.sessions_between(date, date)), None)
     if session is None:
         why = "weekend" if date.weekday() >= 5 else "exchange holiday"
         st.info(f"No session on {date:%A}, {labels.day(date, weekday=False)}: {why}.", icon=":material/event_busy:")
     elif session.open > now:
-        opens = f"{labels.clock_time(session.open)} ({labels.offset(session.open)})"
+        opens = f"{labels.clock_time(session.open, place)} ({labels.offset(session.open, place)})"
         st.info(f"The session of {labels.day(date)} opens at {opens}.", icon=":material/schedule:")
     else:
         st.info(f"The session of {labels.day(date)} has not been collected.", icon=":material/cloud_download:")
@@ -70,9 +70,9 @@ def no_session(date: dt.date, held: list[dt.date], now: dt.datetime) -> None:
 
 
 def current_lake() -> lake.Lake:
-    """The lake; if the settings cannot be used, show why and end this run."""
+    """The lake with the exchange in the address; if the settings cannot be used, show why and end this run."""
     try:
-        return lake.current()
+        return lake.current().showing(url.recall().get("exchange"))
     except ConfigError as error:
         st.header("Invalid settings", anchor=False)
         st.error(labels.escape(str(error)), icon=":material/settings_alert:")

@@ -14,7 +14,6 @@ from dashboard.chrome import as_of, collect_control, login
 from dashboard.chrome.live import REFRESH, live
 from dashboard.data import figures, news
 from dashboard.data.lake import Lake
-from tickerlake import exchange
 from tickerlake.errors import LakeEmpty, TickerlakeError
 
 SOURCES = {"yahoo": "Yahoo Finance", "recorded": "imported records", "simulated": "simulation"}
@@ -28,7 +27,7 @@ def show(lake: Lake, title: str) -> DeltaGenerator:
     """Draw title, collect control and progress. Returns the place that `provenance` fills."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="top"):
         st.title(title, anchor=False, width="stretch")
-        as_of.control()
+        as_of.control(lake.exchange)
         collect_control.control(lake)
         login.leave()
     place = st.container()
@@ -62,7 +61,7 @@ def provenance(lake: Lake, place: DeltaGenerator) -> None:
     Runs after the page: the exchange's calendar takes 200 ms to load, and charts of past sessions do not need it.
     """
     with place:
-        live(_provenance, REFRESH if exchange.XNYS.running(clock.now()) else REFRESH_CLOSED)(lake)
+        live(_provenance, REFRESH if lake.exchange.running(clock.now()) else REFRESH_CLOSED)(lake)
 
 
 def is_simulated(held: pd.DataFrame) -> bool:
@@ -80,8 +79,8 @@ def _provenance(lake: Lake) -> None:
     except TickerlakeError:  # shown on the page
         badges = [_badge(f"Lake {name}: unavailable", "database", "orange")]
     now = clock.now()
-    open_now = exchange.XNYS.running(now) is not None
-    badges.append(_badge(labels.market(now), "storefront", "green" if open_now else "gray"))
+    open_now = lake.exchange.running(now) is not None
+    badges.append(_badge(labels.market(now, lake.exchange), "storefront", "green" if open_now else "gray"))
     if open_now and lake.is_local:
         watched = news.watcher(lake.settings.lake) is not None
         badges.append(
@@ -96,14 +95,14 @@ def _source_and_age(lake: Lake, held: pd.DataFrame) -> list[str]:
     now = lake.now()
     sources = sorted({source for listed in held["sources"] for source in listed.split(", ")})
     newest = held["last_ts"].max()
-    late = figures.sessions_behind(dt.date.fromisoformat(held["session"].iloc[0]), now)
+    late = figures.sessions_behind(dt.date.fromisoformat(held["session"].iloc[0]), now, lake.exchange)
     named = labels.escape(" and ".join(SOURCES.get(source, source) for source in sources))
     badges = [
         _badge("Simulated prices, for demonstration only.", "science", "orange")
         if sources == ["simulated"]
         else _badge(f"Source: {named}", "database", "orange" if "simulated" in sources else "blue"),
         _badge(
-            f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest)}",
+            f"Newest bar {labels.age(newest, now)}: {labels.brief_instant(newest, lake.exchange)}",
             "schedule",
             "orange" if late else "gray",
         ),

@@ -12,7 +12,6 @@ import streamlit as st
 from dashboard import clock
 from dashboard.chrome import errors
 from dashboard.data.lake import Lake
-from tickerlake import exchange
 from tickerlake.errors import TickerlakeError
 
 REFRESH = dt.timedelta(seconds=20)
@@ -37,4 +36,4 @@ def interval(lake: Lake, dates: Collection[dt.date]) -> dt.timedelta | None:
     if lake.as_of is not None:
         return None
     now = clock.now()
-    return REFRESH if exchange.XNYS.date_at(now) in dates and exchange.XNYS.running(now) else None
+    return REFRESH if lake.exchange.date_at(now) in dates and lake.exchange.running(now) else None

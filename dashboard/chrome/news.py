@@ -10,7 +10,6 @@ from dashboard import clock, labels
 from dashboard.chrome.live import REFRESH, live
 from dashboard.data import news
 from dashboard.data.lake import Lake
-from tickerlake import exchange
 
 _NOTIFY = """
 for (const [title, body] of %s)
@@ -20,7 +19,7 @@ for (const [title, body] of %s)
 
 def show(lake: Lake) -> None:
     """Look for news now, and again and again while the session runs. Nothing for a lake in the cloud or the past."""
-    if lake.is_local and lake.as_of is None and exchange.XNYS.running(clock.now()):
+    if lake.is_local and lake.as_of is None and any(each.running(clock.now()) for each in lake.exchanges):
         live(_news, REFRESH)(lake)
 
 

@@ -31,14 +31,15 @@ def choose(
     """
     dates = [dt.date.fromisoformat(session) for session in held["session"]]
     with side:
+        controls.exchange(lake)
         date = controls.session(dates, by_key=by_key)
         if date not in dates:
             url.write()
             with main:
-                errors.no_session(date, dates, lake.now())
+                errors.no_session(lake, date, dates)
             return None
         daily = prices.daily(lake, date, date)
         tickers = daily["ticker"].tolist()
         ticker = controls.ticker(tickers, figures.first_choice(daily, lake.watchlist())[0], by_key=by_key)
     url.write()
-    return Choice(exchange.XNYS.session_on(date), ticker, tickers)
+    return Choice(lake.exchange.session_on(date), ticker, tickers)

@@ -1,5 +1,6 @@
 """The visitor's choices, kept in the page's address, so that links and reloads show the same. They span pages.
 
+    exchange=XLON             the exchange; by default that of the watchlist's first ticker with bars
     session=2026-11-20        one session; by default the newest
     to=2026-11-24             with `session`: a range
     tickers=META,AMZN         tickers of the page Hourly highs
@@ -23,6 +24,7 @@ import time
 import streamlit as st
 
 PARAMETERS = (
+    "exchange",
     "session",
     "to",
     "tickers",

@@ -15,7 +15,8 @@ import streamlit as st
 
 from dashboard import clock, labels
 from dashboard.data.figures import Figure
-from tickerlake import aws, exchange
+from tickerlake import aws
+from tickerlake.exchange import Exchange
 from tickerlake.query import Settings
 
 USD_PER_TERABYTE = 5.0
@@ -58,20 +59,24 @@ METRICS = (
 
 @dataclass
 class Report:
-    """What AWS answered, when, and what failed."""
+    """What AWS answered, when, in whose time, and what failed."""
 
     read_at: dt.datetime
+    place: Exchange
     figures: list[Figure] = field(default_factory=list)
     alarms: list[dict[str, str]] = field(default_factory=list)
     crawler: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 
-def read(stack: str, client: Callable[[str], Any], now: dt.datetime) -> Report:
-    """Today's figures of `stack`, from boto3 clients that `client` makes by service. Each failure becomes a fault."""
+def read(stack: str, client: Callable[[str], Any], now: dt.datetime, place: Exchange) -> Report:
+    """The figures of `stack` since midnight at `place`; each failure becomes a fault.
+
+    `client` makes boto3 clients by service.
+    """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # only the cloud needs it
 
-    report = Report(now)
+    report = Report(now, place)
     for what, part in (("metrics", _metrics), ("alarms", _alarms), ("crawler", _crawler)):
         try:
             part(report, stack, client, now)
@@ -83,16 +88,21 @@ def read(stack: str, client: Callable[[str], Any], now: dt.datetime) -> Report:
 
 
 @st.cache_data(ttl=_KEPT, refresh_mode="background", max_entries=4, show_spinner="Reading from AWS …")
-def today(settings: Settings) -> Report:
+def today(settings: Settings, place: Exchange) -> Report:
     """Today's figures of the stack in `settings`. Fails within 20 seconds: a visitor is waiting."""
     from botocore.config import Config  # noqa: PLC0415
 
     patience = Config(connect_timeout=4, read_timeout=10, retries={"max_attempts": 2})
-    return read(settings.workgroup, lambda service: aws.client(service, settings.region, config=patience), clock.now())
+    return read(
+        settings.workgroup,
+        lambda service: aws.client(service, settings.region, config=patience),
+        clock.now(),
+        place,
+    )
 
 
 def _metrics(report: Report, stack: str, client: Callable[[str], Any], now: dt.datetime) -> None:
-    midnight = dt.datetime.combine(exchange.XNYS.date_at(now), dt.time(), exchange.XNYS.zone)
+    midnight = dt.datetime.combine(report.place.date_at(now), dt.time(), report.place.zone)
     # Athena's metrics also have the dimensions QueryType and QueryState, so sum over a search.
     search = f'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="{stack}"'
     answers: dict[str, list[float]] = {}
@@ -143,7 +153,7 @@ def _alarms(report: Report, stack: str, client: Callable[[str], Any], _: dt.date
                     "Alarm": alarm["AlarmName"].removeprefix(f"{stack}-"),
                     "State": alarm["StateValue"],
                     "Meaning": alarm.get("AlarmDescription", ""),
-                    "Since": labels.instant(alarm["StateUpdatedTimestamp"]),
+                    "Since": labels.instant(alarm["StateUpdatedTimestamp"], report.place),
                 }
             )
 
@@ -155,6 +165,6 @@ def _crawler(report: Report, stack: str, client: Callable[[str], Any], _: dt.dat
         "Crawler": crawler["Name"],
         "State": crawler["State"],
         "Last crawl": last.get("Status", "never"),
-        "Started": labels.instant(last["StartTime"]) if "StartTime" in last else "",
+        "Started": labels.instant(last["StartTime"], report.place) if "StartTime" in last else "",
         "Message": last.get("ErrorMessage", ""),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from dashboard.data.lake import Lake
 from tickerlake import symbols
 from tickerlake.collect import SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, TickerlakeError
-from tickerlake.exchange import Session
+from tickerlake.exchange import Exchange, Session, of
 from tickerlake.lake.parquet import SIMULATED, ParquetSink, sources_held
 from tickerlake.sources import Source
 
@@ -35,8 +36,8 @@ class Job:
     tickers: tuple[str, ...]
     started: dt.datetime
     is_simulated: bool = False
-    windows: int = 1
-    """Requests per ticker."""
+    windows: dict[Exchange, int] = field(default_factory=dict)
+    """Requests per ticker of each exchange."""
     answered: int = 0
     latest: str = ""
     """The last symbol that the source answered."""
@@ -49,7 +50,7 @@ class Job:
     @property
     def requests(self) -> int:
         """How many requests it takes in all."""
-        return len({symbols.current_symbol(ticker) for ticker in self.tickers}) * self.windows
+        return sum(self.windows.get(of(symbol), 0) for symbol in set(map(symbols.current_symbol, self.tickers)))
 
     @property
     def is_running(self) -> bool:
@@ -102,7 +103,9 @@ def start(
         if shared.job is not None and shared.job.is_running:
             raise ConfigError("a collection is running; wait for it or stop it")
         job = Job(target, sessions, tickers, now(), is_simulated=source.name == SIMULATED)
-        job.windows = -(-len(sessions) // source.sessions_per_request(BAR_MINUTES))
+        most = source.sessions_per_request(BAR_MINUTES)
+        held = Counter(session.exchange for session in sessions)
+        job.windows = {place: -(-count // most) for place, count in held.items()}
         job.thread = threading.Thread(target=_work, args=(job, source, sink, now), name="collect", daemon=True)
         shared.job = job
         job.thread.start()

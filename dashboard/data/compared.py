@@ -56,7 +56,7 @@ def _compare(lake: Lake, question: Question) -> Compared:
     daily = prices.daily(lake, session, session)  # of every ticker: the page has queried that already
     mine = daily[daily["ticker"].isin(tickers)]
     highs, notes = lake.hourly_high(session, session, tickers)
-    hours = figures.hourly(highs, mine, lake.now())
+    hours = figures.hourly(highs, mine, lake.now(), lake.exchange)
     before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
     earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past else highs.head(0)
     over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from dashboard import labels
-from tickerlake import exchange
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Exchange, Session
 
 SHOWN_AT_FIRST = 12
 """Tickers shown before any are chosen: as many lines as can be told apart."""
@@ -52,7 +51,7 @@ def first_choice(daily: pd.DataFrame, watchlist: Collection[str], count: int = S
     return sorted(list(dict.fromkeys([*watched, *movers]))[:count])
 
 
-def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
+def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime, place: Exchange) -> pd.DataFrame:
     """The hourly highs for the charts, one row per ticker, session and hour.
 
     `highs` is the answer of `hourly_high`; `daily` covers the same sessions and tickers, see `with_change`. Adds
@@ -65,8 +64,8 @@ def hourly(highs: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Dat
     frame = frame.assign(
         slot=frame["session"] + " " + frame["hour"].astype("str").str.zfill(2),
         reached=frame["ts"].dt.strftime("%H:%M %Z"),
-        span=frame["hour"].map(labels.hour_span),
-        provisional=_provisional(frame, daily, now),
+        span=frame["hour"].map(lambda hour: labels.hour_span(hour, place)),
+        provisional=_provisional(frame, daily, now, place),
     )
     return _from_first_price(frame, daily)
 
@@ -102,10 +101,10 @@ def incomplete(daily: pd.DataFrame, session: Session, now: dt.datetime) -> list[
     return daily.loc[daily["bars"] < daily["bar_minutes"].map(expected), "ticker"].tolist()
 
 
-def sessions_behind(newest: dt.date, now: dt.datetime) -> int:
+def sessions_behind(newest: dt.date, now: dt.datetime, place: Exchange) -> int:
     """How many sessions have closed since `newest`, the newest one held."""
-    last = exchange.XNYS.last_finished(now).date
-    return len(exchange.XNYS.sessions_between(newest, last)) - 1 if newest < last else 0
+    last = place.last_finished(now).date
+    return len(place.sessions_between(newest, last)) - 1 if newest < last else 0
 
 
 def _midpoints(bars: pd.DataFrame) -> pd.DataFrame:
@@ -125,14 +124,16 @@ def _from_first_price(frame: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
     ).sort_values(["ticker", "slot"], ignore_index=True)
 
 
-def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime) -> pd.Series | bool:
+def _provisional(hours: pd.DataFrame, daily: pd.DataFrame, now: dt.datetime, place: Exchange) -> pd.Series | bool:
     """Which hours may still get a greater high: those of the running session that end after the ticker's last bar."""
     # Sessions of other days need no calendar, which takes a while to load.
-    is_shown = exchange.XNYS.date_at(now).isoformat() in set(hours["session"])
-    running = exchange.XNYS.running(now) if is_shown else None
+    is_shown = place.date_at(now).isoformat() in set(hours["session"])
+    running = place.running(now) if is_shown else None
     if running is None:
         return False
     today = daily[daily["session"] == running.dt].set_index("ticker")
     until = hours["ticker"].map(today["last_ts"] + pd.to_timedelta(today["bar_minutes"], unit="m"))
+    if running.break_start and running.break_end:  # an hour that ends in the break is over when it begins
+        until = until.where((until < running.break_start) | (until > running.break_end), running.break_end)
     ends = pd.to_datetime(hours["session"]) + pd.to_timedelta(hours["hour"] + 1, unit="h")
-    return (hours["session"] == running.dt) & (ends.dt.tz_localize(XNYS.zone) > until) & (until < running.close)
+    return (hours["session"] == running.dt) & (ends.dt.tz_localize(place.zone) > until) & (until < running.close)

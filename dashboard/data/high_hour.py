@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from dashboard import labels
+from tickerlake.exchange import Exchange
 
 Extreme = Literal["high", "low"]
 EXTREMES: tuple[Extreme, ...] = get_args(Extreme)
@@ -23,7 +24,7 @@ _SIGMAS = 1.96
 _NAMED = 3
 
 
-def compared(answer: pd.DataFrame) -> pd.DataFrame:
+def compared(answer: pd.DataFrame, place: Exchange) -> pd.DataFrame:
     """Each hour's share of the highs and of the lows, for each ticker and for `POOLED`, one row an extreme.
 
     Adds `extreme`, `count`, `ties` and `share`: the sessions whose high or low came in this hour. `least` and `most`
@@ -47,8 +48,12 @@ def compared(answer: pd.DataFrame) -> pd.DataFrame:
         ],
         ignore_index=True,
     ).drop(columns=[f"{extreme}{end}" for extreme in EXTREMES for end in ("s", "_ties", "_share")])
-    starts = frame["hour"].map({hour: hour * 60 + (30 if hour == labels.HOURS[0] else 0) for hour in labels.HOURS})
-    frame = frame.assign(start=starts, end=frame["hour"] * 60 + 60, span=frame["hour"].map(labels.hour_span))
+    opens, closes = (moment.hour * 60 + moment.minute for moment in (place.opens, place.closes))
+    frame = frame.assign(
+        start=(frame["hour"] * 60).clip(lower=opens),
+        end=(frame["hour"] * 60 + 60).clip(upper=closes or 24 * 60),
+        span=frame["hour"].map(lambda hour: labels.hour_span(hour, place)),
+    )
     per_minute = 100 / (frame["end"] - frame["start"])
     return frame.assign(
         least=(frame["chance_from"] * frame["sessions"]).round().astype("Int64"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,8 @@ import streamlit as st
 
 from dashboard import clock
 from tickerlake import watchlist
-from tickerlake.errors import TickerlakeError
-from tickerlake.exchange import XNYS
+from tickerlake.errors import ConfigError, TickerlakeError
+from tickerlake.exchange import EXCHANGES, Exchange, of
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -28,6 +28,8 @@ from tickerlake.query.runner import EVERY_TICKER
 from tickerlake.sources import limits
 
 ALL = (EVERY_TICKER,)
+FIRST = next(iter(EXCHANGES.values()))
+"""The exchange of an empty lake, and of names that no exchange spells."""
 ANSWERS_KEPT = 128
 _CLOUD_REFRESH = dt.timedelta(minutes=5)
 """New bars arrive every five minutes; querying more often costs money and shows nothing new."""
@@ -61,6 +63,12 @@ class Lake:
     settings: Settings
     as_of: dt.datetime | None = None
     """Queries answer with what the lake knew then; None for now."""
+    exchange: Exchange = FIRST
+    """The one that the pages show, in whose time they are."""
+    exchanges: tuple[Exchange, ...] = ()
+    """Those whose tickers have bars."""
+    tickers: tuple[str, ...] = ALL
+    """The tickers of `exchange`, to which queries of every ticker are limited."""
 
     @property
     def is_local(self) -> bool:
@@ -80,6 +88,22 @@ class Lake:
     def now(self) -> dt.datetime:
         """The moment that the pages show, UTC."""
         return self.as_of or clock.now()
+
+    def showing(self, code: str | None) -> Lake:
+        """The lake with the tickers of the exchange `code` alone.
+
+        Without one, or if it has no bars, the exchange of the first ticker of the watchlist that has bars.
+        """
+        try:
+            held = {ticker: _exchange_of(ticker) for ticker in self.query("tickers")["ticker"]}
+            watched = self.watchlist()
+        except TickerlakeError:  # the page shows it
+            return self
+        there = tuple(each for each in EXCHANGES.values() if each in set(held.values()))
+        first = next((held[ticker] for ticker in watched if ticker in held), there[0])
+        shown = next((each for each in there if each.code == code), first)
+        mine = tuple(ticker for ticker, place in held.items() if place == shown)
+        return replace(self, exchange=shown, exchanges=there, tickers=mine if len(there) > 1 else ALL)
 
     def query(
         self,
@@ -106,8 +130,16 @@ class Lake:
         tickers: tuple[str, ...],
         now: dt.datetime | None,
     ) -> _Reply:
-        question = _Question(self.settings, name, first, last, tickers, now, self.as_of)
-        return _query_folder(question, self._fingerprint(first, last)) if self.is_local else _query_cloud(question)
+        # An answer without tickers cannot be limited afterwards; any other must not complain of those without bars.
+        asked = self.tickers if tickers == ALL and name == "sessions" else tickers
+        question = _Question(self.settings, name, first, last, asked, now, self.as_of)
+        frame, notes = (
+            _query_folder(question, self._fingerprint(first, last)) if self.is_local else _query_cloud(question)
+        )
+        if tickers == ALL != self.tickers and "ticker" in frame:
+            frame = frame[frame["ticker"].isin(self.tickers)].reset_index(drop=True)
+        times = frame.select_dtypes("datetimetz").columns
+        return _Reply(frame.assign(**{name: frame[name].dt.tz_convert(self.exchange.zone) for name in times}), notes)
 
     def faults(self) -> list[Fault]:
         """Files of a local lake that the answers skip."""
@@ -164,9 +196,9 @@ def current() -> Lake:
     return Lake(Settings(engine=settings.engine, lake=switched_to) if switched_to else settings)
 
 
-def coverage_until(last: dt.date, now: dt.datetime) -> dt.datetime:
+def coverage_until(last: dt.date, now: dt.datetime, place: Exchange) -> dt.datetime:
     """Up to when coverage of sessions up to `last` expects bars: the close, or a while ago in a running session."""
-    close = max((session.close for session in XNYS.sessions_between(last, last)), default=now)
+    close = max((session.close for session in place.sessions_between(last, last)), default=now)
     due = now - _DELIVERY
     return min(close, due.replace(minute=due.minute // 5 * 5, second=0, microsecond=0))
 
@@ -175,6 +207,14 @@ def open_early() -> None:
     """Open the engine before the first query. Pages report faulty settings."""
     with contextlib.suppress(TickerlakeError):
         _engine(Settings.from_environment())
+
+
+def _exchange_of(ticker: str) -> Exchange:
+    """The exchange of `ticker`. A lake that other programs write may hold any name."""
+    try:
+        return of(ticker)
+    except ConfigError:
+        return FIRST
 
 
 @st.cache_resource(show_spinner=False)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import streamlit as st
 
 from dashboard import labels
+from tickerlake.exchange import Exchange
 
 _RUN_COLUMNS = (
     *("collected", "source", "sessions", "span", "tickers"),
@@ -30,15 +31,15 @@ def read(files: list[Path]) -> pd.DataFrame:
     return _read(tuple(found))
 
 
-def runs(asked: pd.DataFrame, most: int) -> pd.DataFrame:
+def runs(asked: pd.DataFrame, most: int, place: Exchange) -> pd.DataFrame:
     """One row for each of the latest `most` runs, latest first: what it asked for and what came of it.
 
-    `asked` is the answer of `runs`.
+    `asked` is the answer of `runs`; times are those of `place`.
     """
     latest = asked[["collected_at", "source"]].drop_duplicates().sort_values(["collected_at", "source"]).tail(most)
     rows = [
         {
-            "collected": labels.instant(group["collected_at"].iloc[0]),
+            "collected": labels.instant(group["collected_at"].iloc[0], place),
             "source": group["source"].iloc[0],
             "sessions": group["session"].nunique(),
             "span": " to ".join(sorted({group["session"].min(), group["session"].max()})),

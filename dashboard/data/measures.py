@@ -28,9 +28,13 @@ class Measure(NamedTuple):
     title: str
     scale: Scale
 
+    def named(self, currency: str) -> Measure:
+        """With the currency in its label and its title."""
+        return self._replace(label=self.label.format(currency=currency), title=self.title.format(currency=currency))
+
 
 MEASURES = {
-    "high": Measure("High, USD", "Hourly highs, USD", "usd"),
+    "high": Measure("High, {currency}", "Hourly highs, {currency}", "price"),
     "change": Measure("Change, %", "Hourly highs, change", "percent"),
     "unusual": Measure("Percentile of high", "Hourly highs over the open, percentile", "percentile"),
     "range": Measure("Percentile of range", "Hourly ranges, percentile", "percentile"),

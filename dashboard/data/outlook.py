@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tickerlake.exchange import XNYS, Session
+from tickerlake.exchange import Session
 from tickerlake.forecast.samples import DIRECTION, Target
 from tickerlake.forecast.scores import BASELINE, course
 from tickerlake.forecast.walk import QUANTILES
@@ -18,23 +18,23 @@ def shown(forecasts: pd.DataFrame, ticker: str, session: Session, champions: dic
     return latest.drop_duplicates(["hour", "target"], keep="last").sort_values(["hour", "target"], ignore_index=True)
 
 
-def fan(rows: pd.DataFrame, hour: int) -> pd.DataFrame:
-    """What may be the highest price from `hour` on: columns `minute` and the quantiles in USD.
+def fan(rows: pd.DataFrame, hour: int, session: Session) -> pd.DataFrame:
+    """What may be the highest price from `hour` on: columns `minute` and the quantiles as prices.
 
     Three points: the last close, the end of the hour, and the close of the session. `rows` are those of `shown`.
     """
     of_hour = rows[(rows["hour"] == hour) & (rows["target"] != DIRECTION)].set_index("target")
     first = of_hour.iloc[0]
-    points = [{"minute": _minute(first["known_until"]), **dict.fromkeys(QUANTILES, first["reference"])}]
+    points = [{"minute": session.minute(first["known_until"]), **dict.fromkeys(QUANTILES, first["reference"])}]
     for target in ("next-hour-high", "day-high"):
         row = of_hour.loc[target]
         prices = {name: row["reference"] * (1 + row[name]) for name in QUANTILES}
-        points.append({"minute": _minute(row["ends_at"]), **prices})
+        points.append({"minute": session.minute(row["ends_at"]), **prices})
     return pd.DataFrame(points).drop_duplicates("minute", keep="last")
 
 
 def against(rows: pd.DataFrame, target: Target) -> pd.DataFrame:
-    """Each hour's forecast in USD, and what happened: columns `hour`, `kind`, the quantiles, `actual` and `inside`."""
+    """Each hour's forecast as a price, and what came: columns `hour`, `kind`, the quantiles, `actual` and `inside`."""
     found = rows[rows["target"] == target]
     prices = {name: found["reference"] * (1 + found[name]) for name in QUANTILES}
     actual = found["reference"] * (1 + found["outcome"])
@@ -77,9 +77,3 @@ def skill(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:
     ]
     found = pd.concat(frames, ignore_index=True)
     return found.assign(low=found["skill"] - found["margin"], high=found["skill"] + found["margin"])
-
-
-def _minute(moment: pd.Timestamp) -> int:
-    """Minutes since midnight at the exchange."""
-    local = moment.tz_convert(XNYS.zone)
-    return local.hour * 60 + local.minute

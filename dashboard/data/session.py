@@ -39,7 +39,7 @@ def one_session(lake: Lake, date: dt.date, ticker: str) -> OneSession | None:
         return None
     minutes = daily["bar_minutes"].iloc[0]
     highs, notes = lake.hourly_high(date, date, (ticker,))
-    hours = figures.hourly(highs, daily, lake.now())
+    hours = figures.hourly(highs, daily, lake.now(), lake.exchange)
     bars = lake.query("bars", date, date, (ticker,))
     changes = lake.query("restatements", date, date, (ticker,))
     ratios = [ratio_text(ratio) for ratio in lake.query("splits", date, date, (ticker,))["ratio"]]

@@ -36,6 +36,7 @@ def first_row(lake: str, name: str, session: str | None = None) -> Callable[[], 
 def pipeline(lake: str) -> Callable[[], object]:
     """Reads what the page Pipeline shows: all files, and the runs of the latest 20 sessions."""
     from dashboard.data import lake_files
+    from tickerlake import exchange
     from tickerlake.query import Settings, open_engine, run
 
     engine, layout = open_engine(Settings(lake=Path(lake))), Layout(Path(lake))
@@ -43,7 +44,7 @@ def pipeline(lake: str) -> Callable[[], object]:
     def read() -> None:
         lake_files._read.clear()  # as on the first visit
         lake_files.read(layout.files())
-        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame, most=50)
+        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame, 50, exchange.XNYS)
 
     return read
 

@@ -14,6 +14,7 @@ import pandas as pd
 from dashboard.charts import candles, coverage, days, heat_map, high_hour, lines, outlook, records
 from dashboard.charts.theme import DARK, LIGHT
 from tests.dashboard.test_charts import COVERAGE, FRIDAY, TestCandles, hours
+from tickerlake.exchange import XNYS
 
 FOLDER = Path(__file__).parents[1] / "data" / "charts"
 HELD = pd.DataFrame(
@@ -91,25 +92,31 @@ DAYS = hours(slot=["2026-11-19", "2026-11-20"] * 2, provisional=False).drop(
 
 def charts() -> dict[str, Any]:
     """Each chart by the name of its file."""
-    both = {"tickers": ["A", "B"]}
+    both = {"tickers": ["A", "B"], "place": XNYS}
     return {
         "hourly-lines": lines.hourly_lines(hours(), "percent", LIGHT, **both),
-        "hourly-lines-usd": lines.hourly_lines(hours(), "usd", DARK, simulated=True, **both),
+        "hourly-lines-usd": lines.hourly_lines(hours(), "price", DARK, simulated=True, **both),
         "daily-lines": lines.hourly_lines(DAYS, "percent", LIGHT, **both),
         "small-multiple": lines.small_multiple(
-            hours(), "usd", LIGHT, ticker="B", colour="#123456", bounds=(-0.2, 0.2), simulated=True
+            hours(), "price", LIGHT, ticker="B", colour="#123456", bounds=(-0.2, 0.2), simulated=True
         ),
-        "heat-map": heat_map.heat_map(hours(), "usd", LIGHT, order=["B", "A"]),
-        "heat-map-percentile": heat_map.heat_map(hours(), "percentile", DARK, order=["A", "B"]),
+        "heat-map": heat_map.heat_map(
+            hours(), "price", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["B", "A"]
+        ),
+        "heat-map-percentile": heat_map.heat_map(
+            hours(), "percentile", DARK, place=XNYS, heading="Hourly highs, USD", order=["A", "B"]
+        ),
         "candles": candles.candles(
             TestCandles.BARS, TestCandles.HIGHS, LIGHT, session=FRIDAY, hour=9, changes=TestCandles.CHANGES
         ),
         "fan": outlook.fan_chart(TestCandles.BARS, FAN, LIGHT, session=FRIDAY),
-        "against": outlook.against_chart(AGAINST, LIGHT, what="Each hour's high", simulated=True),
+        "against": outlook.against_chart(
+            AGAINST, LIGHT, place=XNYS, currency="USD", what="Each hour's high", simulated=True
+        ),
         "calibration": outlook.calibration_chart(CALIBRATED, DARK),
         "skill": outlook.skill_chart(SKILL, LIGHT, model="har"),
-        "high-hour": high_hour.histogram(SHARES, LIGHT, extreme="high"),
-        "high-hour-map": high_hour.hour_map(SHARES, DARK, order=["A"], extreme="low", simulated=True),
+        "high-hour": high_hour.histogram(SHARES, LIGHT, place=XNYS, extreme="high"),
+        "high-hour-map": high_hour.hour_map(SHARES, DARK, place=XNYS, order=["A"], extreme="low", simulated=True),
         "one-clock": days.one_clock(COURSE, SPREAD, LIGHT, ticker="A", session=FRIDAY, other=COURSE),
         "calendar": days.calendar(CALENDAR, LIGHT, ticker="A"),
         "coverage": coverage.coverage_map(COVERAGE, LIGHT),

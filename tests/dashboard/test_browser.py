@@ -23,6 +23,7 @@ from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled, waited
 from tests.fakes.yahoo import running_yahoo
+from tickerlake.exchange import XNYS
 from tickerlake.lake.layout import Layout
 from tickerlake.query import Settings, open_engine, run
 from tickerlake.query.formats import to_csv
@@ -248,7 +249,7 @@ def test_the_map_begins_on_the_first_half_of_the_screen_and_a_cell_opens_its_hou
     cell.click(position={"x": 12, "y": 12}, force=True)
     page.wait_for_url("**/session?*ticker=META*")
     expect(page.get_by_role("heading", name="META, Thu 19 Nov 2026, closed")).to_be_visible()
-    expect(page.get_by_text(f"{labels.hour_span(10)}: high")).to_be_visible()
+    expect(page.get_by_text(f"{labels.hour_span(10, XNYS)}: high")).to_be_visible()
     settled(page).go_back()
     expect(page.get_by_role("heading", name="Thu 19 Nov 2026, closed", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Hourly highs", level=1)).to_be_visible()
@@ -264,7 +265,7 @@ def test_the_keyboard_moves_over_the_cells_and_enter_opens_one(visit, address):
     ticker = re.search(r"ticker: (\w+)", page.locator(".st-key-cells path:focus").get_attribute("aria-label"))[1]
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/session?*ticker={ticker}*")
-    expect(page.get_by_text(f"{labels.hour_span(10)}: high")).to_be_visible()
+    expect(page.get_by_text(f"{labels.hour_span(10, XNYS)}: high")).to_be_visible()
 
 
 class TestTheCandles:

@@ -88,7 +88,9 @@ def values(chart, layer, *columns):
 
 class TestHourlyLines:
     def drawn(self, scale="percent", frame=None, **more):
-        return lines.hourly_lines(hours() if frame is None else frame, scale, LIGHT, tickers=["A", "B"], **more)
+        return lines.hourly_lines(
+            hours() if frame is None else frame, scale, LIGHT, place=XNYS, tickers=["A", "B"], **more
+        )
 
     def test_each_point_is_an_hour_and_its_change(self):
         chart = self.drawn()
@@ -108,7 +110,7 @@ class TestHourlyLines:
         assert y["title"] == "change from open"
 
     def test_prices_are_in_usd(self):
-        chart = self.drawn("usd", hours(high=[101.0, 110.0, 100.0, 90.0]))
+        chart = self.drawn("price", hours(high=[101.0, 110.0, 100.0, 90.0]))
         (points,) = layers(chart, "point")
         y = points["encoding"]["y"]
         assert (y["field"], y["title"], y["scale"]["type"]) == ("high", "USD", "linear")
@@ -116,7 +118,7 @@ class TestHourlyLines:
         assert layers(chart, "rule") == []
 
     def test_prices_far_apart_are_on_a_logarithmic_scale_that_says_so(self):
-        chart = self.drawn("usd", hours(high=[101.0, 110.0, 50.0, 20.0]))
+        chart = self.drawn("price", hours(high=[101.0, 110.0, 50.0, 20.0]))
         (points,) = layers(chart, "point")
         y = points["encoding"]["y"]
         assert (y["title"], y["scale"]["type"]) == ("USD, logarithmic", "log")
@@ -159,7 +161,7 @@ class TestHourlyLines:
     def test_without_room_for_names_there_are_none(self):
         tickers = [f"T{number:02}" for number in range(lines.LABELS_FIT + 1)]
         frame = pd.concat([hours()[:1].assign(ticker=ticker) for ticker in tickers])
-        assert layers(lines.hourly_lines(frame, "percent", LIGHT, tickers=tickers), "text") == []
+        assert layers(lines.hourly_lines(frame, "percent", LIGHT, place=XNYS, tickers=tickers), "text") == []
 
     def test_from_the_first_price_where_there_is_no_open(self):
         (points,) = layers(self.drawn(frame=hours(basis=["open", "open", "first price", "first price"])), "point")
@@ -206,9 +208,11 @@ class TestHourlyLines:
 
 class TestSmallMultiple:
     def test_one_tickers_changes_on_the_shared_scale(self):
-        bounds = lines.shared_bounds(hours(), "usd")
+        bounds = lines.shared_bounds(hours(), "price")
         assert bounds == pytest.approx((-0.112, 0.112))
-        chart = lines.small_multiple(hours(), "usd", LIGHT, ticker="B", colour="#123456", bounds=bounds, simulated=True)
+        chart = lines.small_multiple(
+            hours(), "price", LIGHT, ticker="B", colour="#123456", bounds=bounds, simulated=True
+        )
         (points,) = layers(chart, "point")
         assert (fields(points)["x"], fields(points)["y"]) == ("slot", "change")
         assert values(chart, points, "ticker", "change") == [("B", 0.0), ("B", -0.1)]
@@ -222,7 +226,7 @@ class TestSmallMultiple:
 
 class TestHeatMap:
     def test_each_cell_shows_its_high_its_minute_and_its_ties_and_is_coloured_by_its_change(self):
-        chart = heat_map.heat_map(hours(), "usd", LIGHT, order=["A", "B"])
+        chart = heat_map.heat_map(hours(), "price", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["A", "B"])
         (cells, frames), (text, below) = layers(chart, "rect"), layers(chart, "text")
         assert {"x": "slot", "y": "ticker", "color": "change"}.items() <= fields(cells).items()
         assert (fields(text)["text"], fields(below)["text"]) == ("label", "below")
@@ -240,14 +244,18 @@ class TestHeatMap:
         assert text["encoding"]["color"]["condition"] == {"test": "datum.strong", "value": LIGHT.on_strong}
 
     def test_text_and_colour_show_the_same_measure(self):
-        changes = heat_map.heat_map(hours(), "percent", LIGHT, order=["A", "B"])
+        changes = heat_map.heat_map(
+            hours(), "percent", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["A", "B"]
+        )
         assert values(changes, layers(changes, "text")[0], "label") == [
             ("+1.00",),
             ("+10.00",),
             ("+0.00",),
             ("\N{MINUS SIGN}10.00",),
         ]
-        chart = heat_map.heat_map(hours(), "percentile", LIGHT, order=["A", "B"])
+        chart = heat_map.heat_map(
+            hours(), "percentile", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["A", "B"]
+        )
         (cells, _), (text, _) = layers(chart, "rect"), layers(chart, "text")
         assert values(chart, text, "label", "strong") == [
             ("100", True),
@@ -261,14 +269,22 @@ class TestHeatMap:
         by_session = hours(slot=["2026-11-19", "2026-11-20"] * 2).drop(
             columns=["hour", "reached", "unusual", "restated"]
         )
-        chart = heat_map.heat_map(by_session, "usd", LIGHT, order=["A", "B"])
+        chart = heat_map.heat_map(by_session, "price", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["A", "B"])
         assert values(chart, layers(chart, "text")[1], "below") == [("",)] * 4
         crowd = pd.concat([by_session.assign(slot=f"2026-10-{day:02}") for day in range(1, 14)])
-        assert layers(heat_map.heat_map(crowd, "usd", LIGHT, order=["A", "B"]), "text") == []
+        assert (
+            layers(
+                heat_map.heat_map(crowd, "price", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["A", "B"]),
+                "text",
+            )
+            == []
+        )
 
     def test_rows_keep_their_order_and_their_height(self):
         frame = hours(high=[1101.0, 110.0, 50.0, 45.0])
-        chart = heat_map.heat_map(frame, "usd", LIGHT, order=["B", "A"], simulated=True)
+        chart = heat_map.heat_map(
+            frame, "price", LIGHT, place=XNYS, heading="Hourly highs, USD", order=["B", "A"], simulated=True
+        )
         assert values(chart, layers(chart, "text")[0], "label")[0] == ("1101.00",)
         assert layers(chart, "rect")[0]["encoding"]["y"]["sort"] == ["B", "A"]
         assert chart.to_dict()["height"] == 2 * heat_map.ROW_HEIGHT + axes.AROUND_ROWS

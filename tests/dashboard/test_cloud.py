@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from dashboard.data import cloud
+from tickerlake.exchange import XNYS
 
 NOW = dt.datetime(2026, 11, 20, 18, 23, tzinfo=dt.UTC)
 
@@ -71,7 +72,7 @@ def aws():
 
 
 def test_figures_are_of_today_in_new_york_and_named_after_the_stack(aws):
-    report = cloud.read("tickerlake-dev", aws, NOW)
+    report = cloud.read("tickerlake-dev", aws, NOW, XNYS)
     asked = aws.asked["get_metric_data"]
     assert asked["StartTime"].isoformat() == "2026-11-20T00:00:00-05:00"
     dimensions = [query["MetricStat"]["Metric"]["Dimensions"] for query in asked["MetricDataQueries"][:-1]]
@@ -90,7 +91,7 @@ def test_figures_are_of_today_in_new_york_and_named_after_the_stack(aws):
 
 
 def test_alarms_and_the_crawler_are_reported(aws):
-    report = cloud.read("tickerlake-dev", aws, NOW)
+    report = cloud.read("tickerlake-dev", aws, NOW, XNYS)
     assert report.alarms[0]["State"] == "ALARM"
     assert report.alarms[0]["Since"] == "Fri 20 Nov 2026 13:23 (EST, UTC\N{MINUS SIGN}05:00)"
     assert report.crawler["State"] == "READY"
@@ -99,7 +100,7 @@ def test_alarms_and_the_crawler_are_reported(aws):
 
 def test_what_the_policy_does_not_allow_is_reported_and_the_rest_is_shown(aws):
     aws.answers["describe_alarms"] = refused("cloudwatch:DescribeAlarms")
-    report = cloud.read("tickerlake-dev", aws, NOW)
+    report = cloud.read("tickerlake-dev", aws, NOW, XNYS)
     assert report.faults == ["alarms: AccessDenied, not allowed to cloudwatch:DescribeAlarms"]
     assert report.crawler
     assert report.figures
@@ -107,5 +108,5 @@ def test_what_the_policy_does_not_allow_is_reported_and_the_rest_is_shown(aws):
 
 def test_missing_credentials_are_reported_for_each_part(aws):
     aws.answers = dict.fromkeys(aws.answers, NoCredentialsError())
-    report = cloud.read("tickerlake-dev", aws, NOW)
+    report = cloud.read("tickerlake-dev", aws, NOW, XNYS)
     assert report.faults == [f"{part}: Unable to locate credentials" for part in ("metrics", "alarms", "crawler")]

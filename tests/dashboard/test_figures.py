@@ -72,7 +72,7 @@ class TestHourlyHighs:
         frame = figures.with_change(
             daily(("A", "2026-11-20", 150.0, 120.0, 99.0, 110.0), ("A", "2026-11-19", 100.0, 112.0, 99.0, 110.0))
         )
-        hours = figures.hourly(highs, frame, EVENING)
+        hours = figures.hourly(highs, frame, EVENING, XNYS)
         assert hours["change"].tolist() == pytest.approx([0.1, 0.2])
         assert hours["slot"].tolist() == ["2026-11-19 15", "2026-11-20 09"]
         assert hours["touches"].tolist() == [1, 2]
@@ -96,7 +96,7 @@ class TestHourlyHighs:
         frame = figures.with_change(daily(("A", "2026-11-20", 100.0, 102.0, 99.0, 101.0)))
         frame = frame.assign(last_ts=at(last_bar), bar_minutes=5)
         moment = dt.datetime.combine(FRIDAY.date, now, XNYS.zone)
-        assert figures.hourly(highs, frame, moment)["provisional"].tolist() == provisional
+        assert figures.hourly(highs, frame, moment, XNYS)["provisional"].tolist() == provisional
 
 
 class TestMeasures:
@@ -185,15 +185,15 @@ class TestMeasures:
     def test_words_and_rows_follow_the_measure(self):
         frame = measures.with_top(self.HOURS)
         assert frame["is_top"].tolist() == [False, True, True]
-        assert measures.ranked(frame, "usd") == ["A", "B"]
-        assert measures.words(frame, "usd") == (
+        assert measures.ranked(frame, "price") == ["A", "B"]
+        assert measures.words(frame, "price") == (
             "A leads: 104.00 at 10:05 EST, +4.00 % from its open; B trails: +2.00 %."
         )
         assert measures.words(frame[:2], "percentile") == "A leads: percentile 90, 09:30-10:00."
         assert measures.words(frame.assign(percentile=[1.0, 2.0, 3.0]), "percentile") == (
             "B leads: percentile 3, 09:30-10:00; A trails: 2."
         )
-        assert measures.words(frame[:0], "usd") == "No hourly highs in these sessions."
+        assert measures.words(frame[:0], "price") == "No hourly highs in these sessions."
         sessions = frame.drop(columns="reached").assign(slot="2026-11-20")
         assert measures.words(sessions[:2], "percent") == "A leads: 104.00 on 20 Nov, +4.00 % from its open."
 
@@ -219,14 +219,14 @@ class TestWhenTheHighComes:
         )
 
     def test_shares_are_per_minute_because_the_first_hour_has_thirty(self):
-        frame = high_hour.compared(self.answer(30))
+        frame = high_hour.compared(self.answer(30), XNYS)
         assert frame["extreme"].tolist() == ["high", "high", "low", "low"]
         assert frame["rate"].tolist() == pytest.approx([0.5 / 0.3, 0.5 / 0.6] * 2)
         assert frame[["start", "end"]].to_numpy().tolist()[:2] == [[570, 600], [600, 660]]
         assert frame[["least", "most"]].to_numpy().tolist()[0] == [24, 36]
 
     def test_all_tickers_count_as_one_that_is_watched_as_long(self):
-        frame = high_hour.compared(pd.concat([self.answer(20), self.answer(40, ticker="B")]))
+        frame = high_hour.compared(pd.concat([self.answer(20), self.answer(40, ticker="B")]), XNYS)
         (pooled,) = (
             frame[(frame["ticker"] == high_hour.POOLED) & (frame["hour"] == 9) & (frame["extreme"] == "high")][
                 ["sessions", "count", "share"]
@@ -244,12 +244,12 @@ class TestWhenTheHighComes:
 
     def test_what_chance_explains_is_not_worth_a_claim(self):
         # 38 of 60 heads come about once in 20 tries, and four tries are shown.
-        assert high_hour.words(high_hour.compared(self.answer(38))) == (
+        assert high_hour.words(high_hour.compared(self.answer(38), XNYS)) == (
             "Nothing to see: in 60 sessions no hour held a high or a low more or less often than chance alone explains."
         )
 
     def test_what_chance_does_not_explain_is_told(self):
-        frame = high_hour.compared(self.answer(50))
+        frame = high_hour.compared(self.answer(50), XNYS)
         assert high_hour.unusual(frame).tolist() == [True, True, False, False]
         assert high_hour.words(frame) == (
             "Not by chance: A: 09:30\N{EN DASH}10:00 held the high in 50 of 60 sessions (chance: 24 to 36); "
@@ -257,11 +257,11 @@ class TestWhenTheHighComes:
         )
 
     def test_ties_that_favour_early_hours_are_no_habit(self):
-        frame = high_hour.compared(pd.concat([self.answer(50, ties=7), self.answer(30, ticker="B")]))
+        frame = high_hour.compared(pd.concat([self.answer(50, ties=7), self.answer(30, ticker="B")]), XNYS)
         assert high_hour.words(frame).endswith("alone explains. Left out for their ties: A.")
 
     def test_few_sessions_tell_nothing(self):
-        frame = high_hour.compared(self.answer(19, sessions=19))
+        frame = high_hour.compared(self.answer(19, sessions=19), XNYS)
         assert high_hour.words(frame) == "19 sessions: too few to tell a habit from chance; it takes 20."
 
 
@@ -337,9 +337,9 @@ def test_gaps_before_the_newest_bar_count_while_the_session_runs():
 
 def test_sessions_behind_are_those_that_have_closed_since():
     wednesday = dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)
-    assert figures.sessions_behind(dt.date(2026, 11, 20), wednesday) == 2
-    assert figures.sessions_behind(dt.date(2026, 11, 24), wednesday) == 0
-    assert figures.sessions_behind(dt.date(2026, 11, 25), wednesday) == 0
+    assert figures.sessions_behind(dt.date(2026, 11, 20), wednesday, XNYS) == 2
+    assert figures.sessions_behind(dt.date(2026, 11, 24), wednesday, XNYS) == 0
+    assert figures.sessions_behind(dt.date(2026, 11, 25), wednesday, XNYS) == 0
 
 
 @pytest.mark.parametrize(
@@ -358,11 +358,11 @@ def test_an_age_has_one_unit(seconds, text):
     ],
 )
 def test_summer_and_winter_have_their_own_offset(moment, text):
-    assert labels.instant(moment) == text
+    assert labels.instant(moment, XNYS) == text
 
 
 def test_an_early_close_is_announced():
-    assert labels.market(dt.datetime(2026, 11, 27, 16, tzinfo=dt.UTC)) == "Open until 13:00 EST (early close)"
+    assert labels.market(dt.datetime(2026, 11, 27, 16, tzinfo=dt.UTC), XNYS) == "Open until 13:00 EST (early close)"
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_an_early_close_is_announced():
         (labels.listing(["A", "B", "C"], shown=2), "A, B and 1 more"),
         (labels.size(999), "999 B"),
         (labels.size(3_400_000), "3.4 MB"),
-        (labels.hour_span(9), "09:30\N{EN DASH}10:00"),
+        (labels.hour_span(9, XNYS), "09:30\N{EN DASH}10:00"),
         (labels.code("a`![x](y)` \n b"), "`a'![x](y)' b`"),
         (labels.escape("[x](y) :red[z] $1$ <b>"), r"\[x\](y) \:red\[z\] \$1\$ \<b\>"),
     ],

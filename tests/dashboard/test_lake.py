@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.data import lake_files, prices, rejected
 from dashboard.data.lake import Lake
 from tests.query.lakes import write_lake
+from tickerlake.exchange import XNYS
 from tickerlake.lake import Run
 from tickerlake.lake.parquet import ParquetSink
 from tickerlake.query import Settings
@@ -141,6 +142,7 @@ def test_the_latest_runs_come_first_with_what_each_asked_for_and_what_came_of_it
             ]
         ),
         most=2,
+        place=XNYS,
     )
 
     minus = "\N{MINUS SIGN}"

@@ -53,14 +53,14 @@ def test_a_session_without_forecasts_says_so_beside_the_scores(app, lake):
 
 def test_the_fan_starts_at_the_last_close_and_ends_at_the_close(forecasts):
     rows = outlook.shown(forecasts, "META", LAST, verdict(forecasts).champions)
-    fan = outlook.fan(rows, 12)
+    fan = outlook.fan(rows, 12, LAST)
 
     reference = rows.loc[rows["hour"] == 12, "reference"].iloc[0]
     assert fan["minute"].tolist() == [12 * 60, 13 * 60, 16 * 60]
     assert fan.iloc[0, 1:].tolist() == [reference] * 5
     assert (fan["q95"].diff().dropna() > 0).all()
     # At 15:00 the hour ends with the session.
-    assert outlook.fan(rows, 15)["minute"].tolist() == [15 * 60, 16 * 60]
+    assert outlook.fan(rows, 15, LAST)["minute"].tolist() == [15 * 60, 16 * 60]
 
 
 def test_forecasts_against_outcomes_are_in_usd(forecasts, lake):
