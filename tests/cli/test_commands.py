@@ -59,9 +59,9 @@ class TestHelp:
 
     @pytest.mark.parametrize("name", COMMANDS)
     def test_each_command_explains_itself_within_80_columns(self, tickerlake, name):
-        code, out, _ = tickerlake(name, "-h")
+        code, out, err = tickerlake(name, "-h")
 
-        assert code == 0
+        assert (code, err) == (0, "")
         assert out.startswith(f"Usage: tickerlake {name}")
         assert max(map(len, out.splitlines())) <= 80
 
