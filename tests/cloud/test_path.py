@@ -25,7 +25,7 @@ from tests.cloud.stack import EMPTY, cells, metric, recorded
 from tests.fakes.yahoo import Bars
 from tests.infra.recorder import ROOT
 from tickerlake import bars, exchange, record
-from tickerlake.cli.actions import actions_command
+from tickerlake.cli import cli
 from tickerlake.query import Settings, names, open_engine, run
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
@@ -206,7 +206,7 @@ class TestSplits:
         stack.settle(session, len(session.bar_starts(5)))
         for name, value in environment({"tickerlake": stack.outputs}).items():
             monkeypatch.setenv(name, value)
-        shown = CliRunner().invoke(actions_command)
+        shown = CliRunner().invoke(cli, ["actions"])
         assert shown.output == f"NVDA    {session.dt}    10:1  (yahoo)\n"
         for name in names():
             assert not run(engine, name).frame.empty or name in EMPTY
