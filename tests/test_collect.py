@@ -91,6 +91,20 @@ def test_the_running_session_is_collected_up_to_its_last_finished_bar():
     assert sink.frame()["ts"].max() == pd.Timestamp(FRIDAY.open + dt.timedelta(minutes=55))
 
 
+def test_the_lunch_break_ends_the_mornings_last_bar():
+    tokyo = exchange.XTKS.session_on(FRIDAY.date)
+    sink = MemorySink()
+
+    # At 11:31: the hour's bar from 11:00 ended with the morning, at 11:30.
+    (report,) = collect(
+        SimulatedSource(), sink, [tokyo], ["7203.T"], 60, at(tokyo.open + dt.timedelta(hours=2, minutes=31))
+    )
+
+    assert (report.bars, report.unfinished) == (3, 3)
+    assert len(tokyo.bar_starts(60, until=tokyo.open + dt.timedelta(hours=2, minutes=29))) == 2
+    assert len(tokyo.bar_starts(60, until=tokyo.open + dt.timedelta(hours=2, minutes=30))) == 3
+
+
 def test_a_bar_that_ends_while_answers_arrive_counts_as_unfinished():
     start = FRIDAY.open + dt.timedelta(minutes=9, seconds=59)
     moments = iter([start, start + dt.timedelta(minutes=10)])

@@ -163,11 +163,13 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
     A vendor's answer in a running session ends with them. They are no faults.
     """
     f = _with_session(frame)
+    # The close, or the lunch break, cuts the last bar short.
+    stops = f["session_close"].where(~(f["ts"] < f["break_start"]), f["break_start"])
     return (
         (f["ts"] >= f["session_open"])
         & (f["ts"] < f["session_close"])
         & (f["ts"] + _minutes(f) > f["collected_at"])
-        & (f["session_close"] > f["collected_at"])
+        & (stops > f["collected_at"])
     )
 
 

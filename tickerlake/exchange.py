@@ -65,11 +65,12 @@ class Session:
         """
         import pandas as pd  # noqa: PLC0415
 
-        parts = [pd.date_range(*part, freq=f"{bar_minutes}min", inclusive="left") for part in self.parts]
-        starts = pd.DatetimeIndex(parts[0].append(parts[1:]))
-        if until is None or until >= self.close:
-            return starts
-        return starts[starts + pd.Timedelta(minutes=bar_minutes) <= until]
+        grids = []
+        for begin, end in self.parts:
+            starts = pd.date_range(begin, end, freq=f"{bar_minutes}min", inclusive="left")
+            over = until is None or until >= end
+            grids.append(starts if over else starts[starts + pd.Timedelta(minutes=bar_minutes) <= until])
+        return pd.DatetimeIndex(grids[0].append(grids[1:]))
 
 
 @dataclass(frozen=True, order=True)

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tests.oracle.history import NUMBERS, Answer
-from tickerlake.exchange import XNYS, Session
+from tickerlake import exchange
+from tickerlake.exchange import Session
 from tickerlake.symbols import as_traded
 
-NEW_YORK = ZoneInfo("America/New_York")
 LATE = dt.timedelta(hours=1)
 Row = dict[str, Any]
 Split = tuple[dt.date, float]
@@ -101,7 +100,7 @@ class Oracle:
         hours = defaultdict(list)
         for (session, ticker), bars in self._finest(as_of, basis).items():
             for bar in bars:
-                start = bar["ts"].astimezone(NEW_YORK)
+                start = bar["ts"].astimezone(exchange.of(ticker).zone)
                 if start.minute + bar["bar_minutes"] <= 60:
                     hours[session, ticker, start.hour].append(bar)
         rows = []
@@ -215,27 +214,27 @@ class Oracle:
         """Which of the expected bars are in force, per ticker, session and size, from the first session to the last."""
         held: dict[tuple[str, str], dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
         bars = self.bars(as_of)
-        calendar = XNYS.sessions_between(
-            *(dt.date.fromisoformat(pick(bar["session"] for bar in bars)) for pick in (min, max))
-        )
-        ends = {session.dt: min(session.close, now.replace(second=0, microsecond=0)) for session in calendar}
-        opens = {session.dt: session.open for session in calendar}
+        first, last = (dt.date.fromisoformat(pick(bar["session"] for bar in bars)) for pick in (min, max))
+        places = exchange.all_of(bar["ticker"] for bar in bars)
+        calendar = {(day.dt, place): day for place in places for day in place.sessions_between(first, last)}
         for bar in bars:
-            if bar["ts"] < ends[bar["session"]]:
-                place = (bar["ts"] - opens[bar["session"]]) // dt.timedelta(minutes=bar["bar_minutes"])
-                held[bar["session"], bar["ticker"]][bar["bar_minutes"]].add(place)
+            starts = _starts(calendar[bar["session"], exchange.of(bar["ticker"])], bar["bar_minutes"], now)
+            if bar["ts"] in starts:
+                held[bar["session"], bar["ticker"]][bar["bar_minutes"]].add(starts.index(bar["ts"]))
         rows = []
-        for session in calendar:
+        for day in sorted({day for day, _ in calendar}):
             for ticker in sorted({ticker for _, ticker in held}):
+                session = calendar.get((day, exchange.of(ticker)))
+                if session is None:
+                    continue
                 mine = {day: sizes for (day, name), sizes in held.items() if name == ticker}
                 traded = as_traded(ticker, session.date) == ticker and min(mine) <= session.dt
                 if session.open >= now or not traded:
                     continue
                 finest = min(size for sizes in mine.values() for size in sizes)
                 for size, places in sorted(mine.get(session.dt, {finest: set()}).items()):
-                    length = dt.timedelta(minutes=size)
-                    expected = -((session.open - ends[session.dt]) // length)
-                    missing = [place for place in range(expected) if place not in places]
+                    starts = _starts(session, size, now)
+                    missing = [place for place in range(len(starts)) if place not in places]
                     absent, silent = (
                         self._absent(session, ticker, size, missing, len(places), as_of, only_good=good)
                         for good in (False, True)
@@ -245,12 +244,12 @@ class Oracle:
                             "ticker": ticker,
                             "session": session.dt,
                             "bar_minutes": size,
-                            "expected": expected,
+                            "expected": len(starts),
                             "present": len(places),
                             "missing": len(missing),
                             "absent": len(absent),
                             "halted": sum(min(places) < place < max(places) for place in silent if places),
-                            "gaps": _gaps(session.open, length, missing),
+                            "gaps": _gaps(session, starts, missing),
                         }
                     )
         return rows
@@ -279,7 +278,7 @@ class Oracle:
         return [
             place
             for place in missing
-            for start in [session.open + place * length]
+            for start in [_starts(session, size)[place]]
             if any(start + length + LATE <= at and (since is None or since <= start) for at, since in answers)
         ]
 
@@ -359,7 +358,7 @@ class Oracle:
     def _hear(self, answer: Answer, session: Session) -> None:
         ticker = as_traded(answer.symbol, session.date)
         adjusted = tuple(split for split in answer.adjusted if split[0] > session.date)
-        mine = [row for row in answer.rows if row["ts"].astimezone(NEW_YORK).date() == session.date]
+        mine = [row for row in answer.rows if row["ts"].astimezone(session.exchange.zone).date() == session.date]
         if answer.error in ("", "no-data", "wrong-instrument"):
             starts = {row["ts"] for row in mine if _counts(row, answer, session)}
             good = all(_counts(row, answer, session) or _is_left_out(row, answer, session) for row in mine)
@@ -452,10 +451,9 @@ def _midnight(date: dt.date) -> dt.datetime:
 
 def _counts(row: Row, answer: Answer, session: Session) -> bool:
     start, high, low = row["ts"], row["high"], row["low"]
-    if not session.open <= start < session.close or (answer.since is not None and start < answer.since):
+    if start not in _starts(session, answer.bar_minutes) or (answer.since is not None and start < answer.since):
         return False
-    length = dt.timedelta(minutes=answer.bar_minutes)
-    if (start - session.open) % length or min(start + length, session.close) > answer.asked_at:
+    if _end(row, answer, session) > answer.asked_at:
         return False
     if high is None or low is None or not (math.isfinite(high) and math.isfinite(low)):
         return False
@@ -466,16 +464,35 @@ def _counts(row: Row, answer: Answer, session: Session) -> bool:
 
 def _is_left_out(row: Row, answer: Answer, session: Session) -> bool:
     """Whether it was not asked for, or had not ended yet."""
-    start, end = row["ts"], row["ts"] + dt.timedelta(minutes=answer.bar_minutes)
-    running = session.open <= start < session.close and min(end, session.close) > answer.asked_at
+    start = row["ts"]
+    traded = any(begin <= start < end for begin, end in session.parts)
+    running = traded and _end(row, answer, session) > answer.asked_at
     return running or (answer.since is not None and start < answer.since)
 
 
-def _gaps(opens: dt.datetime, length: dt.timedelta, missing: Sequence[int]) -> str:
+def _end(row: Row, answer: Answer, session: Session) -> dt.datetime:
+    """When a bar ends: the close, or the lunch break, cuts the last one short."""
+    end = next(end for begin, end in session.parts if begin <= row["ts"] < end)
+    return min(row["ts"] + dt.timedelta(minutes=answer.bar_minutes), end)
+
+
+@cache
+def _starts(session: Session, bar_minutes: int, now: dt.datetime = NEVER) -> list[dt.datetime]:
+    """When the session's bars start that have begun by the full minute of `now`; anew after a lunch break."""
+    until, length = now.replace(second=0, microsecond=0), dt.timedelta(minutes=bar_minutes)
+    return [
+        start
+        for begin, end in session.parts
+        for start in (begin + place * length for place in range(-((begin - end) // length)))
+        if start < until
+    ]
+
+
+def _gaps(session: Session, starts: Sequence[dt.datetime], missing: Sequence[int]) -> str:
     """The starts of the missing bars at the exchange: `10:00, 11:30-12:30`."""
     runs: list[list[str]] = []
     for number, place in enumerate(missing):
-        clock = f"{(opens + place * length).astimezone(NEW_YORK):%H:%M}"
+        clock = f"{starts[place].astimezone(session.exchange.zone):%H:%M}"
         if number and missing[number - 1] == place - 1:
             runs[-1].append(clock)
         else:

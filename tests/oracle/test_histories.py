@@ -35,6 +35,12 @@ PRICED = ("bars", "hourly_high", "daily", "restatements")
 QUERIES = (*PRICED, "sessions", "tickers", "coverage")
 THANKSGIVING = exchange.XNYS.sessions_between(dt.date(2026, 11, 25), dt.date(2026, 11, 27))
 """A full session, a holiday, and an early close."""
+CHRISTMAS = sorted(
+    session
+    for place in (exchange.XNYS, exchange.XLON, exchange.XTKS, exchange.CRYPTO)
+    for session in place.sessions_between(dt.date(2025, 12, 24), dt.date(2025, 12, 26))
+)
+"""Early closes in New York and London, then a holiday there, and another in London; Tokyo and crypto trade each day."""
 RENAMING = exchange.XNYS.sessions_between(dt.date(2022, 6, 8), dt.date(2022, 6, 9))
 """FB trades as META from the second on."""
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
@@ -99,7 +105,9 @@ KINDS = {
         waits=(20 * MINUTE, 2 * HOUR),
     ),
     "several sizes": Kind(FAULTS, sizes=(30, 60, 90)),
-    "long bars only": Kind(FAULTS, sizes=(60,)),
+    "long bars of several exchanges": Kind(
+        FAULTS, sessions=tuple(CHRISTMAS), tickers=("AAA", "VOD.L", "7203.T", "BTC-USD"), sizes=(60,)
+    ),
     "two sources": Kind(FAULTS, sources=("second", "first")),
     "splits": Kind(FAULTS | {"splits": SPLITS, "listed": ()}, any_moment=True),
     "everything at once": Kind(
@@ -140,7 +148,7 @@ def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]
         vendor = SimulatedVendor(seed, clock, behaviour)
         vendor.name = name
         vendors.append(History(vendor, asking, adjusted_at(behaviour, clock)))
-    end = kind.sessions[-1].close + kind.hours * HOUR
+    end = ended(kind)
     answers = []
     for vendor in vendors:
         vendor.answers = answers  # of all vendors, in the order in which they come
@@ -150,15 +158,11 @@ def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]
         first = rng.randrange(len(opened))
         source = rng.choice(vendors)
         source.since = opened[-1].open + rng.randrange(8) * 30 * MINUTE if kind.since and rng.random() < 0.3 else None
-        collect(
-            source,
-            ParquetSink(lake),
-            opened[first:],
-            rng.sample(kind.tickers, len(kind.tickers) if kind.every_ticker else rng.randint(1, len(kind.tickers))),
-            rng.choice(kind.sizes),
-            asking,
-            since=source.since,
-        )
+        count = len(kind.tickers) if kind.every_ticker else rng.randint(1, len(kind.tickers))
+        tickers, size = rng.sample(kind.tickers, count), rng.choice(kind.sizes)
+        places = exchange.all_of(tickers)
+        sessions = [session for session in opened[first:] if session.exchange in places]
+        collect(source, ParquetSink(lake), sessions, tickers, size, asking, since=source.since)
         if seed % 2 and random.Random(str(clock.now)).random() < 0.3:
             assert not [done.error for done in compact(lake, finished(lake, clock.now), clock.now) if done.error]
         moments += [asking(), asking() - dt.timedelta(milliseconds=1)]
@@ -171,8 +175,12 @@ def lived(kind: Kind, seed: int, lake: Path) -> tuple[Oracle, list[dt.datetime]]
     return oracle, [moment for moment in moments if moment >= first_known]
 
 
+def ended(kind: Kind) -> dt.datetime:
+    return max(session.close for session in kind.sessions) + kind.hours * HOUR
+
+
 def collectors_clock(kind: Kind, clock: Clock) -> WrongClock:
-    step = (kind.sessions[-1].close + kind.hours * HOUR - clock.now) / max(1, len(kind.clock_errors))
+    step = (ended(kind) - clock.now) / max(1, len(kind.clock_errors))
     return WrongClock(clock, *((clock.now + number * step, error) for number, error in enumerate(kind.clock_errors)))
 
 
@@ -180,12 +188,13 @@ def adjusted_at(behaviour: Behaviour, clock: Clock):
     """The splits that the vendor has adjusted a symbol's prices for by now."""
 
     def adjusted(symbol: str) -> list[tuple[dt.date, float]]:
+        zone = exchange.of(symbol).zone
         return [
             (split.ex_date, split.ratio)
             for split in behaviour.splits
             if split.symbol == symbol
             and split.adjusted_after is not None
-            and dt.datetime.combine(split.ex_date, dt.time(), exchange.XNYS.zone) + split.adjusted_after <= clock.now
+            and dt.datetime.combine(split.ex_date, dt.time(), zone) + split.adjusted_after <= clock.now
         ]
 
     return adjusted

@@ -193,7 +193,10 @@ class _Faults:
         halted = random.random() < behaviour.halted
         self._halted = halted & (np.arange(count) >= first) & (np.arange(count) < first + length)
         ends = market["ts"] + pd.Timedelta(minutes=bar_minutes)
-        self._ends = ends.clip(upper=pd.Timestamp(session.close).as_unit("us"))
+        for begin, end in session.parts:
+            inside = (market["ts"] >= begin) & (market["ts"] < end)
+            ends = ends.mask(inside & (ends > end), pd.Timestamp(end).as_unit("us"))
+        self._ends = ends
 
     def shown(self, now: dt.datetime) -> pd.DataFrame:
         """The rows of the bars that have ended, as the vendor shows them at `now`."""
