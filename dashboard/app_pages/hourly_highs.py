@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.axes import RESTATED
-from dashboard.charts.heat_map import CELL, UNUSUAL, heat_map
+from dashboard.charts.heat_map import CELL, TEXTS_FIT, UNUSUAL, heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
 from dashboard.chrome import as_of, controls, errors, export, header, live, url
@@ -203,9 +203,13 @@ def _heat_map(
         )
     st.caption(
         (
-            f"Under each value: the minute that reached the hour's high; {labels.TIMES}2: two bars did. "
-            f"{UNUSUAL} above every earlier session shown; {RESTATED} bars restated or withdrawn. "
-            "A frame marks the day's high. Click a cell, or press Enter on it, to open its hour."
+            (
+                f"Under each value: the minute that reached the hour's high; {labels.TIMES}2: two bars did. "
+                f"{UNUSUAL} above every earlier session shown; {RESTATED} bars restated or withdrawn. "
+                if shown["slot"].nunique() <= TEXTS_FIT
+                else "Point at a cell to see its value. "
+            )
+            + "A frame marks the day's high. Click a cell, or press Enter on it, to open its hour."
             if by_hour
             else "A frame marks each ticker's greatest high."
         )

@@ -23,7 +23,9 @@ DASH = [5, 4]
 """Stroke of what is provisional."""
 PERCENT = "replace(format(datum.value, '+.1%'), '%', ' %')"
 """Vega expression of a change: `+2.3 %`."""
-AROUND_ROWS = 130
+LABELS_FIT = 12
+"""With more hours on an axis, every third is labelled."""
+AROUND_ROWS = 160
 """Pixels of title, axis and legend around a heat map's rows: Streamlit's height includes them."""
 
 
@@ -73,7 +75,8 @@ def slot_axis(
     by_hour = len(slots[0]) > len("2026-11-20")
     sessions = sorted({slot[:10] for slot in slots})
     if place and by_hour and len(sessions) == 1:
-        names = {slot: labels.hour_start(int(slot[11:]), place) for slot in slots}
+        every = 3 if len(slots) > LABELS_FIT else 1
+        names = {slot: labels.hour_start(int(slot[11:]), place) for slot in slots if int(slot[11:]) % every == 0}
     elif by_hour:
         names = {
             min(slot for slot in slots if slot[:10] == date): labels.short_day(dt.date.fromisoformat(date))
@@ -112,7 +115,7 @@ def clock_axis(session: Session, *, labelled: bool) -> dict[str, Any]:
 
 def clock_span(opens: int, closes: int, *, title: str | None) -> dict[str, Any]:
     """X from `opens` to `closes`, minutes since midnight; without a title it has no labels either."""
-    step = 60 if closes - opens <= 12 * 60 else 180
+    step = 60 if closes - opens <= LABELS_FIT * 60 else 180
     return {
         "title": title,
         "scale": alt.Scale(domain=[opens, closes], nice=False, zero=False),

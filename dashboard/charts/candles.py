@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import DASH, RESTATED, clock_axis, crosshair
+from dashboard.charts.axes import DASH, LABELS_FIT, RESTATED, clock_axis, crosshair
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Session
 
@@ -137,8 +137,9 @@ def _highs(touches: pd.DataFrame, palette: Palette, session: Session, price: dic
         if not part.empty:
             rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash, clip=True)
             layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2="hour_right:Q", y=y))
+    # A price is wider than an hour of a day of 24.
     names = layer(
-        hours,
+        hours if len(hours) <= LABELS_FIT else hours.nlargest(1, "high"),
         "text",
         align="left",
         baseline="bottom",

@@ -27,7 +27,7 @@ CELL = "cell"
 """Name of the selection: the `ticker` and `slot` of the clicked cell."""
 ROW_HEIGHT = 34
 UNUSUAL = "\N{BLACK UP-POINTING TRIANGLE}"
-_TEXTS_FIT = 12
+TEXTS_FIT = 12
 """Cells are too narrow for text with more columns than this."""
 _NARROW = "width < 460"
 """True on a phone."""
@@ -79,7 +79,7 @@ def heat_map(
     layers = [cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "slot"], on="click", clear=False))]
     frames = layer(None, "rect", cornerRadius=3, filled=False, strokeWidth=2, cursor="pointer")
     layers.append(frames.transform_filter("datum.is_top").encode(**where, stroke=alt.StrokeValue(palette.ink)))
-    if len(slots) <= _TEXTS_FIT:
+    if len(slots) <= TEXTS_FIT:
         ink = alt.ColorValue(palette.ink).condition(test="datum.strong", value=palette.on_strong)
         texts = (("label:N", 11, 9.5, -5), ("below:N", 9.5, 8, 8))
         for text, size, small, down in texts:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dashboard import labels
+from dashboard.charts import axes
 from dashboard.data import figures
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
@@ -48,20 +49,22 @@ def drawn(at):
 
 
 @pytest.mark.parametrize("place", HOURS, ids=lambda place: place.name)
-@pytest.mark.parametrize("page", [page.name for page in PAGES])
-def test_a_page_is_in_the_time_of_the_exchange_in_the_address(app, mixed, place, page):
-    at = app(mixed, page, exchange=place.code, now=lakes.EVENING)
-    words = text(at)
-    assert not at.error
-    assert "Cannot show this" not in [element.value for element in at.header]
-    assert OPENS[place] in words
-    assert not any("EST" in part for part in (words, drawn(at)))
-    if page in ("hourly_highs", "session"):
-        assert labels.zone(lakes.EVENING, place) == ZONES[place]
-        assert ZONES[place] in drawn(at)
-    if page == "session":
-        assert f'"title": "{CURRENCIES[place]}"' in drawn(at)
-        assert f"Last, {CURRENCIES[place]}" in words
+def test_each_page_is_in_the_time_and_the_currency_of_the_exchange_in_the_address(app, mixed, place):
+    at = app(mixed, exchange=place.code, tickers=",".join(TICKERS))
+    for page in PAGES:
+        if page is not PAGES[0]:
+            at.switch_page(f"app_pages/{page.name}.py").run()
+        words = text(at)
+        assert not at.exception
+        assert not at.error
+        assert "Cannot show this" not in words
+        assert OPENS[place] in words
+        assert not any("EST" in part for part in (words, drawn(at)))
+        if page.name in ("hourly_highs", "session"):
+            assert ZONES[place] in drawn(at)
+        if page.name == "session":
+            assert f'"title": "{CURRENCIES[place]}"' in drawn(at)
+            assert f"Last, {CURRENCIES[place]}" in words
 
 
 @pytest.mark.parametrize(("place", "hours"), HOURS.items(), ids=lambda each: getattr(each, "name", ""))
@@ -135,3 +138,10 @@ def test_tokyos_lunch_break_is_said_and_leaves_no_hour_provisional():
 
 def test_the_last_hour_of_new_york_ends_at_the_close():
     assert labels.hour_span(15, XNYS) == "15:00\N{EN DASH}16:00"
+
+
+def test_a_day_of_24_hours_has_a_label_every_third():
+    hours = axes.slot_axis([f"2026-11-20 {hour:02}" for hour in range(24)], CRYPTO).to_dict()["values"]
+    assert [slot[-2:] for slot in hours] == ["00", "03", "06", "09", "12", "15", "18", "21"]
+    minutes = axes.clock_axis(CRYPTO.session_on(lakes.FRIDAY), labelled=True)["axis"].to_dict()["values"]
+    assert minutes == list(range(0, 1441, 180))
