@@ -19,12 +19,12 @@
 --   halted       bigint         how many of the absent lie between bars: trading was halted, or nobody traded
 --   gaps         varchar        starts of the missing bars in exchange time: '09:57-09:59, 12:38'
 --
--- The calendar is a parameter because SQL knows no holidays. Its open and close are in UTC, HH:MM is the open on the
--- exchange's clock; before and during a lunch break there are so many minutes, 'mmmm llll'. A ticker is expected from its first session on, and until
--- it was renamed. If it has no bar at all in a session, all bars of its finest size are missing. A source that was asked
--- an hour or more after the bar's end, and gave no more bars than the lake holds, does not have it. If no
--- record was rejected and it has bars before and after the gap, nothing was traded there. All other missing bars may
--- still be had.
+-- The calendar is a parameter because SQL knows no holidays. Its open and close are in UTC; HH:MM is the open on the
+-- exchange's clock, and morning and lunch are the minutes before and in the lunch break. A ticker is expected from its
+-- first session on, and until it was renamed. If it has no bar at all in a session, all bars of its finest size are
+-- missing. A source that was asked an hour or more after the bar's end, and gave no more bars than the lake holds, does
+-- not have it. If no record was rejected and it has bars before and after the gap, nothing was traded there. All other
+-- missing bars may still be had.
 WITH
 calendar AS (
     SELECT

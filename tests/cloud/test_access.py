@@ -200,7 +200,7 @@ class TestTheReader:
 
     def test_it_sees_what_the_dashboard_shows_of_the_stack(self, guarded):
         session = boto3.Session(region_name=guarded.outputs["region"])
-        report = cloud.read(guarded.outputs["workgroup"], session.client, clock.now())
+        report = cloud.read(guarded.outputs["workgroup"], session.client, clock.now(), exchange.XNYS)
         assert report.faults == []
         assert report.crawler["State"] == "READY"
         assert len(report.alarms) == 11
