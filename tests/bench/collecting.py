@@ -14,6 +14,7 @@ from pathlib import Path
 
 from curl_cffi.requests import Session
 
+from tests.bench import lakes
 from tests.bench.lakes import TICKERS, YEAR
 from tests.bench.timing import ROOT, Pair, Row, pair, timed, worker
 from tests.fakes.yahoo import CHART, LoopbackSession, running_yahoo
@@ -83,6 +84,7 @@ def simulating() -> Iterator[Row]:
 
 def importing() -> Iterator[Row]:
     """Importing 390,000 records in lines of JSON, against parsing them one by one; and the memory of a million."""
+    lakes.session()  # Two workers would build it at the same time.
     with worker("imported", "10") as one, worker("parsed", "10") as other:
         taken = pair(one, other, runs=2)
     records = 10 * 78 * len(TICKERS)
