@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from tickerlake import exchange
 from tickerlake.errors import ConfigError
 
 MANUAL = "manual"
@@ -34,6 +36,10 @@ class Split:
     collected_at: dt.datetime
     adjusted_from: dt.datetime | None = None
     """From when on the source's answers are adjusted, UTC; None for the start of `ex_date`, NEVER for not yet."""
+
+    def row(self) -> dict[str, Any]:
+        """The split as a row of the table `actions`, with aware times."""
+        return asdict(self) | {"exchange": exchange.of(self.ticker).code, "ex_date": self.ex_date.isoformat()}
 
     @property
     def takes_effect(self) -> dt.datetime:

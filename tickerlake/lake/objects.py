@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tickerlake import aws, exchange
+from tickerlake import aws
 from tickerlake.actions import Split
 from tickerlake.errors import SinkError
 from tickerlake.lake import Run
@@ -53,10 +53,7 @@ class LakeObjects:
         if not new:
             return 0
         names = ", ".join(f"{split.ticker} {split.ex_date} {split.ratio:g}" for split in new.values())
-        rows = [
-            asdict(split) | {"exchange": exchange.of(split.ticker).code, "ex_date": split.ex_date.isoformat()}
-            for split in new.values()
-        ]
+        rows = [split.row() for split in new.values()]
         key = self._put(f"the splits {names}", ACTIONS_PREFIX, "", _lines(rows, ACTIONS), rows)
         self._reported |= {key: _report(split) for key, split in new.items()}
         _log.warning("stored splits (%s) in s3://%s/%s", names, self._bucket, key)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickerlake import exchange
 from tickerlake.actions import Split
 from tickerlake.lake.schema import parquet_schema
 from tickerlake.record import ACTIONS
@@ -37,8 +35,7 @@ def read_splits(files: Iterable[Path]) -> list[Split]:
 def splits_table(splits: Sequence[Split]) -> pa.Table:
     """`splits` with the columns of the table."""
     rows = [
-        asdict(split)
-        | {"exchange": exchange.of(split.ticker).code, "ex_date": split.ex_date.isoformat()}
+        split.row()
         | {"collected_at": _naive(split.collected_at)}
         | {"adjusted_from": split.adjusted_from and _naive(split.adjusted_from)}
         for split in splits
