@@ -62,9 +62,16 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     currencies = each([exchange.currency_of(ticker) for ticker in known])
     if "currency" in frame:
         currencies = frame["currency"].astype("str").fillna(currencies)
-    local = [_local(frame.loc[codes == code, "ts"], exchange.EXCHANGES[code]) for code in codes.unique()]
-    times = pd.concat(local) if local else _local(frame["ts"], exchange.XNYS)
+    times = _of_each(codes, frame["ts"], _local)
     return frame.assign(exchange=codes, hour=times["hour"], currency=currencies, dt=times["dt"])
+
+
+def _of_each(
+    codes: pd.Series, values: pd.Series, read: Callable[[pd.Series, exchange.Exchange], pd.DataFrame]
+) -> pd.DataFrame:
+    """What `read` makes of the `values` of each exchange in `codes`, by their index."""
+    parts = [read(values[codes == code], exchange.EXCHANGES[code]) for code in codes.unique()]
+    return pd.concat(parts) if parts else read(values, exchange.XNYS)
 
 
 def _local(ts: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
@@ -175,19 +182,17 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
 
 def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with `session_open`, `session_close`, `break_start` and `break_end`, null where there are none."""
-    codes = frame["exchange"]
-    hours = [_hours(code, frame.loc[codes == code, "dt"]) for code in codes.unique()]
-    whole = pd.concat(hours).loc[frame.index] if hours else _hours(exchange.XNYS.code, frame["dt"])
+    hours = _of_each(frame["exchange"], frame["dt"], _hours)
     return frame.assign(
-        session_open=whole["open"],
-        session_close=whole["close"],
-        break_start=whole["break_start"],
-        break_end=whole["break_end"],
+        session_open=hours["open"],
+        session_close=hours["close"],
+        break_start=hours["break_start"],
+        break_end=hours["break_end"],
     )
 
 
-def _hours(code: str, dates: pd.Series) -> pd.DataFrame:
+def _hours(dates: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
     """When the sessions `dates` of an exchange open, close and break, with the index of `dates`."""
     days = [dt.date.fromisoformat(day) for day in dates.dropna().unique()]
-    bounds = exchange.EXCHANGES[code].bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
+    bounds = place.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
     return bounds.reindex(dates).astype("datetime64[us, UTC]").set_axis(dates.index)
