@@ -112,7 +112,7 @@ def import_objects(
     """
     report = ImportReport()
     splits = {split.ticker for split in sink.reports()}
-    rejected, sources, adjusted = [], set(), [bars.empty()]
+    rejected, sources, unknown, adjusted = [], set(), set(), [bars.empty()]
     with closing(_Spill()) as spill:
         for chunk in _chunks(objects, report, on_object):
             frame = _frame(chunk, timezone).assign(number=range(report.read, report.read + len(chunk)))
@@ -123,9 +123,10 @@ def import_objects(
             good = frame["rule"].isna()
             rejected.append(frame[~good])
             sources |= set(frame.loc[good, "source"].unique())
+            unknown |= set(frame.loc[good & frame["bar_minutes"].isna(), "dt"].unique())
             spill.keep(frame[good])
         sink.check_sources(sources)
-        common = _common_steps(spill)
+        common = _common_steps(map(spill.read, sorted(unknown)))
         for session in spill.sessions():
             records = spill.read(session)
             records["bar_minutes"] = _bar_minutes(records, *common)
@@ -280,12 +281,13 @@ def _whole(values: np.ndarray, largest: int) -> np.ndarray:
     return (np.abs(values) <= largest) & (np.floor(values) == values)
 
 
-def _common_steps(spill: _Spill) -> tuple[pd.Series, pd.Series, float]:
+def _common_steps(sessions: Iterable[pd.DataFrame]) -> tuple[pd.Series, pd.Series, float]:
     """The most common step between bars, in minutes: of each ticker and session, of each ticker, and of all.
 
-    Of records without a length; only steps that are a bar length count; of equally common ones, the shorter.
+    Of the records in `sessions` without a length; only steps that are a bar length count; of equally common ones, the
+    shorter.
     """
-    counts = pd.concat([_NO_STEPS, *(_steps(spill.read(session)) for session in spill.sessions())])
+    counts = pd.concat([_NO_STEPS, *map(_steps, sessions)])
 
     def most_common(by: list[str]) -> pd.Series:
         found = counts.groupby([*by, "minutes"])["count"].sum().reset_index()
