@@ -12,7 +12,6 @@ from dashboard.chrome import errors, url
 from dashboard.data.lake import Lake
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import Exchange
-from tickerlake.plan import parse_date
 from tickerlake.query import types
 
 _KEY = "pick as of"
@@ -30,9 +29,7 @@ def chosen(place: Exchange) -> dt.datetime | None:
     if not text:
         return None
     try:
-        moment = dt.datetime.fromisoformat(types.parse("as_of", "timestamp", _with_offset(text, place))).replace(
-            tzinfo=dt.UTC
-        )
+        moment = dt.datetime.fromisoformat(types.parse("as_of", "timestamp", text, place.zone)).replace(tzinfo=dt.UTC)
     except OverflowError as error:
         raise ConfigError(f"as_of={text} in the address is out of range; write a date after 1999") from error
     if moment > clock.now() and len(text) > len("2026-11-20"):
@@ -67,15 +64,6 @@ def banner(lake: Lake) -> None:
             icon=":material/history:",
         )
         st.button("Show now", icon=":material/update:", on_click=_forget)
-
-
-def _with_offset(text: str, place: Exchange) -> str:
-    """`text` with the offset of `place` if it has none, and of a date its end; what is no moment as it is."""
-    try:
-        moment = dt.datetime.fromisoformat(text if ":" in text else f"{parse_date(text)}T23:59:59.999999")
-    except (ValueError, ConfigError):
-        return text
-    return (moment if moment.tzinfo else moment.replace(tzinfo=place.zone)).isoformat()
 
 
 def _choose() -> None:

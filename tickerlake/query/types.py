@@ -95,14 +95,14 @@ def _date(value: Any) -> str:
     return (value if isinstance(value, dt.date) else parse_date(value)).isoformat()
 
 
-def _moment(value: Any) -> str:
-    """A moment as UTC text in milliseconds. Without an offset it is New York's time; a date is the end of that day."""
+def _moment(value: Any, zone: dt.tzinfo = XNYS.zone) -> str:
+    """A moment as UTC text in milliseconds. Without an offset it is in `zone`; a date is the end of that day."""
     if isinstance(value, str) and ":" in value:
         value = dt.datetime.fromisoformat(value)
     if not isinstance(value, dt.datetime):
         day = value if isinstance(value, dt.date) else parse_date(value)
         value = dt.datetime.combine(day, dt.time(23, 59, 59, 999_999))
-    utc = (value if value.tzinfo else value.replace(tzinfo=XNYS.zone)).astimezone(dt.UTC)
+    utc = (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(dt.UTC)
     return utc.replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
@@ -168,14 +168,19 @@ def named(engine_type: str) -> str:
     return _ENGINE_TYPES.get(match[1], "varchar") if match else "varchar"
 
 
-def parse(name: str, type_: str, value: Any) -> Any:
-    """The value of the parameter `name`: text, a number, a truth value or a list of texts. ConfigError."""
+def parse(name: str, type_: str, value: Any, zone: dt.tzinfo = XNYS.zone) -> Any:
+    """The value of the parameter `name`: text, a number, a truth value or a list of texts. ConfigError.
+
+    A time without an offset is in `zone`.
+    """
     kind = TYPES[type_]
     if name == "basis" and value not in BASES:
         raise ConfigError(f"basis: {value!r} is not a basis; write {' or '.join(BASES)}")
     try:
         if name == "tickers" and isinstance(value, str) and value != "*":
             return list(symbols.parse_tickers(value))
+        if type_ == "timestamp":
+            return _moment(value, zone)
         return [each.upper() for each in kind.parse(value)] if name == "tickers" else kind.parse(value)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
