@@ -7,7 +7,8 @@ SQL, files or what the lake stores. The rules, which the queries follow too:
 between high and low, no negative volume, a start on the grid of a session that was asked for, and an end before it was
 asked for. Other rows are as if they had not been given. With `since`, rows that start earlier do not count.
 
-**Exchanges.** A ticker has the sessions, hours and times of its exchange. After a lunch break the grid starts anew.
+**Exchanges.** A ticker has the sessions, hours and times of its exchange. The afternoon has a
+grid of its own, from the end of the lunch break.
 
 **Key.** A bar is (ticker, bar_minutes, ts, source), its ticker the symbol as traded that day. Its numbers are open,
 high, low, close and volume.
