@@ -155,7 +155,7 @@ def size(byte_count: float) -> str:
 
 def market(now: dt.datetime, place: Exchange) -> str:
     """`Open until 16:00 EST`, or `Closed, opens Mon 23 Nov 09:30 EST`."""
-    if place.opens == place.closes:
+    if place.never_closes:
         return "Open around the clock"
     session = place.running(now)
     if session and session.break_start and session.break_end and session.break_start <= now < session.break_end:

@@ -28,8 +28,8 @@ def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> lis
     if not wanted:
         return []
     told = _told(layout)
-    places = exchange.all_of(watchlist.read(layout.config))
-    today = [day for place in places for day in days(DuckDBEngine(lake), wanted, now, place)]
+    engine, places = DuckDBEngine(lake), exchange.all_of(watchlist.read(layout.config))
+    today = [day for place in places for day in days(engine, wanted, now, place)]
     messages, after = judge(wanted, today, told)
     if after != told:
         remember(dump(after))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -114,8 +115,7 @@ def collect(
     requested = list(dict.fromkeys(symbols.current_symbol(ticker) for ticker in tickers))
     length = source.sessions_per_request(bar_minutes)
     reports = {session: SessionReport(session) for session in sessions}
-    for place in dict.fromkeys(session.exchange for session in sessions):
-        mine = [session for session in sessions if session.exchange == place]
+    for place, mine in exchange.by_exchange(sessions).items():
         traded = [symbol for symbol in requested if exchange.of(symbol) == place]
         for start in range(0, len(mine), length):
             window = mine[start : start + length]
@@ -130,6 +130,13 @@ def collect(
                 sink.report_splits(_splits(source, window, answers, now), now, good)
                 sink.log(runs)
     return list(reports.values())
+
+
+def request_count(source: Source, sessions: Sequence[Session], tickers: Sequence[str], bar_minutes: int) -> int:
+    """How often `collect` calls `on_answer`: once for each ticker and each window of its exchange's sessions."""
+    length = source.sessions_per_request(bar_minutes)
+    windows = {place: math.ceil(len(mine) / length) for place, mine in exchange.by_exchange(sessions).items()}
+    return sum(windows.get(exchange.of(symbol), 0) for symbol in {symbols.current_symbol(each) for each in tickers})
 
 
 def refuse_too_old(source: Source, sessions: Sequence[Session], bar_minutes: int, now: dt.datetime) -> None:

@@ -60,8 +60,8 @@ class Session:
     def bar_starts(self, bar_minutes: int, until: datetime.datetime | None = None) -> pd.DatetimeIndex:
         """UTC starts of the session's bars; with `until`, only of the bars that have finished by then.
 
-        The afternoon's bars begin anew when the lunch break ends. If `bar_minutes` does not divide a part of the
-        session, its last bar is shorter and ends with it.
+        The afternoon has a grid of its own, from the end of the lunch break. If `bar_minutes` does not divide a part of
+        the session, its last bar is shorter and ends with it.
         """
         import pandas as pd  # noqa: PLC0415
 
@@ -92,9 +92,19 @@ class Exchange:
     first_year: int = field(default=1990, compare=False)
 
     @property
+    def never_closes(self) -> bool:
+        """True if it trades around the clock; its sessions are days."""
+        return self.opens == self.closes
+
+    @property
+    def trades_pairs(self) -> bool:
+        """True if its tickers are pairs such as `BTC-USD`, and not shares."""
+        return self.suffix is None
+
+    @property
     def hours(self) -> range:
         """The clock hours in which its bars start: 9 to 15 in New York."""
-        if self.opens == self.closes:
+        if self.never_closes:
             return range(24)
         return range(self.opens.hour, self.closes.hour + (self.closes.minute > 0))
 
@@ -142,9 +152,15 @@ class Exchange:
         """The latest session that has closed by `now`."""
         return next(session for session in self._backwards(now) if session.close <= now)
 
+    def last_sessions(self, now: datetime.datetime, count: int) -> list[Session]:
+        """The last `count` sessions that have closed by `now`, oldest first."""
+        last = self.last_finished(now).date
+        # Two days a session, and two weeks for holidays, always hold enough of them.
+        return self.sessions_between(last - datetime.timedelta(days=2 * count + 14), last)[-count:]
+
     def running(self, now: datetime.datetime) -> Session | None:
         """The session that is open at `now`, or None. A lunch break is part of it."""
-        if self.opens != self.closes and not self.opens <= now.astimezone(self.zone).time() < self.closes:
+        if not self.never_closes and not self.opens <= now.astimezone(self.zone).time() < self.closes:
             return None  # No need to load the calendar.
         latest = next(session for session in self._backwards(now) if session.open <= now)
         return latest if now < latest.close else None
@@ -217,10 +233,18 @@ def all_of(tickers: Iterable[str]) -> tuple[Exchange, ...]:
     return tuple(each for each in EXCHANGES.values() if each in found)
 
 
-def zone_of(tickers: Iterable[str]) -> ZoneInfo:
-    """The time zone for what concerns all of `tickers`: that of their exchange, or UTC if they are of several."""
-    places = all_of(tickers)
-    return places[0].zone if len(places) == 1 else CRYPTO.zone
+def by_exchange(sessions: Iterable[Session]) -> dict[Exchange, list[Session]]:
+    """`sessions` by their exchange, each in the given order."""
+    found: dict[Exchange, list[Session]] = {}
+    for session in sessions:
+        found.setdefault(session.exchange, []).append(session)
+    return found
+
+
+def shared_zone(exchanges: Iterable[Exchange]) -> ZoneInfo:
+    """The time zone for what concerns all of `exchanges`: that of the one, or UTC if they are several or none."""
+    zones = {each.zone for each in exchanges}
+    return zones.pop() if len(zones) == 1 else CRYPTO.zone
 
 
 def currency_of(ticker: str) -> str:

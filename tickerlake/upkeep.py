@@ -162,4 +162,5 @@ class FolderUpkeep:
             self._tell(line)
 
     def _tell(self, line: str) -> None:
-        self._say(f"{self._clock().astimezone(exchange.zone_of(self._tickers)):%H:%M:%S} {line}")
+        zone = exchange.shared_zone(exchange.all_of(self._tickers))
+        self._say(f"{self._clock().astimezone(zone):%H:%M:%S} {line}")

@@ -177,7 +177,7 @@ class Watch:
 
     @property
     def _zone(self) -> dt.tzinfo:
-        return self._exchanges[0].zone if len(self._exchanges) == 1 else dt.UTC
+        return exchange.shared_zone(self._exchanges)
 
     def _time(self, moment: dt.datetime) -> str:
         return f"{moment.astimezone(self._zone):%H:%M:%S}"

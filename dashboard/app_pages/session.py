@@ -92,7 +92,7 @@ def _figures(row: pd.Series, hours: pd.DataFrame) -> None:
             "Volume",
             "unknown" if pd.isna(row["volume"]) else f"{row['volume']:,}",
             None,
-            "shares" if exchange.of(row["ticker"]).suffix is not None else None,
+            None if exchange.of(row["ticker"]).trades_pairs else "shares",
         ),
     )
     with st.container(horizontal=True, gap="medium"):

@@ -205,7 +205,7 @@ def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
 def _volumes(frame: pd.DataFrame, palette: Palette, session: Session) -> list[alt.Chart]:
     """The volume of each bar, in shares; the vendor decides in what for a pair. Bars without a volume are left out."""
     known = frame.dropna(subset=["volume"]).astype({"volume": "float64"})
-    unit = "volume" if session.exchange.suffix is None else "shares"
+    unit = "volume" if session.exchange.trades_pairs else "shares"
     scale = alt.Scale(range=[alt.ExprRef("height"), alt.ExprRef(f"height * {_VOLUMES}")], zero=True, nice=False)
     return [
         layer(known, "rect", color=palette.faint, clip=True).encode(

@@ -208,12 +208,8 @@ def _simulate(lake: Lake, text: str) -> None:
     target = lake.settings.lake.with_name(f"{lake.settings.lake.name}-simulated")
     with refusal.kept("collect"):
         tickers = symbols.parse_tickers(text)
-        sessions = [
-            session
-            for place in exchange.all_of(tickers)
-            for last in [place.last_finished(now).date]
-            for session in place.sessions_between(last - dt.timedelta(days=14), last)[-_SIMULATED_SESSIONS:]
-        ]
+        places = exchange.all_of(tickers)
+        sessions = [session for place in places for session in place.last_sessions(now, _SIMULATED_SESSIONS)]
         collection.start(target, sorted(sessions), tickers, collection.simulation(), clock.now)
         st.session_state["lake"] = target
 

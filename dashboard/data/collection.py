@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,9 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.data.lake import Lake
-from tickerlake import symbols
-from tickerlake.collect import SessionReport, collect, refuse_too_old
+from tickerlake.collect import SessionReport, collect, refuse_too_old, request_count
 from tickerlake.errors import ConfigError, TickerlakeError
-from tickerlake.exchange import Exchange, Session, of
+from tickerlake.exchange import Session
 from tickerlake.lake.parquet import SIMULATED, ParquetSink, sources_held
 from tickerlake.sources import Source
 
@@ -36,8 +34,8 @@ class Job:
     tickers: tuple[str, ...]
     started: dt.datetime
     is_simulated: bool = False
-    windows: dict[Exchange, int] = field(default_factory=dict)
-    """Requests per ticker of each exchange."""
+    requests: int = 0
+    """How many it takes in all."""
     answered: int = 0
     latest: str = ""
     """The last symbol that the source answered."""
@@ -46,11 +44,6 @@ class Job:
     stop: threading.Event = field(default_factory=threading.Event)
     stopped_by_visitor: bool = False
     thread: threading.Thread | None = None
-
-    @property
-    def requests(self) -> int:
-        """How many requests it takes in all."""
-        return sum(self.windows.get(of(symbol), 0) for symbol in set(map(symbols.current_symbol, self.tickers)))
 
     @property
     def is_running(self) -> bool:
@@ -103,9 +96,7 @@ def start(
         if shared.job is not None and shared.job.is_running:
             raise ConfigError("a collection is running; wait for it or stop it")
         job = Job(target, sessions, tickers, now(), is_simulated=source.name == SIMULATED)
-        most = source.sessions_per_request(BAR_MINUTES)
-        held = Counter(session.exchange for session in sessions)
-        job.windows = {place: -(-count // most) for place, count in held.items()}
+        job.requests = request_count(source, sessions, tickers, BAR_MINUTES)
         job.thread = threading.Thread(target=_work, args=(job, source, sink, now), name="collect", daemon=True)
         shared.job = job
         job.thread.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -76,15 +75,15 @@ def collect_command(
     bucket: str | None,
 ) -> int:
     """Collect bars and store them. By default: the last finished session of your watchlist, from Yahoo."""
-    from tickerlake.collect import collect, refuse_too_old  # noqa: PLC0415  # loads pandas, which --help does not need
+    # Loads pandas, which --help does not need.
+    from tickerlake.collect import collect, refuse_too_old, request_count  # noqa: PLC0415
 
     now = _now()
     minutes = int(bar_minutes)
     folder = lake or default_lake(source)
     config = Layout(folder).config
     tickers = tickers or watchlist.read(config)
-    exchanges = exchange.all_of(tickers)
-    sessions = plan(now, exchanges, session=session, first=first, last=last)
+    sessions = plan(now, exchange.all_of(tickers), session=session, first=first, last=last)
     vendor = open_source(source, config)
     refuse_too_old(vendor, sessions, minutes, now)
     begun = [each for each in sessions if len(each.bar_starts(minutes, until=now))]
@@ -110,11 +109,8 @@ def collect_command(
     if source == "simulated":
         click.echo("SIMULATED bars, for demonstration only: none of these prices are real")
 
-    companies = {symbols.current_symbol(ticker) for ticker in tickers}
-    count = {place: sum(each.exchange == place for each in begun) for place in exchanges}
-    windows = {place: math.ceil(each / vendor.sessions_per_request(minutes)) for place, each in count.items()}
-    requests = sum(windows[exchange.of(symbol)] for symbol in companies)
-    with progress(f"{source} → {target}", total=requests) as on_answer:
+    total = request_count(vendor, begun, tickers, minutes)
+    with progress(f"{source} → {target}", total=total) as on_answer:
         reports = gather(begun, tickers, minutes, _now, on_answer=on_answer)
     return _print_reports(reports, source)
 

@@ -47,11 +47,7 @@ def _simulate(lake: Path, count: int, now: dt.datetime) -> str:
     from tickerlake.sources.simulated import SimulatedSource  # noqa: PLC0415
 
     tickers = watchlist.read(Layout(lake).config)
-    wanted = []
-    for place in exchange.all_of(tickers):
-        last = place.last_finished(now).date
-        # Two days a session, and two weeks for holidays, always hold enough of them.
-        wanted += place.sessions_between(last - dt.timedelta(days=2 * count + 14), last)[-count:]
+    wanted = [session for place in exchange.all_of(tickers) for session in place.last_sessions(now, count)]
     reports = collect(SimulatedSource(), ParquetSink(lake), wanted, tickers, 5, lambda: now)
     bars = sum(report.bars for report in reports)
     first, last = min(wanted).date, max(wanted).date

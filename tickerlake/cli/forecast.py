@@ -72,12 +72,13 @@ def forecast_command(
     engine, sink = open_engine(settings), ParquetSink(settings.lake)
     challenger = _challenger(settings.lake) if boosted else None
     models = [*MODELS, *([challenger] if challenger else [])]
-    parts = []
     with progress("forecasting", total=len(sessions)) as on_session:
-        for place in dict.fromkeys(each.exchange for each in sessions):
-            mine = [each for each in sessions if each.exchange == place]
-            parts.append(make(engine, mine, now, tickers=tickers, models=models, on_session=on_session))
-    made = joined(parts)
+        made = joined(
+            [
+                make(engine, mine, now, tickers=tickers, models=models, on_session=on_session)
+                for mine in exchange.by_exchange(sessions).values()
+            ]
+        )
     if challenger:
         sink.store_model(challenger.as_text())
     new = without_stored(engine, made.forecasts)
@@ -138,7 +139,7 @@ def _show(engine: Engine, forecasts: pd.DataFrame) -> None:
     champions = verdict(run(engine, "forecasts").frame).champions
     latest = forecasts[forecasts["known_until"] == forecasts["known_until"].max()]
     chosen = latest[latest["model"] == latest["target"].map(champions)]
-    at = latest["known_until"].iloc[0].tz_convert(exchange.zone_of(latest["ticker"].unique()))
+    at = latest["known_until"].iloc[0].tz_convert(exchange.shared_zone(exchange.all_of(latest["ticker"].unique())))
     models = ", ".join(f"{target} by {champions[target]}" for target in champions)
     click.echo(f"{at:%Y-%m-%d %H:%M %Z}: {models}; highs: 5 %, 50 %, 95 %")
     click.echo(f"{'ticker':<7} {'last':>10} {'next hour high':>30} {'day high':>30} {'closes above':>12}")

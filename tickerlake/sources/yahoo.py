@@ -146,7 +146,7 @@ class YahooSource:
 
     def _check_instrument(self, symbol: str, place: Exchange, meta: dict[str, Any]) -> None:
         """Raises WrongInstrument if Yahoo's `symbol` is not what the exchange trades, or what `instruments` says."""
-        expected = self._instruments.get(symbol, "EQUITY" if place.suffix is not None else "CRYPTOCURRENCY")
+        expected = self._instruments.get(symbol, "CRYPTOCURRENCY" if place.trades_pairs else "EQUITY")
         if (found := meta["instrumentType"]) == expected:
             return
         name = meta.get("longName") or meta.get("shortName")
