@@ -198,7 +198,7 @@ def _start(target: Path, request: Request, text: str) -> None:
             LAST: lambda: plan(now, places),
             RANGE: lambda: plan(now, places, first=request.first, last=request.last),
         }[request.kind]()
-        collection.start(target, sessions, tickers, collection.open_source(), clock.now)
+        collection.start(target, sessions, tickers, collection.open_source(target), clock.now)
         st.session_state["collect"] = False
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.data.lake import Lake
+from tickerlake import sources
 from tickerlake.collect import SessionReport, collect, refuse_too_old, request_count
 from tickerlake.errors import ConfigError, TickerlakeError
 from tickerlake.exchange import Session
+from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SIMULATED, ParquetSink, sources_held
 from tickerlake.sources import Source
 
@@ -65,18 +67,14 @@ def desk() -> Desk:
     return Desk()
 
 
-def open_source() -> Source:
-    """The source to collect from, imported on first use: yfinance takes a second to load."""
-    from tickerlake.sources.yahoo import YahooSource  # noqa: PLC0415
-
-    return YahooSource()
+def open_source(folder: Path) -> Source:
+    """Yahoo, with the options that the lake in `folder` has for it. ConfigError."""
+    return sources.open_source("yahoo", Layout(folder).config)
 
 
 def simulation() -> Source:
     """The source of simulated bars."""
-    from tickerlake.sources.simulated import SimulatedSource  # noqa: PLC0415
-
-    return SimulatedSource()
+    return sources.open_source("simulated")
 
 
 def destination(lake: Lake) -> Path:

@@ -60,7 +60,7 @@ def _no_job_from_before():
 @pytest.fixture
 def source(monkeypatch):
     given = lakes.Invented("yahoo")
-    monkeypatch.setattr(collection, "open_source", lambda: given)
+    monkeypatch.setattr(collection, "open_source", lambda _: given)
     return given
 
 
@@ -84,7 +84,7 @@ def wait():
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
 def test_a_page_never_asks_while_it_renders(app, real, page, monkeypatch):
-    monkeypatch.setattr(collection, "open_source", lambda: pytest.fail("a page asked for a source"))
+    monkeypatch.setattr(collection, "open_source", lambda _: pytest.fail("a page asked for a source"))
     open_control(app(real, page))
 
 
@@ -193,7 +193,7 @@ def test_there_is_one_collection_at_a_time(tmp_path):
 def test_progress_is_told_and_a_person_can_stop_it(app, tmp_path, monkeypatch):
     source = Held()
     source.parallel = 1
-    monkeypatch.setattr(collection, "open_source", lambda: source)
+    monkeypatch.setattr(collection, "open_source", lambda _: source)
     at = open_control(app(tmp_path / "lake"))
     at.text_input[0].set_value("META, AMZN, SNAP").run()
     press(at, "Start")
@@ -213,13 +213,21 @@ def test_failures_are_told_by_reason_with_their_words(app, real, monkeypatch, tm
         def bars(self, symbol, sessions, bar_minutes):
             raise RateLimited(f"{symbol}: Yahoo answers no more for now (HTTP 429)")
 
-    monkeypatch.setattr(collection, "open_source", lambda: Refusing("yahoo"))
+    monkeypatch.setattr(collection, "open_source", lambda _: Refusing("yahoo"))
     at = open_control(app(tmp_path / "lake"))
     press(at, "Start")
     wait()
     at.run()
     assert "failed: 10 not-asked, 1 rate-limited" in text(at)
     assert "HTTP 429" in at.code[0].value
+
+
+def test_the_options_of_the_lake_for_its_vendor_count(app, tmp_path):
+    Layout(tmp_path / "lake").config.parent.mkdir()
+    Layout(tmp_path / "lake").config.write_text("[vendor.yahoo]\nnonsense = 1\n")
+    at = open_control(app(tmp_path / "lake"))
+    press(at, "Start")
+    assert "[vendor.yahoo] has an unknown option 'nonsense'" in text(at)
 
 
 def test_a_lake_that_cannot_be_written_is_told(app, tmp_path, monkeypatch, source):
