@@ -18,6 +18,8 @@ STATES = ("complete", "early close", "halted", "partial", "none at source", "mis
 """States of a ticker's session. `early close` is a complete session of a shorter day. Nothing was traded in the gaps of
 `halted`. The source has no bar of `none at source`."""
 ROW_HEIGHT = 24
+_MORE_LEGEND = 60
+"""The legend has three rows; `AROUND_ROWS` counts one."""
 _GAPS_SHOWN = 120
 _LEGEND = {
     "complete": "✓ complete",
@@ -62,7 +64,7 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
     text = layer(frame, "text", fontSize=11).encode(**place, text=alt.Text("sign:N"), color=ink)
     return Layers(
         layer=[cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "session"])), text],
-        height=ROW_HEIGHT * frame["ticker"].nunique() + AROUND_ROWS,
+        height=ROW_HEIGHT * frame["ticker"].nunique() + AROUND_ROWS + _MORE_LEGEND,
         title=title("Coverage", simulated=simulated),
     )
 
