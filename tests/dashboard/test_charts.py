@@ -443,7 +443,7 @@ def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
     }
     spec = chart.to_dict()
     assert spec["params"][0]["select"]["fields"] == ["ticker", "session"]
-    assert (spec["height"], spec["title"]["text"]) == (3 * 24 + axes.AROUND_ROWS, "SIMULATED · Coverage")
+    assert (spec["height"], spec["title"]["text"]) == (3 * 24 + axes.AROUND_ROWS + 60, "SIMULATED · Coverage")
 
 
 def test_records_per_session_are_columns_oldest_first():
