@@ -168,7 +168,7 @@ def _start_form(lake: Lake, request: Request) -> None:
         return
     if "collect tickers" not in st.session_state:
         st.session_state["collect tickers"] = watched
-    text = st.text_input("Tickers", key="collect tickers", help="Separated by commas")
+    st.text_input("Tickers", key="collect tickers", help="Separated by commas")
     target = collection.destination(lake)
     name = labels.escape(f"{target}/")
     if target != lake.settings.lake:
@@ -181,8 +181,8 @@ def _start_form(lake: Lake, request: Request) -> None:
         icon=":material/play_arrow:",
         key="collect start",
         width="stretch",
-        on_click=_start,
-        args=(target, request, text),
+        # Read when it is pressed: the field may have changed since the page was drawn.
+        on_click=lambda: _start(target, request, st.session_state["collect tickers"]),
     )
     refusal.show("collect")
 

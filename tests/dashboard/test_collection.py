@@ -99,6 +99,15 @@ def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
     assert "Collected" not in text(at)
 
 
+def test_what_is_typed_counts_even_if_start_is_pressed_before_the_page_is_drawn_again(app, tmp_path, source):
+    at = open_control(app(tmp_path / "lake"))
+    at.text_input(key="collect tickers").set_value("META, AMZN")
+    press(at, "Start")
+    wait()
+    at.run()
+    assert "Collected 156 new bars of 2 tickers, Fri 20 Nov 2026." in text(at)
+
+
 def test_an_empty_lake_offers_to_collect_now(app, tmp_path, source):
     at = app(tmp_path / "lake")
     press(at, "Collect now")
