@@ -57,11 +57,10 @@ def serving(
     log: Path,
     environment: Mapping[str, str] | None = None,
     script: str = "dashboard/app.py",
+    port: int | None = None,
 ) -> Iterator[str]:
     """The dashboard on `lake`, its clock stopped at `now`, or another script; gives its address on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     settings = {"LAKE_DIR": str(lake), VARIABLE: now.isoformat(), **(environment or {})}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAKE_", "STREAMLIT_"))}
     with log.open("w") as output:
@@ -76,6 +75,13 @@ def serving(
         finally:
             server.terminate()
             server.wait(10)
+
+
+def free_port() -> int:
+    """A port of loopback where nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def settled(page: Page) -> Page:

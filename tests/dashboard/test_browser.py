@@ -21,7 +21,8 @@ from dashboard.charts.theme import LIGHT
 from dashboard.chrome import live
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
-from tests.dashboard.browser import PATIENCE, browsing, executable, serving, settled, waited
+from tests.dashboard.browser import PATIENCE, browsing, executable, free_port, serving, settled, waited
+from tests.fakes.oidc import CLIENT, USER, running_provider
 from tests.fakes.yahoo import running_yahoo
 from tickerlake.exchange import XNYS
 from tickerlake.lake.layout import Layout
@@ -396,3 +397,29 @@ def test_a_session_is_collected_from_yahoo(visit, tmp_path):
         expect(page.get_by_role("heading", name="Fri 20 Nov 2026, closed")).to_be_visible()
         assert sorted(yahoo.charts) == ["AMZN", "META"]
         page.close()
+
+
+def test_a_visitor_logs_in_at_the_owners_provider_and_out_again(browser, real, tmp_path):
+    port = free_port()
+    secrets = tmp_path / ".streamlit" / "secrets.toml"
+    secrets.parent.mkdir()
+    with running_provider() as provider:
+        secrets.write_text(
+            "[auth]\n"
+            f'redirect_uri = "http://127.0.0.1:{port}/oauth2callback"\n'
+            'cookie_secret = "nobody else knows this"\n'
+            f'client_id = "{CLIENT[0]}"\nclient_secret = "{CLIENT[1]}"\n'
+            f'server_metadata_url = "{provider}/.well-known/openid-configuration"\n'
+        )
+        with serving(real, lakes.EVENING, tmp_path / "log", {"HOME": str(tmp_path)}, port=port) as address:
+            page = browser.new_page()
+            page.goto(address)
+            expect(page.get_by_text("Log in to see this lake")).to_be_visible()
+            assert "NFLX" not in page.content()
+            page.get_by_role("button", name="Log in").click()
+            page.get_by_role("link", name=f"Continue as {USER}").click()
+            expect(settled(page).get_by_role("heading", level=1)).to_be_visible()
+            page.get_by_role("button", name="Log out").click()
+            expect(page.get_by_text("Log in to see this lake")).to_be_visible()
+            page.context.close()
+    assert "a-secret" not in (tmp_path / "log").read_text()
