@@ -25,6 +25,7 @@ MEASUREMENTS = {
         commands.command_query,
         commands.command_table,
         queries.frame,
+        queries.options,
         queries.queries_running,
         queries.queries_month,
         queries.queries_market,

@@ -55,7 +55,8 @@ def queries_watched() -> Iterator[Row]:
         for name, task, *arguments in (
             ("hourly_high, one session", "first_row", "hourly_high", lakes.FRIDAY.dt),
             *((f"{name}, all sessions", "first_row", name) for name in BARE),
-            ("files and runs of the page Pipeline", "pipeline"),
+            ("page Hourly highs", "page", "hourly_highs"),
+            ("page Pipeline", "page", "pipeline"),
             ("check before each run", "check"),
         ):
             yield against(

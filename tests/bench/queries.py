@@ -87,6 +87,20 @@ def queries_compacted() -> Iterator[Row]:
             )
 
 
+def options() -> Iterator[Row]:
+    """The queries with `as_of`, `basis` and the order of sources, which nobody uses, against the same without them."""
+    lake = str(lakes.month_compacted())
+    for name in ("hourly_high", "daily"):
+        yield against(
+            f"{name} with as_of, basis and order of sources, a month",
+            ("text", lake, name),
+            "without them",
+            ("text", lake, name, "without"),
+            "1.3",
+            runs=9,
+        )
+
+
 def frame() -> Iterator[Row]:
     """The bars of a session of 500 tickers as a pandas frame against DuckDB's own frame."""
     lake = lakes.session()

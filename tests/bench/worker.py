@@ -6,15 +6,28 @@ The line `peak` is answered with the most memory that the process has held.
 from __future__ import annotations
 
 import json
+import logging
+import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dashboard.clock import VARIABLE
 from tests.bench import lakes
 from tests.bench.lakes import NOW, TICKERS, YEAR
-from tests.bench.timing import peak, timed
+from tests.bench.timing import ROOT, peak, timed
 from tickerlake.lake.layout import Layout
+
+OPTIONS = {
+    r"(AND|WHERE) (b\.)?collected_at <= CAST\(%\(as_of\)s AS timestamp\)": "",
+    r"LEFT JOIN \(SELECT[^\n]+ FROM splits GROUP BY ticker\) s\s+ON [^\n]+": "",
+    r"AND s\.ticker IS NULL": "",
+    r"coalesce\(\(\s+SELECT power.+?\), 1e0\)": "1e0",
+    r"ORDER BY coalesce\(nullif\(strpos\(%\(sources\)s.+?, source": "ORDER BY source",
+}
+"""What makes `as_of`, `basis` and the order of sources work in a query, and what is there without them."""
 
 
 def query(lake: str, name: str) -> Callable[[], object]:
@@ -33,20 +46,38 @@ def first_row(lake: str, name: str, session: str | None = None) -> Callable[[], 
     return lambda: run(engine, name, now=NOW, limit=1, first=session, last=session)
 
 
-def pipeline(lake: str) -> Callable[[], object]:
-    """Reads what the page Pipeline shows: all files, and the runs of the latest 20 sessions."""
-    from dashboard.data import lake_files
-    from tickerlake import exchange
-    from tickerlake.query import Settings, open_engine, run
+def text(lake: str, name: str, without: str = "") -> Callable[[], object]:
+    """Runs the text of the named query, `without` options if so asked, and takes its first row only."""
+    from tickerlake.query import Settings, open_engine
+    from tickerlake.query.catalog import load
+    from tickerlake.query.runner import bind
 
-    engine, layout = open_engine(Settings(lake=Path(lake))), Layout(Path(lake))
+    query = load(name)
+    sql, values = query.sql, bind(query, {}) | {"sources": ",simulated,", "settled": ""}
+    for option, put in OPTIONS.items() if without else ():
+        sql, found = re.subn(option, put, sql, flags=re.DOTALL)
+        assert found, option
+    engine = open_engine(Settings(lake=Path(lake)))
+    return lambda: engine.run(sql, values, limit=1)
 
-    def read() -> None:
-        lake_files._read.clear()  # as on the first visit
-        lake_files.read(layout.files())
-        lake_files.runs(run(engine, "runs", first=YEAR[-20].date).frame, 50, exchange.XNYS)
 
-    return read
+def page(lake: str, name: str) -> Callable[[], object]:
+    """Draws a page of the dashboard as for the first visitor, without a browser."""
+    os.environ |= {"LAKE_DIR": lake, VARIABLE: NOW.isoformat()}
+    logging.disable()  # Streamlit misses its server
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    from tests.dashboard import conftest  # noqa: F401  looks for components once
+
+    def draw() -> None:
+        for kept in (st.cache_data, st.cache_resource):
+            kept.clear()
+        page = AppTest.from_file(ROOT / "dashboard" / "app.py", default_timeout=600)
+        page.switch_page(f"app_pages/{name}.py").run()
+        assert not page.exception, page.exception
+
+    return draw
 
 
 def check(lake: str) -> Callable[[], object]:
@@ -144,7 +175,7 @@ def by_session(text: str, sessions: int) -> Iterator[tuple[str, bytes]]:
 
 TASKS = {
     task.__name__: task
-    for task in (query, first_row, pipeline, check, bare, simulate, imported, parsed, forecast, compacted)
+    for task in (query, first_row, text, page, check, bare, simulate, imported, parsed, forecast, compacted)
 }
 
 if __name__ == "__main__":
