@@ -118,7 +118,7 @@ def month() -> Path:
 
 
 def month_collected() -> Path:
-    """The same bars as `tickerlake watch` leaves them if it never compacts, at worst: 7 files a session."""
+    """The same bars as `tickerlake watch` leaves them if it never compacts, at worst: 3 files a session."""
     return _built("month-collected", YEAR[-20:], TICKERS, singles=ROLLED)
 
 

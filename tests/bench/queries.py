@@ -75,7 +75,7 @@ def queries_month() -> Iterator[Row]:
 
 def queries_compacted() -> Iterator[Row]:
     """The queries on a month that is not compacted, as delivered and as collected, against the same in 20 files."""
-    for what, lake in (("1,560 files", lakes.month()), ("7 files a session", lakes.month_collected())):
+    for what, lake in (("1,560 files", lakes.month()), ("3 files a session", lakes.month_collected())):
         for name in BARE:
             yield against(
                 f"{name}, month in {what}",

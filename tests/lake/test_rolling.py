@@ -41,7 +41,7 @@ def answers(lake):
     return [run(engine, name).rows for name in ("bars", "hourly_high", "restatements", "sessions")]
 
 
-def test_a_session_collected_bar_by_bar_has_fewer_than_eight_files_at_any_time(tmp_path):
+def test_a_session_collected_bar_by_bar_has_fewer_than_four_files_at_any_time(tmp_path):
     for place in range(len(FRAME)):
         collect(tmp_path, place, place + 1)
         assert len(files(tmp_path)) < rolling.FILES
@@ -54,16 +54,16 @@ def test_a_session_collected_bar_by_bar_has_fewer_than_eight_files_at_any_time(t
 
 def test_runs_of_a_day_are_rolled_up_and_those_of_another_day_are_not(tmp_path):
     sink = ParquetSink(tmp_path)
-    for number in range(15):
-        at = FRIDAY.close - dt.timedelta(hours=24 if number < 7 else 0, minutes=number)
+    for number in range(7):
+        at = FRIDAY.close - dt.timedelta(hours=24 if number < 3 else 0, minutes=number)
         sink.log([Run("META", "XNYS", FRIDAY.dt, at, at, 5, number, 1, 0, 0, "answered", "yahoo", at)])
 
     days = sorted(path.name[:8] for path in Layout(tmp_path).runs())
-    assert days == ["20261119"] * 7 + ["20261120"]
+    assert days == ["20261119"] * 3 + ["20261120"]
 
 
 def test_files_that_are_large_foreign_or_damaged_are_left_alone(tmp_path, monkeypatch):
-    collect(tmp_path, 0, 7)
+    collect(tmp_path, 0, 3)
     partition = Layout(tmp_path).partition(FRIDAY.dt)
     foreign = [
         partition / "0123.compact.parquet",
@@ -76,10 +76,10 @@ def test_files_that_are_large_foreign_or_damaged_are_left_alone(tmp_path, monkey
     damaged = partition / "20261120T150000Z-ba9876543210.parquet"
     damaged.write_bytes(b"PAR1")
 
-    collect(tmp_path, 7, 8)
+    collect(tmp_path, 3, 4)
     (rolled,) = set(files(tmp_path)) - {*foreign, damaged}
     monkeypatch.setattr(rolling, "SMALL", rolled.stat().st_size)
-    collect(tmp_path, 8, 16)
+    collect(tmp_path, 4, 8)
 
     assert {*foreign, damaged, rolled} < set(files(tmp_path))
     assert len(files(tmp_path)) == 6
@@ -93,7 +93,7 @@ def test_a_run_that_dies_while_it_rolls_up_loses_nothing(tmp_path, monkeypatch, 
     def die(*_, **__):
         raise Death
 
-    collect(tmp_path, 0, 7)
+    collect(tmp_path, 0, 3)
     with monkeypatch.context() as patched:
         if step == "unlink":
             unlink, left = placing.Path.unlink, iter([None] * 5)  # three of them are temporary files
@@ -105,25 +105,25 @@ def test_a_run_that_dies_while_it_rolls_up_loses_nothing(tmp_path, monkeypatch, 
         else:
             patched.setattr(placing if step == "_sync" else rolling, step, die)
         with pytest.raises(Death):
-            collect(tmp_path, 7, 8)
+            collect(tmp_path, 3, 4)
     interrupted = answers(tmp_path)
-    collect(tmp_path, 8, 16)
+    collect(tmp_path, 4, 8)
 
-    assert interrupted[0] == answers(tmp_path)[0][:8]
-    assert len(run(DuckDBEngine(tmp_path), "bars").rows) == 16
+    assert interrupted[0] == answers(tmp_path)[0][:4]
+    assert len(run(DuckDBEngine(tmp_path), "bars").rows) == 8
 
 
 def test_two_watchers_that_roll_up_the_same_files_do_not_double_the_records(tmp_path):
-    collect(tmp_path, 0, 7)
+    collect(tmp_path, 0, 3)
     kept = {path: path.read_bytes() for path in files(tmp_path)}
-    collect(tmp_path, 7, 8)
+    collect(tmp_path, 3, 4)
     for late in range(3):  # the other one was too late to remove them
         for path, content in kept.items():
             path.write_bytes(content)
-        collect(tmp_path, 8 + late, 9 + late)
+        collect(tmp_path, 4 + late, 5 + late)
 
     (records,) = DuckDBEngine(tmp_path).ask("SELECT count(*) FROM records").rows
-    assert records == (11,)
+    assert records == (7,)
 
 
 def test_a_roll_up_that_fails_is_a_warning_because_the_bars_are_stored(tmp_path, monkeypatch, caplog):
@@ -132,7 +132,7 @@ def test_a_roll_up_that_fails_is_a_warning_because_the_bars_are_stored(tmp_path,
 
     monkeypatch.setattr(rolling, "place", full)
     with caplog.at_level(logging.WARNING):
-        collect(tmp_path, 0, 9)
+        collect(tmp_path, 0, 5)
 
     assert "could not put small files together: [Errno 28]" in caplog.text
-    assert len(run(DuckDBEngine(tmp_path), "bars").rows) == 9
+    assert len(run(DuckDBEngine(tmp_path), "bars").rows) == 5

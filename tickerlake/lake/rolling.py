@@ -23,9 +23,9 @@ from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place, supersede
 from tickerlake.lake.schema import write_table
 
-FILES = 8
+FILES = 4
 """Small files that are put together."""
-SMALL = 1_000_000
+SMALL = 2_000_000
 """Bytes from which on a file is left alone, so that a large session is not written over and over."""
 _OURS = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}\.parquet", re.ASCII)
 
