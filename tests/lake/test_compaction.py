@@ -135,6 +135,18 @@ def test_a_session_is_left_alone_until_an_hour_after_its_close(tmp_path):
     assert len(Layout(lake).files()) == 2
 
 
+def test_bars_of_an_exchange_that_is_not_known_wait_until_the_date_is_over_everywhere(tmp_path):
+    lake = lake_of(tmp_path, [record(0)])
+    (file,) = Layout(lake).files()
+    table = pq.read_table(file, partitioning=None)
+    elsewhere = table.set_column(1, table.schema.field("exchange"), pa.array(["XASX"]))
+
+    for bars in (elsewhere, pa.concat_tables([table, elsewhere])):
+        pq.write_table(bars, file)
+        assert finished(lake, SUNDAY - dt.timedelta(minutes=1)) == []
+        assert finished(lake, SUNDAY) == [FRIDAY.dt]
+
+
 def test_a_session_with_a_file_that_is_not_of_bars_is_left_as_it_is(tmp_path):
     lake = lake_of(tmp_path, [record(0)], [record(5)])
     foreign = Layout(lake).partition(FRIDAY.dt) / "foreign.parquet"

@@ -136,7 +136,8 @@ def _is_finished(layout: Layout, session: str, now: dt.datetime) -> bool:
     codes = list(EXCHANGES)
     with suppress(duckdb.Error):  # damaged, or just replaced: `compact` tells, once every exchange has closed
         codes = [code for (code,) in duckdb.sql(text).fetchall()]
-    return is_finished(session, now, [EXCHANGES[code] for code in codes if code in EXCHANGES])
+    # When another exchange closes, nobody here knows: its bars wait until the date is over everywhere.
+    return EXCHANGES.keys() >= set(codes) and is_finished(session, now, [EXCHANGES[code] for code in codes])
 
 
 def _reported(database: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> Compacted:
