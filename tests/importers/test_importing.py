@@ -360,6 +360,15 @@ def test_a_record_keeps_its_source_and_without_a_name_it_is_recorded(tmp_path):
     assert stored(tmp_path)["source"].tolist() == ["yahoo", *["recorded"] * 4]
 
 
+def test_a_record_keeps_its_currency_also_from_one_lake_to_another_and_without_one_it_is_the_exchanges(tmp_path):
+    currencies = ["USD", "GBP", None, " ", 7]
+    imported(tmp_path / "a", written(*(record(name=f"T{i}.L", currency=each) for i, each in enumerate(currencies))))
+    imported(tmp_path / "b", *local_objects([tmp_path / "a"]))
+
+    for lake in ("a", "b"):
+        assert stored(tmp_path / lake)["currency"].tolist() == ["USD", "GBP", "GBp", "GBp", "GBp"]
+
+
 @pytest.mark.parametrize("name", ["\ud800", "A\x00B", "F\nB", 7, None, True, ["FB"]])
 def test_a_value_that_is_not_a_name_is_a_missing_ticker(name, tmp_path):
     assert imported(tmp_path, written(record(name=name))).rejected == {"missing-ticker": 1}

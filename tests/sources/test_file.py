@@ -87,6 +87,17 @@ volume = "Vol"
     pd.testing.assert_frame_equal(vendor.bars("META", [FRIDAY], 5), frame)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_currency_that_a_file_states_is_kept_and_without_one_it_is_the_exchanges(folder, form):
+    session = exchange.XLON.session_on(FRIDAY.date)
+    frame = simulated("IGLN.L", session).assign(ticker="IGLN.L", Ccy="USD")
+    frame.loc[0, "Ccy"] = None
+    path = folder / f"bars.{form}"
+    frame.to_csv(path, index=False) if form == "csv" else frame.to_parquet(path)
+    sink, _ = collected(source(folder, columns={"currency": "Ccy"}), ["IGLN.L"], session)
+    assert sink.frame()["currency"].tolist() == ["GBp", *["USD"] * (len(frame) - 1)]
+
+
 @pytest.mark.parametrize("date", [dt.date(2026, 3, 6), dt.date(2026, 3, 9), dt.date(2025, 11, 28)])
 def test_local_times_follow_the_clock_changes(folder, date):
     session = XNYS.session_on(date)

@@ -104,8 +104,9 @@ def import_objects(
     """Reads `objects` in the given order and stores their bars in `sink`, one session at a time.
 
     A record with `bar_minutes` and `collected_at` is one of ours: a time without an offset is UTC, as in the lake's own
-    files. In all other records it is in `timezone`. A record keeps its `source`; without one it is `recorded`. Without
-    `collected_at` a record counts as collected when its object was written. Importing again changes nothing.
+    files. In all other records it is in `timezone`. A record keeps its `source`, else it is `recorded`, and its
+    `currency`, else it is the exchange's. Without `collected_at` a record counts as collected when its object was
+    written. Importing again changes nothing.
 
     `on_object` is called with the name of each object that has been read. Raises ConfigError, before anything is
     stored, if the sink does not take these sources; SinkError if it fails, and what was stored before stays.
@@ -234,6 +235,7 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
             **{name: number[name] for name in PRICES},
             "bar_minutes": bar_minutes,
             "volume": pd.Series(np.where(unreadable, np.nan, volume)).astype("Int64"),
+            "currency": _names(chunk["currency"]),
             "source": _names(chunk["source"]).fillna(SOURCE),
             "collected_at": collected_at.where(
                 collected_at.notna(), pd.DatetimeIndex(chunk["object_collected_at"], dtype=collected_at.dtype)

@@ -39,6 +39,7 @@ KEYS = {
     "low": ("low",),
     "close": ("close",),
     "volume": ("volume",),
+    "currency": ("currency",),
     "source": ("source",),
     "collected_at": ("collected_at",),
 }

@@ -57,7 +57,7 @@ class FileSource:
         stamped: str = "start",
         columns: Mapping[str, str] | None = None,
     ) -> None:
-        columns, allowed = columns or {}, ("ticker", *BAR_COLUMNS)
+        columns, allowed = columns or {}, ("ticker", *BAR_COLUMNS, "currency")
         if not (isinstance(folder, str) and Path(folder).is_absolute() and Path(folder).is_dir()):
             raise _unusable("folder", folder, "the absolute path of a folder")
         if not (isinstance(name, str) and _NAME.fullmatch(name)) or (name != self.name and name in SOURCES):
@@ -111,10 +111,10 @@ class FileSource:
             ticker == symbol or pd.isna(ts) or ticker == symbols.as_traded(symbol, traded_at.date_at(ts))
             for ticker, ts in zip(found["ticker"], found["ts"], strict=True)
         ]
-        found = found.loc[traded, list(BAR_COLUMNS)].reset_index(drop=True)
+        found = found.loc[traded].reset_index(drop=True)
         if found.empty:
             raise NoData(f"{symbol}: no file in {self._folder} has bars between {window[0]} and {window[1]}")
-        return found
+        return found[[*BAR_COLUMNS, *(["currency"] if found["currency"].notna().any() else [])]]
 
     def actions(self, symbol: str, sessions: Sequence[Session]) -> list[tuple[dt.date, float]]:  # noqa: ARG002
         """None: add splits with `tickerlake actions add`."""
@@ -159,7 +159,11 @@ class FileSource:
         prices = ", ".join(f"TRY_CAST({held[name]} AS DOUBLE) AS {name}" for name in _PRICES)
         ts = self._instant(held["ts"], kinds[self._columns["ts"]])
         shift = f" - INTERVAL {self._bar_minutes} MINUTE" if self._ends else ""
-        return f"SELECT upper({ticker}) AS ticker, {ts}{shift} AS ts, {prices}, {volume} AS volume FROM {table}"  # noqa: S608
+        currency = f"nullif(trim({held['currency']}::VARCHAR), '')" if "currency" in held else "NULL::VARCHAR"
+        return (
+            f"SELECT upper({ticker}) AS ticker, {ts}{shift} AS ts, {prices}, {volume} AS volume, "  # noqa: S608
+            f"{currency} AS currency FROM {table}"
+        )
 
     def _instant(self, column: str, kind: str) -> str:
         """The SQL of a column of times of the type `kind` as instants."""
