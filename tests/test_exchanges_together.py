@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
-from tickerlake import exchange
+from tickerlake import alerting, exchange
+from tickerlake.alerts import Rule
 from tickerlake.cli import main
+from tickerlake.forecast.making import make
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -190,3 +192,27 @@ def test_each_record_names_its_exchange_and_currency(lake):
         ("META", "XNYS", "USD"),
         ("VOD.L", "XLON", "GBp"),
     ]
+
+
+class Listening(DuckDBEngine):
+    """Remembers which tickers it is asked for."""
+
+    def run(self, sql, parameters, *more, **options):
+        self.asked = getattr(self, "asked", set()) | set(parameters["tickers"])
+        return super().run(sql, parameters, *more, **options)
+
+
+@pytest.mark.parametrize(("code", "day", "tickers"), [("XLON", EVE, ["VOD.L"]), ("XETR", DAYS[0], [])])
+def test_alerts_and_forecasts_take_the_bars_of_their_exchange_alone(lake, code, day, tickers):
+    session = exchange.EXCHANGES[code].session_on(day)
+
+    engine = Listening(lake)
+    found = alerting.days(engine, [Rule("new-high", 2)], session.open, session.exchange)
+    assert [(each.ticker, len(each.bars), each.earlier_highs) for each in found] == [
+        (ticker, 54, [101.55]) for ticker in tickers
+    ]
+    assert engine.asked == {"*", *tickers}
+
+    engine = Listening(lake)
+    assert make(engine, [session], LATER).short == dict.fromkeys(tickers, 1)
+    assert engine.asked == {"*", *tickers}

@@ -15,6 +15,7 @@ from tickerlake.exchange import Exchange
 from tickerlake.lake.layout import Layout
 from tickerlake.query import run
 from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.query.runner import traded
 
 
 def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> list[Message]:
@@ -46,10 +47,14 @@ def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: 
     if not sessions or sessions[-1].date != today:
         return []
     try:
-        answer = run(engine, "bars", first=today, last=today)
-        earlier = run(engine, "daily", first=sessions[max(0, len(sessions) - back)].date, last=today)
+        tickers = traded(engine, sessions[-1:])
     except LakeEmpty:
         return []
+    if not tickers:
+        return []
+    answer = run(engine, "bars", first=today, last=today, tickers=tickers)
+    since = sessions[max(0, len(sessions) - back)].date
+    earlier = run(engine, "daily", first=since, last=today, tickers=tickers)
     highs: dict[str, list[float]] = defaultdict(list)
     for ticker, session, high in sorted(zip(*map(earlier.column, ("ticker", "session", "high")), strict=True)):
         if session != str(today):
@@ -57,11 +62,7 @@ def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: 
     bars: dict[str, list[Bar]] = defaultdict(list)
     for ticker, *fields in zip(*map(answer.column, ("ticker", "ts", "high", "low")), strict=True):
         bars[ticker].append(Bar(*fields))
-    return [
-        Day(ticker, str(today), sorted(mine), highs[ticker])
-        for ticker, mine in sorted(bars.items())
-        if exchange.of(ticker) == place
-    ]
+    return [Day(ticker, str(today), sorted(mine), highs[ticker]) for ticker, mine in sorted(bars.items())]
 
 
 def send(messages: Sequence[Message], urls: Sequence[str]) -> list[str]:

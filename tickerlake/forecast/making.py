@@ -17,6 +17,7 @@ from tickerlake.forecast.models import Har, HourOfDay, Model
 from tickerlake.forecast.samples import LEAST_SESSIONS, LIVE, Moment, known, moments
 from tickerlake.forecast.walk import LOOK_BACK, QUANTILES, walk
 from tickerlake.query import Engine, run
+from tickerlake.query.runner import traded
 from tickerlake.record import FORECASTS
 
 MODELS: tuple[Model, ...] = (HourOfDay(), Har())
@@ -56,9 +57,13 @@ def make(
     place = sessions[0].exchange
     before = sessions[0].date - dt.timedelta(days=LOOK_BACK * 2)  # more than enough days for so many sessions
     days = place.sessions_between(before, sessions[-1].date)[-LOOK_BACK - len(sessions) :]
-    parameters: dict[str, Any] = {"first": days[0].date, "last": days[-1].date, "tickers": tickers, "as_of": now}
+    if tickers is None:
+        tickers = traded(engine, sessions)
+    mine = [ticker for ticker in tickers if exchange.of(ticker) == place]
+    if not mine:
+        return Made(_dated(walk((), models), days, now), {})
+    parameters: dict[str, Any] = {"first": days[0].date, "last": days[-1].date, "tickers": mine, "as_of": now}
     hours = run(engine, "hourly_versions", basis="as-traded", **parameters).frame
-    hours = hours[hours["ticker"].isin([each for each in hours["ticker"].unique() if exchange.of(each) == place])]
     wanted = range(len(days) - len(sessions), len(days))
     made = walk(known(hours, days, wanted, LOOK_BACK), models, lambda place: on_session(days[place].dt))
     return Made(_dated(made, days, now), _short(hours, sessions))

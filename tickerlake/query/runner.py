@@ -118,6 +118,13 @@ def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def traded(engine: Engine, sessions: Sequence[exchange.Session]) -> list[str]:
+    """The tickers with bars in `sessions`, which are of one exchange, oldest first. LakeEmpty, QueryFailed."""
+    held = _held(engine, sessions[0].dt, sessions[-1].dt, NOW).column("ticker")
+    place = sessions[0].exchange
+    return [ticker for ticker in held if symbols.is_symbol(ticker) and exchange.of(ticker) == place]
+
+
 def is_required(field: Field) -> bool:
     """True if a parameter has no default."""
     return field.name not in DEFAULTS and field.default is None
