@@ -51,7 +51,7 @@ def show() -> None:
     place = header.show(lake, page.title)
     banner = st.empty()
     try:
-        lake = as_of.current_lake()
+        lake = as_of.look_back(lake)
         as_of.banner(lake)
         page.run()
     except TickerlakeError as error:

@@ -10,7 +10,7 @@ from dashboard import labels
 from dashboard.charts.coverage import states
 from dashboard.charts.days import CELL, calendar, one_clock
 from dashboard.charts.high_hour import histogram, hour_map
-from dashboard.chrome import as_of, candles, controls, errors, export, header, live, url
+from dashboard.chrome import as_of, candles, controls, errors, export, header, live, notes, url
 from dashboard.chrome.theme import palette
 from dashboard.data import days, figures, high_hour, prices
 from dashboard.data.lake import Lake, coverage_until
@@ -110,7 +110,8 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
     session = lake.exchange.session_on(inside[0])
     wanted = [*inside, *([other] if other else [])]
     first, last = min(wanted), max(wanted)
-    courses = days.courses(lake.query("bars", first, last, (ticker,)), prices.daily(lake, first, last, (ticker,)))
+    daily = prices.daily(lake, first, last, (ticker,))
+    courses = days.courses(lake.query("bars", first, last, (ticker,)), daily)
     mine = courses[courses["session"] == session.dt]
     past = courses[courses["session"].isin([date.isoformat() for date in inside[1:]])]
     beside = courses[courses["session"] == other.isoformat()] if other else None
@@ -136,6 +137,9 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
         f"Bands hold 50 and 90 of 100 of {labels.count(past['session'].nunique(), 'session')} before; the dashed line "
         f"is their median.{beside_it}"
     )
+    shown = daily[daily["session"] == session.dt]
+    notes.midpoints(shown)
+    notes.gaps(shown, session, lake.now())
 
 
 def _calendar(lake: Lake, ticker: str, inside: list[dt.date], _: dt.date | None, *, simulated: bool) -> None:
@@ -188,7 +192,10 @@ def _side_by_side(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date
                 f"**{labels.day(date)}**: {labels.change(row['change'])}, high {labels.price(row['high'])}, "
                 f"range {labels.change(_range(mine)).removeprefix('+')}"
             )
-            candles.show(mine, lake.exchange.session_on(date), key=f"zoom {date}", reach=reach, simulated=simulated)
+            session = lake.exchange.session_on(date)
+            candles.show(mine, session, key=f"zoom {date}", reach=reach, simulated=simulated)
+            notes.midpoints(mine.daily)
+            notes.gaps(mine.daily, session, lake.now())
     st.caption("Both scales span the same share of the price, so that a move of one percent is as high on both.")
 
 

@@ -12,7 +12,7 @@ from dashboard.charts.axes import RESTATED
 from dashboard.charts.heat_map import CELL, TEXTS_FIT, UNUSUAL, heat_map
 from dashboard.charts.lines import LABELS_FIT, hourly_lines, shared_bounds, small_multiple
 from dashboard.charts.theme import colours
-from dashboard.chrome import as_of, controls, errors, export, header, live, url
+from dashboard.chrome import as_of, controls, errors, export, header, live, notes, url
 from dashboard.chrome.theme import palette
 from dashboard.data import figures, measures, prices
 from dashboard.data.compared import Question, compared
@@ -94,12 +94,12 @@ def _session(
         st.info(f"The session before {labels.day(span.first)} is not in the lake.", icon=":material/info:")
         origin = "open"
     question = Question(span.first, past, tickers, measure == measures.MEASURES["range"], origin)
-    hours, highs, notes, unusual = compared(lake, question, is_running=is_running)
-    st.markdown(labels.escape(f"{measures.words(hours, measure.scale)} {unusual}"))
-    for note in notes:
+    hours, left_out, today = compared(lake, question, is_running=is_running)
+    st.markdown(labels.escape(f"{measures.words(hours, measure.scale)} {measures.unusual(today, hours)}"))
+    for note in left_out:
         st.info(labels.escape(f"{note}."), icon=":material/info:")
     if not hours.empty:
-        _views(hours, highs, lake.exchange, span, tickers, measure, simulated=simulated)
+        _views(lake, hours, span, tickers, measure, simulated=simulated)
     daily = prices.daily(lake, span.first, span.last)
     _notes(daily, daily[daily["ticker"].isin(tickers)], session, now)
 
@@ -121,12 +121,14 @@ def _range(
     st.markdown(f"## {labels.day(held[0])} to {labels.day(held[-1])}: {count}" if held else "## No sessions")
     by_session = measures.with_top(figures.per_session(daily))
     st.markdown(labels.escape(measures.words(by_session, measure.scale)))
-    highs, notes = lake.hourly_high(span.first, span.last, tickers)
-    for note in notes:
-        st.info(labels.escape(f"{note}."), icon=":material/info:")
-    hours = figures.hourly(highs, daily, lake.now(), lake.exchange) if len(held) <= HOURS_SHOWN else by_session
-    _views(hours, highs, lake.exchange, span, tickers, measure, simulated=simulated, by_session=by_session)
-    _midpoint_note(daily)
+    hours = by_session
+    if len(held) <= HOURS_SHOWN:
+        highs, left_out = lake.hourly_high(span.first, span.last, tickers)
+        for note in left_out:
+            st.info(labels.escape(f"{note}."), icon=":material/info:")
+        hours = figures.hourly(highs, daily, lake.now(), lake.exchange)
+    _views(lake, hours, span, tickers, measure, simulated=simulated, by_session=by_session)
+    notes.midpoints(daily)
 
 
 def _notes(daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, now: dt.datetime) -> None:
@@ -137,24 +139,15 @@ def _notes(daily: pd.DataFrame, mine: pd.DataFrame, session: exchange.Session, n
             f"The session runs until {labels.clock_time(session.close, session.exchange)}. Bars are in up to "
             f"{labels.clock_time(newest, session.exchange)}. The running hour is provisional."
         )
-    _midpoint_note(mine)
-    if gaps := figures.incomplete(mine, session, now):
-        names = labels.escape(labels.listing(gaps))
-        verb = "has" if len(gaps) == 1 else "have"
-        st.caption(f":material/warning: Partial: {names} {verb} bars missing; see **Data quality**.")
+    notes.midpoints(mine)
+    notes.gaps(mine, session, now)
     if len(daily) > len(mine):
         st.caption(f"Showing {len(mine)} of {labels.count(len(daily), 'ticker')} in this session.")
 
 
-def _midpoint_note(daily: pd.DataFrame) -> None:
-    if note := figures.midpoint_note(daily):
-        st.caption(f":material/info: {labels.escape(note)}")
-
-
 def _views(
+    lake: Lake,
     hours: pd.DataFrame,
-    highs: pd.DataFrame,
-    place: exchange.Exchange,
     span: controls.Span,
     tickers: tuple[str, ...],
     measure: Measure,
@@ -163,6 +156,7 @@ def _views(
     by_session: pd.DataFrame | None = None,
 ) -> None:
     """The charts and the table. In a range the heat map shows sessions, because hours leave no room for prices."""
+    place = lake.exchange
     heat, lines, multiples, table = controls.views(VIEWS)
     if heat.open:
         with heat:
@@ -178,7 +172,7 @@ def _views(
             _small_multiples(hours, span, tickers, measure, simulated=simulated)
     if table.open:
         with table:
-            _table(highs, place, span)
+            _table(lake.hourly_high(span.first, span.last, tickers)[0], place, span)
 
 
 def _heat_map(

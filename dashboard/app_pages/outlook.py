@@ -7,9 +7,9 @@ import streamlit as st
 
 from dashboard import labels
 from dashboard.charts.outlook import against_chart, calibration_chart, fan_chart, skill_chart
-from dashboard.chrome import as_of, export, header, live, one_ticker
+from dashboard.chrome import as_of, export, header, live, notes, one_ticker
 from dashboard.chrome.theme import palette
-from dashboard.data import figures, outlook
+from dashboard.data import figures, outlook, prices
 from dashboard.data.lake import Lake
 from tickerlake import exchange
 from tickerlake.forecast.samples import DIRECTION
@@ -52,6 +52,8 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str
         st.markdown(_MAKE)
     else:
         _session(lake, session, ticker, rows, simulated=simulated)
+        daily = prices.daily(lake, session.date, session.date)
+        notes.gaps(daily[daily["ticker"] == ticker], session, lake.now())
     _scores(lake, scored, forecasts, judged, simulated=simulated)
     st.caption("Not investment advice.")
 

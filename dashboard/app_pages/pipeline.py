@@ -44,16 +44,16 @@ def page() -> None:
 
 def _local(lake: Lake, held: pd.DataFrame) -> None:
     """Figures of the lake's files, and the runs that filled it."""
-    files = lake_files.read(lake.layout.files())
+    sizes = lake_files.sizes(lake.layout.files())
     tickers = lake.query("tickers")["ticker"].tolist()
     oldest = dt.date.fromisoformat(held["session"].iloc[-1])
-    records, size = int(files["records"].sum()), int(files["bytes"].sum())
+    records, then = int(held["records"].sum()), " now" if lake.as_of else ""
     cards.figures(
         (
             Figure("Sessions", f"{len(held):,}", f"since {labels.day(oldest, weekday=False)}"),
             Figure("Tickers", f"{len(tickers):,}", f"{tickers[0]} to {tickers[-1]}"),
-            Figure("Records", f"{records:,}", f"{size / max(records, 1):.1f} bytes each"),
-            Figure("Size", labels.size(size), f"in {labels.count(len(files), 'file')}"),
+            Figure("Records", f"{records:,}", "repeats and restatements included"),
+            Figure("Size", labels.size(sum(sizes)), f"in {labels.count(len(sizes), 'file')}{then}"),
         )
     )
     st.header("Runs", anchor=False)

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import labels
-from dashboard.chrome import as_of, candles, controls, export, header, live, one_ticker, url
+from dashboard.chrome import as_of, candles, controls, export, header, live, notes, one_ticker, url
 from dashboard.data import figures
 from dashboard.data.lake import Lake, coverage_until
 from dashboard.data.session import OneSession, course, one_session
@@ -52,8 +52,7 @@ def _board(
     beside = course(lake, under, ticker, row["first_price"]) if under else None
     candles.show(mine, session, hour=hour, under=beside, simulated=simulated)
     st.caption(_legend(mine, under))
-    if note := figures.midpoint_note(mine.daily):
-        st.caption(f":material/info: {labels.escape(note)}")
+    notes.midpoints(mine.daily)
     # A closed session with all its bars needs no query.
     if is_running or figures.incomplete(mine.daily, session, now):
         _gaps(lake, session, ticker, now)

@@ -103,18 +103,18 @@ def slot_title(hours: pd.DataFrame, place: Exchange) -> str:
     """`session`, or for hours the exchange's offset from UTC, both of them if the clocks changed."""
     if "hour" not in hours:
         return "session"
-    zones = sorted({labels.zone(moment, place) for moment in hours["ts"]})
+    zones = dict.fromkeys(labels.zone(moment, place) for moment in (hours["ts"].min(), hours["ts"].max()))
     return f"hour in {', then '.join(zones)}"
 
 
-def clock_axis(session: Session, *, labelled: bool) -> dict[str, Any]:
+def clock_axis(session: Session, *, grid: bool = True) -> dict[str, Any]:
     """X from the open to the close of `session`, in minutes since midnight at the exchange."""
     opens, closes = session.minute(session.open), session.minute(session.close)
-    return clock_span(opens, closes, title=labels.zone(session.open, session.exchange) if labelled else None)
+    return clock_span(opens, closes, title=labels.zone(session.open, session.exchange), grid=grid)
 
 
-def clock_span(opens: int, closes: int, *, title: str | None) -> dict[str, Any]:
-    """X from `opens` to `closes`, minutes since midnight; without a title it has no labels either."""
+def clock_span(opens: int, closes: int, *, title: str, grid: bool = True) -> dict[str, Any]:
+    """X from `opens` to `closes`, minutes since midnight."""
     step = 60 if closes - opens <= LABELS_FIT * 60 else 180
     return {
         "title": title,
@@ -122,10 +122,9 @@ def clock_span(opens: int, closes: int, *, title: str | None) -> dict[str, Any]:
         "axis": alt.Axis(
             values=[opens, *range(opens // 60 * 60 + step, closes + 1, step)],
             labelExpr="format(floor(datum.value / 60), '02d') + ':' + format(datum.value % 60, '02d')",
-            labels=title is not None,
             domain=False,
             ticks=False,
-            grid=True,
+            grid=grid,
             labelPadding=8,
             labelOverlap="greedy",
         ),
@@ -144,7 +143,9 @@ def crosshair(
         x=alt.X("middle:Q", **x), opacity=alt.OpacityValue(0).condition(param="under", empty=False, value=0.7)
     )
     # Without a y a rectangle is as high as the chart. Invisible, it still catches the pointer.
-    area = layer(columns, "rect", opacity=0, clip=True).encode(x=alt.X("left:Q", **x), x2="right:Q", tooltip=tooltip)
+    area = layer(columns, "rect", opacity=0, clip=True).encode(
+        x=alt.X("left:Q", **x), x2=alt.X2("right:Q"), tooltip=tooltip
+    )
     return [line, area.add_params(under)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import altair as alt
@@ -64,26 +65,27 @@ def candles(
     # Bound to the time axis alone: the prices keep their scale, so that bars stay comparable.
     zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
     prices[-1] = prices[-1].add_params(zoom)
-    parts = [alt.LayerChart(layer=prices), *(_volumes(frame, palette, session) if has_volume else [])]
+    parts = [Layers(layer=prices), *(_volumes(frame, palette, session) if has_volume else [])]
     pointed = crosshair(_columns(frame, highs, changed), palette, _clock(session), _tooltips())
     ticker, minutes = str(bars["ticker"].iloc[0]), int(bars["bar_minutes"].iloc[0])
     return Layers(
         layer=[*parts, *pointed],
         height=560 if has_volume else 440,
         title=title(f"{ticker}, {minutes}-minute bars and hourly highs", simulated=simulated),
-    ).resolve_scale(y="independent")
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(y="independent")),
+    )
 
 
+@functools.lru_cache(maxsize=8)
 def _clock(session: Session) -> dict[str, Any]:
-    """The time axis. Vega would draw its grid as high as the prices alone: see `_hours`."""
-    x = clock_axis(session, labelled=True)
-    return x | {"axis": alt.Axis(**(x["axis"].to_dict() | {"grid": False}))}
+    """The time axis, which all layers share. Vega would draw its grid as high as the prices alone: see `_hours`."""
+    return clock_axis(session, grid=False)
 
 
 def _hours(palette: Palette, session: Session) -> alt.Chart:
     """A line at each hour, through prices and volumes."""
     x = _clock(session)
-    frame = pd.DataFrame({"minute": x["axis"].to_dict()["values"]})
+    frame = pd.DataFrame({"minute": x["axis"]["values"]})
     return layer(frame, "rule", color=palette.faint, opacity=0.3, clip=True).encode(x=alt.X("minute:Q", **x))
 
 
@@ -92,7 +94,7 @@ def _shade(hour: int | None, palette: Palette, session: Session) -> list[alt.Cha
         return []
     frame = _hour_ends(pd.Series([hour]), session).rename(columns={"hour_left": "from", "hour_right": "to"})
     x = alt.X("from:Q", **_clock(session))
-    return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2="to:Q")]
+    return [layer(frame, "rect", color=palette.faint, opacity=0.18, clip=True).encode(x=x, x2=alt.X2("to:Q"))]
 
 
 def _under(under: pd.DataFrame | None, palette: Palette, session: Session, price: dict[str, Any]) -> list[alt.Chart]:
@@ -111,15 +113,15 @@ def _candles(frame: pd.DataFrame, palette: Palette, session: Session, price: dic
     wicks = layer(frame, "rule", strokeWidth=3 if known.empty else 1, clip=True).encode(
         x=alt.X("middle:Q", **x),
         y=alt.Y("low:Q", **price),
-        y2="high:Q",
+        y2=alt.Y2("high:Q"),
         color=alt.Color("side:N", legend=None, scale=colours),
         opacity=opacity,
     )
     bodies = layer(known, "rect", strokeWidth=1.2, clip=True).encode(
         x=alt.X("left:Q", **x),
-        x2="right:Q",
+        x2=alt.X2("right:Q"),
         y=alt.Y("open:Q", **price),
-        y2="close:Q",
+        y2=alt.Y2("close:Q"),
         stroke=alt.Stroke("side:N", legend=None, scale=colours),
         fill=alt.FillValue(palette.down).condition(test="datum.side == 'rose'", value=palette.paper),
         opacity=opacity,
@@ -136,7 +138,7 @@ def _highs(touches: pd.DataFrame, palette: Palette, session: Session, price: dic
         part = hours[hours["provisional"] == provisional]
         if not part.empty:
             rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash, clip=True)
-            layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2="hour_right:Q", y=y))
+            layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2=alt.X2("hour_right:Q"), y=y))
     # A price is wider than an hour of a day of 24.
     names = layer(
         hours if len(hours) <= LABELS_FIT else hours.nlargest(1, "high"),
@@ -174,8 +176,8 @@ def _changes(changed: pd.DataFrame, palette: Palette, session: Session, price: d
     before = layer(changed, "rule", strokeWidth=2, strokeDash=[2, 2], color=palette.faint, clip=True)
     signs = layer(changed, "text", fontSize=12, baseline="top", dy=6, color=palette.ink, clip=True)
     return [
-        before.encode(x=x, y=alt.Y("old_low:Q", **price), y2="old_high:Q"),
-        signs.encode(x=x, y=alt.Y("old_low:Q", **price), text="sign:N"),
+        before.encode(x=x, y=alt.Y("old_low:Q", **price), y2=alt.Y2("old_high:Q")),
+        signs.encode(x=x, y=alt.Y("old_low:Q", **price), text=alt.Text("sign:N")),
     ]
 
 
@@ -198,7 +200,7 @@ def _split(split: str, palette: Palette, session: Session) -> list[alt.Chart]:
     )
     return [
         layer(frame, "rule", strokeWidth=3, color=palette.categories[1], clip=True).encode(x=x),
-        text.encode(x=x, y=alt.value(0), text="split:N"),
+        text.encode(x=x, y=alt.YValue(0), text=alt.Text("split:N")),
     ]
 
 
@@ -210,9 +212,9 @@ def _volumes(frame: pd.DataFrame, palette: Palette, session: Session) -> list[al
     return [
         layer(known, "rect", color=palette.faint, clip=True).encode(
             x=alt.X("left:Q", **_clock(session)),
-            x2="right:Q",
+            x2=alt.X2("right:Q"),
             y=alt.Y("volume:Q", title=unit, scale=scale, axis=_axis(".2~s", 3)),
-            y2=alt.datum(0),
+            y2=alt.Y2Datum(0),
             opacity=alt.Opacity("opacity:Q", scale=None),
         )
     ]

@@ -57,12 +57,13 @@ def coverage_map(coverage: pd.DataFrame, palette: Palette, *, simulated: bool = 
         orient="bottom", symbolType="square", labelExpr=f"({_LEGEND})[datum.label]", columns=2, symbolSize=160
     )
     outline = alt.StrokeValue(palette.paper).condition(param=CELL, empty=False, value=palette.ink)
-    cells = layer(frame, "rect", cornerRadius=3, strokeWidth=2, cursor="pointer").encode(
+    cells = layer(None, "rect", cornerRadius=3, strokeWidth=2, cursor="pointer").encode(
         **place, stroke=outline, color=alt.Color("state:N", title=None, scale=colours, legend=legend)
     )
     ink = alt.ColorValue(palette.ink).condition(test="datum.state == 'missing'", value=palette.on_strong)
-    text = layer(frame, "text", fontSize=11).encode(**place, text=alt.Text("sign:N"), color=ink)
+    text = layer(None, "text", fontSize=11).encode(**place, text=alt.Text("sign:N"), color=ink)
     return Layers(
+        data=frame,
         layer=[cells.add_params(alt.selection_point(name=CELL, fields=["ticker", "session"])), text],
         height=ROW_HEIGHT * frame["ticker"].nunique() + AROUND_ROWS + _MORE_LEGEND,
         title=title("Coverage", simulated=simulated),

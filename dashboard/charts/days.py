@@ -47,12 +47,12 @@ def one_clock(
         right=end["minute"],
         middle=end["minute"],
     )
-    x = alt.X("minute:Q", **clock(session, labelled=True))
+    x = alt.X("minute:Q", **clock(session))
     axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0 %' : {PERCENT}", domain=False, ticks=False, labelPadding=8)
     change: dict[str, Any] = {"title": "change from open", "axis": axis}
     layers = [
         alt.Chart(bands, mark=alt.MarkDef("area", color=palette.up, opacity=opacity)).encode(
-            x=x, y=alt.Y(f"{low}:Q", **change), y2=f"{high}:Q"
+            x=x, y=alt.Y(f"{low}:Q", **change), y2=alt.Y2(f"{high}:Q")
         )
         for low, high, opacity in (("q05", "q95", _OUTER), ("q25", "q75", _INNER))
     ]
@@ -78,7 +78,7 @@ def one_clock(
         alt.Tooltip("sessions:Q", title="sessions"),
     ]
     return Layers(
-        layer=[*layers, *crosshair(columns, palette, clock(session, labelled=True), tooltip)],
+        layer=[*layers, *crosshair(columns, palette, clock(session), tooltip)],
         height=420,
         title=title(f"{ticker}, {labels.short_day(session.date)} against other sessions", simulated=simulated),
     )

@@ -35,13 +35,17 @@ def histogram(
     per_minute: dict[str, Any] = {"title": "a minute", "axis": axis}
     tooltip = _tooltips()
     held = layer(None, "rect", color=palette.up).encode(
-        x=alt.X("left:Q", **clock), x2="right:Q", y=alt.Y("rate:Q", **per_minute), y2=alt.datum(0), tooltip=tooltip
+        x=alt.X("left:Q", **clock),
+        x2=alt.X2("right:Q"),
+        y=alt.Y("rate:Q", **per_minute),
+        y2=alt.Y2Datum(0),
+        tooltip=tooltip,
     )
     band = layer(None, "rect", color=palette.faint, opacity=0.35).encode(
-        x=x, x2="end:Q", y=alt.Y("rate_from:Q", **per_minute), y2="rate_to:Q", tooltip=tooltip
+        x=x, x2=alt.X2("end:Q"), y=alt.Y("rate_from:Q", **per_minute), y2=alt.Y2("rate_to:Q"), tooltip=tooltip
     )
     mean = layer(None, "rule", color=palette.ink, strokeWidth=1.6, strokeDash=DASH).encode(
-        x=x, x2="end:Q", y=alt.Y("chance_rate:Q", **per_minute)
+        x=x, x2=alt.X2("end:Q"), y=alt.Y("chance_rate:Q", **per_minute)
     )
     return Layers(
         data=shares.assign(left=shares["start"] + inset, right=shares["end"] - inset),

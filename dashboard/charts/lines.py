@@ -55,7 +55,7 @@ def hourly_lines(
     layers = [zero_line(y, palette)] if scale == "percent" else []
     for part, dash in _stretches(hours):
         line = layer(part, "line", strokeWidth=2, strokeDash=dash, clip=True)
-        layers.append(line.encode(x=x, y=y, color=colour, detail="ticker:N", opacity=faded))
+        layers.append(line.encode(x=x, y=y, color=colour, detail=alt.Detail("ticker:N"), opacity=faded))
     points = layer(hours, "point", size=46, strokeWidth=1.6, opacity=1).encode(
         x=x,
         y=y,
@@ -67,11 +67,11 @@ def hourly_lines(
         opacity=faded,
         tooltip=tooltips(hours),
     )
-    layers.append(points.properties(name="points").add_params(hover))
+    layers.append(points.add_params(hover))
     ends = _ends(hours, value, bounds)
     if len(ends) <= LABELS_FIT:
         names = layer(ends, "text", align="left", dx=9, fontSize=12, fontWeight=600)
-        layers.append(names.encode(x=x, y=alt.Y("label_at:Q"), text="ticker:N", color=colour, opacity=faded))
+        layers.append(names.encode(x=x, y=alt.Y("label_at:Q"), text=alt.Text("ticker:N"), color=colour, opacity=faded))
     heading = "Hourly highs" if "hour" in hours else "Session highs"
     return Layers(layer=layers, height=HEIGHT, title=title(heading, simulated=simulated))
 

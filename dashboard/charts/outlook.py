@@ -22,21 +22,23 @@ def fan_chart(
 ) -> Layers:
     """The session so far, and from the forecast's hour on what its highest price may be.
 
-    `bars` is the answer of `bars` for one ticker; `fan` as `data.outlook.fan` makes it.
+    `bars` is the answer of `bars` for one ticker, where a bar without a close counts with the midpoint of its high and
+    low; `fan` as `data.outlook.fan` makes it.
     """
     local = bars["ts"].dt.tz_convert(session.exchange.zone).dt
     ends = local.hour * 60 + local.minute + bars["bar_minutes"]
-    line = pd.DataFrame({"minute": ends, "close": bars["close"], "at": local.strftime("%H:%M")})
+    close = bars["close"].fillna((bars["high"] + bars["low"]) / 2)
+    line = pd.DataFrame({"minute": ends, "close": close, "at": local.strftime("%H:%M")})
     low = min(float(line["close"].min()), float(fan["q05"].min()))
     high = max(float(line["close"].max()), float(fan["q95"].max()))
     margin = (high - low) * 0.06
     scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
     axis = alt.Axis(format=",.2f", tickCount=6, domain=False, ticks=False, labelPadding=8)
     price: dict[str, Any] = {"title": labels.currency(bars["ticker"]), "scale": scale, "axis": axis}
-    x = alt.X("minute:Q", **clock_axis(session, labelled=True))
+    x = alt.X("minute:Q", **clock_axis(session))
     bands = [
         alt.Chart(fan, mark=alt.MarkDef("area", color=palette.up, opacity=opacity)).encode(
-            x=x, y=alt.Y(f"{bottom}:Q", **price), y2=f"{top}:Q"
+            x=x, y=alt.Y(f"{bottom}:Q", **price), y2=alt.Y2(f"{top}:Q")
         )
         for bottom, top, opacity in (("q05", "q95", _OUTER), ("q25", "q75", _INNER))
     ]
@@ -77,10 +79,10 @@ def against_chart(
         alt.Tooltip("actual:Q", title="high", format=",.2f"),
     ]
     outer = layer(frame, "bar", color=palette.up, opacity=_OUTER, size=26).encode(
-        x=x, y=alt.Y("q05:Q", **price), y2="q95:Q", tooltip=tooltip
+        x=x, y=alt.Y("q05:Q", **price), y2=alt.Y2("q95:Q"), tooltip=tooltip
     )
     inner = layer(frame, "bar", color=palette.up, opacity=_INNER, size=26).encode(
-        x=x, y=alt.Y("q25:Q", **price), y2="q75:Q", tooltip=tooltip
+        x=x, y=alt.Y("q25:Q", **price), y2=alt.Y2("q75:Q"), tooltip=tooltip
     )
     colour = alt.Color(
         "inside:N",
@@ -102,7 +104,10 @@ def calibration_chart(rows: pd.DataFrame, palette: Palette, *, simulated: bool =
     y = alt.Y("share:Q", title="came true", scale=scale, axis=axis)
     ideal = layer(pd.DataFrame({"level": [0, 1], "share": [0, 1]}), "line", color=palette.faint, strokeDash=[2, 3])
     points = layer(frame, "line", strokeWidth=1.5, point=alt.OverlayMarkDef(filled=True, size=60)).encode(
-        x=x, y=y, color=_colour(frame, palette), tooltip=["what:N", "level:Q", "share:Q", "forecasts:Q"]
+        x=x,
+        y=y,
+        color=_colour(frame, palette),
+        tooltip=[alt.Tooltip(each) for each in ("what:N", "level:Q", "share:Q", "forecasts:Q")],
     )
     return Layers(layer=[ideal.encode(x=x, y=y), points], height=260, title=title("Calibration", simulated=simulated))
 
@@ -120,13 +125,17 @@ def skill_chart(rows: pd.DataFrame, palette: Palette, *, model: str, simulated: 
     y = alt.Y("skill:Q", **better)
     colour = _colour(frame, palette)
     band = alt.Chart(frame, mark=alt.MarkDef("area", opacity=_OUTER)).encode(
-        x=x, y=alt.Y("low:Q", **better), y2="high:Q", color=colour
+        x=x, y=alt.Y("low:Q", **better), y2=alt.Y2("high:Q"), color=colour
     )
     line = layer(frame, "line", strokeWidth=1.8).encode(
         x=x,
         y=y,
         color=colour,
-        tooltip=["what:N", "session:T", alt.Tooltip("skill:Q", format=".1%"), alt.Tooltip("low:Q", format=".1%")],
+        tooltip=[
+            alt.Tooltip("what:N"),
+            alt.Tooltip("session:T"),
+            *[alt.Tooltip(name, format=".1%") for name in ("skill:Q", "low:Q")],
+        ],
     )
     none = layer(pd.DataFrame({"skill": [0.0]}), "rule", color=palette.faint, strokeDash=[2, 3]).encode(y=y)
     return Layers(layer=[none, band, line], height=260, title=title(f"Skill of {model} so far", simulated=simulated))

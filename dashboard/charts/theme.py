@@ -10,6 +10,9 @@ import altair as alt
 import pandas as pd
 
 SIMULATED = "SIMULATED"
+MANY, TOO_MANY = 1_500, 6_000
+"""Streamlit draws charts of 2,000 marks and more on a canvas, which cannot be saved as SVG, and which neither the
+keyboard nor a screen reader reaches. Up to `TOO_MANY`, SVG is fast enough."""
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 
 
@@ -69,11 +72,46 @@ alt.utils.schemapi.disable_debug_mode()
 
 
 class Layers(alt.LayerChart):
-    """Layered charts that skip schema validation at run time: it would take most of a page's time. Tests validate."""
+    """Layered charts that are made quickly, each of layers of its own, with its own names of parameters.
+
+    `alt.LayerChart` copies every layer several times and holds the whole to the schema, which would take most of a
+    page's time. Tests do the latter.
+    """
+
+    def __init__(self, data: Any = alt.Undefined, layer: Sequence[Any] = (), **properties: Any) -> None:
+        if lifted := _lifted(layer):
+            properties["params"] = lifted
+        super(alt.LayerChart, self).__init__(data=data, layer=list(layer), **properties)
 
     def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
         """The chart as a Vega-Lite specification."""
-        return super().to_dict(validate=validate, **options)
+        spec = super().to_dict(validate=validate, **options)
+        is_whole = options.get("context", {}).get("top_level", True)
+        if is_whole and MANY < _marks(self) <= TOO_MANY:
+            spec["usermeta"] = {"embedOptions": {"renderer": "svg"}}
+        return spec
+
+
+def _lifted(parts: Sequence[Any]) -> list[alt.TopLevelSelectionParameter]:
+    """The parameters of the layers `parts`, taken from them: Streamlit looks for selections at the top only."""
+    lifted = []
+    for part in parts:
+        if part.params is alt.Undefined:
+            continue
+        for param in part.params:
+            given = param.to_dict()
+            if "views" not in given:
+                part.name = f"{param.name}_view"
+                given["views"] = [part.name]
+            lifted.append(alt.TopLevelSelectionParameter(**given))
+        part.params = alt.Undefined
+    return lifted
+
+
+def _marks(chart: Any, above: int = 0) -> int:
+    """How many marks there are at most: the rows of each layer, or of the chart that it is a layer of."""
+    rows = above if chart.data is alt.Undefined else len(chart.data)
+    return sum(_marks(part, rows) for part in chart.layer) if isinstance(chart, Layers) else rows
 
 
 def colours(tickers: Sequence[str], palette: Palette) -> dict[str, str]:

@@ -8,19 +8,28 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard import clock, labels
-from dashboard.chrome import errors, url
+from dashboard.chrome import url
 from dashboard.data.lake import Lake
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import Exchange
 from tickerlake.query import types
 
 _KEY = "pick as of"
+_SHOWN = "lake shown"
+
+
+def look_back(lake: Lake) -> Lake:
+    """The lake as of the moment in the address, from now on the `current_lake` of this run.
+
+    ConfigError for what is not a moment, or not past.
+    """
+    st.session_state[_SHOWN] = found = replace(lake, as_of=chosen(lake.exchange))
+    return found
 
 
 def current_lake() -> Lake:
-    """The lake, as of the moment in the address. ConfigError for what is not a moment, or not past."""
-    found = errors.current_lake()
-    return replace(found, as_of=chosen(found.exchange))
+    """The lake as of the moment in the address."""
+    return st.session_state[_SHOWN]
 
 
 def chosen(place: Exchange) -> dt.datetime | None:

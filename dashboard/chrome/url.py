@@ -45,7 +45,8 @@ _IN_FLIGHT = 3.0
 def recall() -> dict[str, str]:
     """The choices: from the address if the visitor changed it, else from this visit."""
     inside: dict[str, str] = st.session_state.setdefault("choices", {})
-    outside = {name: st.query_params[name] for name in PARAMETERS if name in st.query_params}
+    given = st.query_params.to_dict()
+    outside = {name: given[name] for name in PARAMETERS if name in given}
     # Changing the page clears the address, so an empty one keeps the choices.
     if outside and outside != st.session_state.get("choices in the URL") and not _is_in_flight(outside):
         inside.clear()

@@ -10,8 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.data import figures, measures, prices
-from dashboard.data.lake import ANSWERS_KEPT, Lake
+from dashboard.data.lake import ALL, ANSWERS_KEPT, Lake
 from dashboard.data.measures import Origin
+
+_FEW = 50
+"""Up to so many tickers in the lake are compared at once, so that another choice of them needs no work."""
 
 
 class Question(NamedTuple):
@@ -31,30 +34,40 @@ class Compared(NamedTuple):
 
     hours: pd.DataFrame
     """`figures.hourly` with what `measures` adds."""
-    highs: pd.DataFrame
     notes: tuple[str, ...]
     """What `hourly_high` leaves out."""
-    unusual: str
-    """Which tickers' highs of the day are unusual, and when they came, in one sentence."""
+    today: pd.DataFrame
+    """`measures.against` of the highs of the day."""
+
+    def of(self, tickers: tuple[str, ...]) -> Compared:
+        """The answer for these tickers alone."""
+        hours, today = (part[part["ticker"].isin(tickers)].reset_index(drop=True) for part in (self.hours, self.today))
+        return Compared(hours, self.notes, today)
 
 
 def compared(lake: Lake, question: Question, *, is_running: bool) -> Compared:
     """The session's hours beside those of earlier sessions. A running session is not cached: its hours are not over."""
+    if lake.size <= _FEW and question.tickers != ALL:
+        found = compared(lake, question._replace(tickers=ALL), is_running=is_running)
+        if not found.notes:  # those may be about other tickers
+            return found.of(question.tickers)
     fingerprint = (
         None if is_running else lake.fingerprint(min(question.past, default=question.session), question.session)
     )
-    return _compare(lake, question) if fingerprint is None else _kept(lake, question, fingerprint)
+    if fingerprint is None:
+        return _compare(lake, question)
+    return _kept(lake, question, f"{lake} {question} {fingerprint}")
 
 
 @st.cache_data(max_entries=ANSWERS_KEPT, show_spinner=False)
-def _kept(lake: Lake, question: Question, fingerprint: str) -> Compared:  # noqa: ARG001  # part of the cache key
-    return _compare(lake, question)
+def _kept(_lake: Lake, _question: Question, key: str) -> Compared:  # noqa: ARG001
+    return _compare(_lake, _question)
 
 
 def _compare(lake: Lake, question: Question) -> Compared:
     session, past, tickers, is_range, origin = question
     daily = prices.daily(lake, session, session)  # of every ticker: the page has queried that already
-    mine = daily[daily["ticker"].isin(tickers)]
+    mine = daily if tickers == ALL else daily[daily["ticker"].isin(tickers)]
     highs, notes = lake.hourly_high(session, session, tickers)
     hours = figures.hourly(highs, mine, lake.now(), lake.exchange)
     before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
@@ -71,7 +84,6 @@ def _compare(lake: Lake, question: Question) -> Compared:
     closes = before[before["session"] == before["session"].max()].set_index("ticker")["last_price"]
     return Compared(
         hours=measures.measured_from(hours, origin, closes),
-        highs=highs,
         notes=notes,
-        unusual=measures.unusual(measures.against(measures.days(over), measures.days(over_before)), hours),
+        today=measures.against(measures.days(over), measures.days(over_before)),
     )

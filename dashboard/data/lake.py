@@ -24,13 +24,20 @@ from tickerlake.exchange import EXCHANGES, Exchange, of
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.query.runner import EVERY_TICKER
+from tickerlake.query.runner import EVERY_TICKER, names_since
 from tickerlake.sources import limits
 
 ALL = (EVERY_TICKER,)
 FIRST = next(iter(EXCHANGES.values()))
 """The exchange of an empty lake, and of names that no exchange spells."""
 ANSWERS_KEPT = 128
+_LITTLE = {"daily": 50_000, "hourly_high": 50_000, "restatements": 50_000, "splits": 50_000, "bars": 20_000}
+"""Of so many bars a query is asked about whole months and every ticker, so that the next choice needs no query. DuckDB
+plans for 30 ms, and reads so many bars in 20 ms."""
+_BARS = 78
+"""About how many bars a ticker has in a session."""
+_RARE = {"restatements", "splits"}
+"""Queries whose answer is mostly empty."""
 _CLOUD_REFRESH = dt.timedelta(minutes=5)
 """New bars arrive every five minutes; querying more often costs money and shows nothing new."""
 _DELIVERY = dt.timedelta(minutes=10)
@@ -38,7 +45,7 @@ _DELIVERY = dt.timedelta(minutes=10)
 
 
 class _Question(NamedTuple):
-    """A query and its arguments, by which answers are kept."""
+    """A query and its arguments. Answers are kept by its text, which Streamlit hashes in a tenth of the time."""
 
     settings: Settings
     name: str
@@ -47,6 +54,8 @@ class _Question(NamedTuple):
     tickers: tuple[str, ...]
     now: dt.datetime | None
     as_of: dt.datetime | None
+    zone: str
+    """The time zone of the answer's times."""
 
 
 class _Reply(NamedTuple):
@@ -69,6 +78,8 @@ class Lake:
     """Those whose tickers have bars."""
     tickers: tuple[str, ...] = ALL
     """The tickers of `exchange`, to which queries of every ticker are limited."""
+    size: int = 0
+    """How many tickers the lake has of all exchanges; 0 if that is not known."""
 
     @property
     def is_local(self) -> bool:
@@ -103,7 +114,8 @@ class Lake:
         first = next((held[ticker] for ticker in watched if ticker in held), there[0])
         shown = next((each for each in there if each.code == code), first)
         mine = tuple(ticker for ticker, place in held.items() if place == shown)
-        return replace(self, exchange=shown, exchanges=there, tickers=mine if len(there) > 1 else ALL)
+        tickers = mine if len(there) > 1 else ALL
+        return replace(self, exchange=shown, exchanges=there, tickers=tickers, size=len(held))
 
     def query(
         self,
@@ -130,16 +142,42 @@ class Lake:
         tickers: tuple[str, ...],
         now: dt.datetime | None,
     ) -> _Reply:
+        for span in self._spans_at_once(name, first, last):
+            if (span, tickers) != ((first, last), ALL):
+                found = _part(name, self._answer(name, *span, ALL, now), first, last, tickers)
+                if found is not None:
+                    return found
+        return self._answer(name, first, last, tickers, now)
+
+    def _spans_at_once(self, name: str, first: dt.date | None, last: dt.date | None) -> list[tuple[dt.date, dt.date]]:
+        """The spans that may be asked about instead of these sessions: their months, and they themselves.
+
+        The month of a running session would change with every bar.
+        """
+        if not (first and last and self.size and name in _LITTLE and self.is_local):
+            return []
+        spans = [(first, last)]
+        yesterday = self.exchange.date_at(self.now()) - dt.timedelta(days=1)
+        if last <= yesterday:
+            following = (last.replace(day=1) + dt.timedelta(days=31)).replace(day=1)
+            spans.insert(0, (first.replace(day=1), min(following - dt.timedelta(days=1), yesterday)))
+        bars = self.size * _BARS * 5 / 7
+        return [span for span in spans if bars * ((span[1] - span[0]).days + 1) <= _LITTLE[name]]
+
+    def _answer(
+        self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...], now: dt.datetime | None
+    ) -> _Reply:
         # An answer without tickers cannot be limited afterwards; any other must not complain of those without bars.
         asked = self.tickers if tickers == ALL and name == "sessions" else tickers
-        question = _Question(self.settings, name, first, last, asked, now, self.as_of)
+        question = _Question(self.settings, name, first, last, asked, now, self.as_of, self.exchange.zone.key)
         frame, notes = (
-            _query_folder(question, self._fingerprint(first, last)) if self.is_local else _query_cloud(question)
+            _query_folder(question, f"{question} {self._fingerprint(first, last)}")
+            if self.is_local
+            else _query_cloud(question, str(question))
         )
         if tickers == ALL != self.tickers and "ticker" in frame:
             frame = frame[frame["ticker"].isin(self.tickers)].reset_index(drop=True)
-        times = frame.select_dtypes("datetimetz").columns
-        return _Reply(frame.assign(**{name: frame[name].dt.tz_convert(self.exchange.zone) for name in times}), notes)
+        return _Reply(frame, notes)
 
     def faults(self) -> list[Fault]:
         """Files of a local lake that the answers skip."""
@@ -209,6 +247,24 @@ def open_early() -> None:
         _engine(Settings.from_environment())
 
 
+def _part(
+    name: str, whole: _Reply, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...]
+) -> _Reply | None:
+    """The part of an answer that these sessions and tickers have; None if they must be asked about alone.
+
+    That is if something is missing, which an error then explains, or if there are notes, which may be about others.
+    """
+    frame = whole.frame
+    mine = frame["session"].between(str(first), str(last))
+    asked = [names_since(ticker, str(first)) for ticker in tickers] if tickers != ALL else []
+    if asked:
+        mine &= frame["ticker"].isin([symbol for symbols in asked for symbol in symbols])
+    found = frame[mine].reset_index(drop=True)
+    there = set(found["ticker"])
+    is_complete = name in _RARE or (there and not any(there.isdisjoint(symbols) for symbols in asked))
+    return _Reply(found, ()) if is_complete and not whole.notes else None
+
+
 def _exchange_of(ticker: str) -> Exchange:
     """The exchange of `ticker`. A lake that other programs write may hold any name."""
     try:
@@ -223,15 +279,15 @@ def _engine(settings: Settings) -> Engine:
 
 
 @st.cache_data(max_entries=ANSWERS_KEPT, show_spinner=False)
-def _query_folder(question: _Question, fingerprint: str) -> _Reply:  # noqa: ARG001  # part of the cache key
-    return _run(question)
+def _query_folder(_question: _Question, key: str) -> _Reply:  # noqa: ARG001
+    return _run(_question)
 
 
 @st.cache_data(
     ttl=_CLOUD_REFRESH, refresh_mode="background", max_entries=ANSWERS_KEPT, show_spinner="Querying the lake …"
 )
-def _query_cloud(question: _Question) -> _Reply:
-    return _run(question)
+def _query_cloud(_question: _Question, key: str) -> _Reply:  # noqa: ARG001
+    return _run(_question)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -243,6 +299,7 @@ def _forgetting(folder: Path, tickers: tuple[str, ...], now: dt.datetime, finger
 
 def _run(question: _Question) -> _Reply:
     arguments = question._asdict()
-    engine, name = _engine(arguments.pop("settings")), arguments.pop("name")
-    found = run(engine, name, columns=True, **arguments)
-    return _Reply(found.frame, found.notes)
+    settings, name, zone = (arguments.pop(part) for part in ("settings", "name", "zone"))
+    found = run(_engine(settings), name, columns=True, **arguments)
+    times = found.frame.select_dtypes("datetimetz")
+    return _Reply(found.frame.assign(**{time: times[time].dt.tz_convert(zone) for time in times}), found.notes)

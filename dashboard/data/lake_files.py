@@ -6,9 +6,6 @@ import contextlib
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-import streamlit as st
 
 from dashboard import labels
 from tickerlake.exchange import Exchange
@@ -19,16 +16,13 @@ _RUN_COLUMNS = (
 )
 
 
-def read(files: list[Path]) -> pd.DataFrame:
-    """One row per Parquet file: `session`, `records`, `bytes`.
-
-    Cached until a file changes. A file that cannot be read has no row; a banner names it.
-    """
+def sizes(files: list[Path]) -> list[int]:
+    """How many bytes each file has."""
     found = []
     for path in files:
         with contextlib.suppress(FileNotFoundError):  # compaction may have replaced it
-            found.append((str(path), path.stat().st_size, path.stat().st_mtime_ns))
-    return _read(tuple(found))
+            found.append(path.stat().st_size)
+    return found
 
 
 def runs(asked: pd.DataFrame, most: int, place: Exchange) -> pd.DataFrame:
@@ -50,17 +44,3 @@ def runs(asked: pd.DataFrame, most: int, place: Exchange) -> pd.DataFrame:
         for _, group in asked.merge(latest).groupby(["collected_at", "source"])
     ]
     return pd.DataFrame(rows[::-1], columns=_RUN_COLUMNS)
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _read(files: tuple[tuple[str, int, int], ...]) -> pd.DataFrame:
-    rows = []
-    for name, size, _ in files:
-        path = Path(name)
-        try:
-            records = pq.read_metadata(path).num_rows
-        except (pa.ArrowException, OSError):
-            continue
-        session = path.parent.name.removeprefix("dt=")
-        rows.append({"session": session, "records": records, "bytes": size})
-    return pd.DataFrame(rows, columns=["session", "records", "bytes"])

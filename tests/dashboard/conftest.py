@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, app_test
 
 from dashboard import access, clock
 from dashboard.pages import PAGES
@@ -17,13 +18,17 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
-# Each AppTest looks for components in every installed package, which takes longer than to draw the page.
+# Each AppTest looks for components in every installed package, which takes longer than to draw the page, and compiles
+# the scripts again, which a server does once.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+app_test.ScriptCache = functools.cache(app_test.ScriptCache)
+config.set_option("runner.magicEnabled", False)  # as in dashboard/.streamlit/config.toml, which no AppTest reads
 
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
-    return lakes.fill(tmp_path_factory.mktemp("simulated"), dt.date(2026, 11, 18), source="simulated")
+    lake = lakes.fill(tmp_path_factory.mktemp("simulated"), dt.date(2026, 11, 18), source="simulated")
+    return lakes.forecast(lake, "META")
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +45,13 @@ def running(tmp_path_factory):
 def faulty(tmp_path_factory):
     lake = lakes.fill(tmp_path_factory.mktemp("faulty"), dt.date(2026, 11, 18), change=lakes.with_faults)
     later = lakes.EVENING + dt.timedelta(hours=1)
-    return lakes.fill(lake, dt.date(2026, 11, 19), tickers=["NFLX"], now=later, change=lakes.restated)
+    lakes.fill(lake, dt.date(2026, 11, 19), tickers=["NFLX"], now=later, change=lakes.restated)
+    return lakes.forecast(lake, "SNAP", now=later)
 
 
 @pytest.fixture(scope="session")
 def without_open(tmp_path_factory):
-    return lakes.import_without_open(tmp_path_factory.mktemp("without-open"))
+    return lakes.forecast(lakes.import_without_open(tmp_path_factory.mktemp("without-open")), "META")
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +74,11 @@ def app(monkeypatch, tmp_path):
             monkeypatch.setenv(variable, value)
         monkeypatch.setattr(clock, "now", lambda: now)
         at = AppTest.from_file(APP, default_timeout=20)
+        at.switch_page(f"app_pages/{page}.py")
         at.query_params.update(parameters)
         if user is not None:
             at.user = user
         at.run()
-        if page != PAGES[0].name:
-            at.switch_page(f"app_pages/{page}.py")
-            at.query_params.update(parameters)
-            at.run()
         assert not at.exception, at.exception[0].message
         return at
 

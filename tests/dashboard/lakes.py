@@ -14,10 +14,14 @@ import pyarrow.parquet as pq
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.exchange import Session
+from tickerlake.forecast.samples import DIRECTION, TARGETS
+from tickerlake.forecast.scores import BASELINE
 from tickerlake.importers.importing import import_objects
 from tickerlake.importers.recorded import RecordedObject
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
+from tickerlake.query import run
+from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 from tickerlake.watchlist import DEFAULT as WATCHLIST
 
@@ -85,6 +89,36 @@ def import_without_open(lake: Path) -> Path:
         table = pq.read_table(path, partitioning=None)
         names = pc.replace_substring(table["ticker"], "SNAP", HOSTILE)
         pq.write_table(table.set_column(table.schema.get_field_index("ticker"), "ticker", names), path)
+    return lake
+
+
+def forecast(lake: Path, ticker: str, *, first_hour: int = 10, now: dt.datetime = EVENING) -> Path:
+    """Stores invented forecasts of Friday's hours of `ticker` from `first_hour` on in `lake`, made at `now`."""
+    session = exchange.XNYS.session_on(FRIDAY)
+    hours = run(DuckDBEngine(lake), "hourly", first=FRIDAY, last=FRIDAY, tickers=ticker).frame.set_index("hour")
+    quantiles = {"q05": 0.0, "q25": 0.002, "q50": 0.004, "q75": 0.006, "q95": 0.01}
+    rows = [
+        {
+            "ticker": ticker,
+            "exchange": "XNYS",
+            "session": session.dt,
+            "hour": hour,
+            "target": target,
+            "made_at": now,
+            "known_until": begun,
+            "ends_at": begun + dt.timedelta(hours=1) if target == "next-hour-high" else session.close,
+            "reference": hours["high"].loc[hour - 1 : hour].iloc[0],
+            **(dict.fromkeys(quantiles) if target == DIRECTION else quantiles),
+            "probability": 0.5 if target == DIRECTION else None,
+            "model": BASELINE,
+            "version": 1,
+            "sessions_used": 20,
+        }
+        for hour in range(first_hour, hours.index[-1] + 1)
+        for begun in [dt.datetime.combine(FRIDAY, dt.time(hour), exchange.XNYS.zone).astimezone(dt.UTC)]
+        for target in TARGETS
+    ]
+    ParquetSink(lake).store_forecasts(pd.DataFrame(rows))
     return lake
 
 

@@ -17,7 +17,6 @@ import streamlit as st
 from dashboard import access
 from dashboard.chrome.collect_control import LAST, RANGE, TODAY
 from dashboard.data import collection, news
-from dashboard.pages import PAGES
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
 from tests.fakes.yahoo import running_yahoo
@@ -82,10 +81,9 @@ def wait():
     collection.desk().job.thread.join(10)
 
 
-@pytest.mark.parametrize("page", [page.name for page in PAGES])
-def test_a_page_never_asks_while_it_renders(app, real, page, monkeypatch):
-    monkeypatch.setattr(collection, "open_source", lambda _: pytest.fail("a page asked for a source"))
-    open_control(app(real, page))
+def test_the_open_control_asks_nobody_before_start_is_pressed(app, real, monkeypatch):
+    monkeypatch.setattr(collection, "open_source", lambda _: pytest.fail("the control asked for a source"))
+    open_control(app(real))
 
 
 def test_an_empty_lake_is_filled_by_one_button(app, tmp_path, source):
@@ -274,14 +272,6 @@ class TestReadOnly:
         said = "55 sessions times tickers are too many at once here; choose at most 54"
         assert said in text(app(real, environment=self.ONLY, **asked))
         assert said in text(app(real, "across_days", environment=self.ONLY))
-
-    @pytest.mark.parametrize("page", [page.name for page in PAGES])
-    def test_no_page_has_a_control_that_changes_anything(self, app, running, monkeypatch, page):
-        monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
-        at = app(running, page, now=lakes.MIDDAY, environment=self.ONLY)
-        keys = {widget.key for kind in (at.button, at.multiselect, at.text_input) for widget in kind}
-        assert not {key for key in keys if key and key.startswith(("collect", "watch", "alert", "notify", "fill"))}
-        assert "pick watchlist" not in keys
 
     @pytest.mark.parametrize(
         ("address", "read_only"),

@@ -143,5 +143,5 @@ def test_the_last_hour_of_new_york_ends_at_the_close():
 def test_a_day_of_24_hours_has_a_label_every_third():
     hours = axes.slot_axis([f"2026-11-20 {hour:02}" for hour in range(24)], CRYPTO).to_dict()["values"]
     assert [slot[-2:] for slot in hours] == ["00", "03", "06", "09", "12", "15", "18", "21"]
-    minutes = axes.clock_axis(CRYPTO.session_on(lakes.FRIDAY), labelled=True)["axis"].to_dict()["values"]
+    minutes = axes.clock_axis(CRYPTO.session_on(lakes.FRIDAY))["axis"]["values"]
     assert minutes == list(range(0, 1441, 180))

@@ -10,8 +10,9 @@ import pytest
 import streamlit as st
 
 from dashboard.data import lake_files, prices, rejected
-from dashboard.data.lake import Lake
+from dashboard.data.lake import ALL, Lake
 from tests.query.lakes import write_lake
+from tickerlake.errors import ConfigError
 from tickerlake.exchange import XNYS
 from tickerlake.lake import Run
 from tickerlake.lake.parquet import ParquetSink
@@ -79,6 +80,32 @@ def test_without_opens_the_bars_of_the_first_and_last_session_give_the_prices(tm
     ]
 
 
+def test_a_small_lake_answers_the_same_though_it_is_asked_about_more(tmp_path):
+    days = [dt.date(2022, 6, 8), dt.date(2022, 6, 9)]  # on the second day FB became META
+    records = [
+        record(ticker, day, hour, 9.0, 11.0 + hour, bar_minutes=5)
+        for ticker, held in (("FB", days[:1]), ("META", days[1:]), ("B", days))
+        for day in held
+        for hour in (15, 16)
+    ]
+    exact = Lake(Settings(lake=write_lake(tmp_path / "lake", records)))
+    small = exact.showing(None)
+
+    for name in ("daily", "hourly_high", "bars", "restatements", "splits"):
+        for first, last, tickers in (
+            (days[0], days[0], ("B",)),
+            (days[0], days[0], ("META",)),
+            (days[0], days[1], ("META",)),
+            (days[1], days[1], ALL),
+        ):
+            pd.testing.assert_frame_equal(
+                small.query(name, first, last, tickers), exact.query(name, first, last, tickers)
+            )
+    for lake in (exact, small):
+        with pytest.raises(ConfigError, match="holds no bars of FB on 2022-06-09"):
+            lake.query("bars", days[1], days[1], ("FB",))
+
+
 def test_an_answer_is_kept_until_a_run_is_logged(tmp_path):
     folder = write_lake(tmp_path / "lake", [record("B", DAYS[0], 15, 9.0, 11.0)])
     lake, day = Lake(Settings(lake=folder)), dt.date.fromisoformat(DAYS[0])
@@ -99,25 +126,6 @@ def test_with_opens_no_bars_are_read(tmp_path, monkeypatch):
 
     assert prices.daily(lake, *days, ("B",))["change"].tolist() == pytest.approx([0.05, 0.05])
     assert questions == [("daily", *days, ("B",))]
-
-
-def parquet(folder, day, name, records):
-    path = folder / f"dt={day}" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"n": range(records)}).to_parquet(path)
-    return path
-
-
-def test_each_file_is_listed_with_its_session_records_and_size(tmp_path):
-    ours = parquet(tmp_path, DAYS[0], "20261120T230000Z-a.parquet", 3)
-    foreign = parquet(tmp_path, DAYS[1], "of-another-program.parquet", 2)
-
-    assert lake_files.read([ours, foreign]).to_dict("records") == [
-        {"session": DAYS[0], "records": 3, "bytes": ours.stat().st_size},
-        {"session": DAYS[1], "records": 2, "bytes": foreign.stat().st_size},
-    ]
-    ours.write_bytes(b"damaged")
-    assert lake_files.read([ours, foreign])["session"].tolist() == [DAYS[1]]
 
 
 def test_the_latest_runs_come_first_with_what_each_asked_for_and_what_came_of_it():

@@ -78,83 +78,39 @@ class TestTheServer:
         assert self.started({"LAKE_ENGINE": "spark"})[0] == []
 
 
-@pytest.mark.parametrize("page", NAMES)
-class TestOnEveryPage:
-    def test_a_damaged_file_is_left_out_and_named(self, app, real, page, tmp_path):
-        lake = tmp_path / "damaged"
-        shutil.copytree(real, lake)
-        (Layout(lake).partition(Layout(lake).sessions()[0]) / "x.parquet").write_text("damaged")
-        at = app(lake, page)
-        assert not at.exception
-        assert "Some bars are left out:" in text(at)
-        assert "x.parquet" in text(at)
+def test_a_demonstration_says_that_its_prices_are_invented(app, real):
+    assert "Invented." in text(app(real, environment={header.NOTICE: "Invented."}))
 
-    def test_real_data_are_told_with_their_source_and_age_in_exchange_time_and_not_called_simulated(
-        self, app, real, page
-    ):
-        at = app(real, page)
-        words = text(at)
-        assert "Simulated" not in words
-        assert "SIMULATED" not in json.dumps(specs(at))
-        assert "Source: Yahoo Finance" in words
-        assert "Newest bar 2 hours ago: 20 Nov 15:55 EST (UTC\N{MINUS SIGN}05:00)" in words
-        assert "Closed, opens Mon 23 Nov 09:30 EST" in words
-        # The chart that is sent ahead is gone when the page stands.
-        assert all("title" in spec or "encoding" in spec for spec in specs(at))
 
-    def test_simulated_data_say_so_on_the_page_and_in_every_chart(self, app, simulated, page):
-        at = app(simulated, page)
-        assert "Simulated prices, for demonstration only." in text(at)
-        titled = [spec["title"]["text"] for spec in specs(at) if "title" in spec]
-        assert titled or "The lake has no forecasts." in text(at)
-        assert all(title.startswith("SIMULATED") for title in titled)
+def test_settings_that_cannot_be_used_are_told_by_name(app, real):
+    at = app(real, environment={"LAKE_ENGINE": "spark"})
+    assert [element.value for element in at.header] == ["Invalid settings"]
+    assert "LAKE_ENGINE is 'spark'" in text(at)
 
-    def test_a_demonstration_says_that_its_prices_are_invented(self, app, real, page):
-        assert "Invented." in text(app(real, page, environment={header.NOTICE: "Invented."}))
 
-    def test_an_empty_lake_says_how_to_fill_it(self, app, tmp_path, page):
-        at = app(tmp_path / "nothing", page)
-        assert [element.value for element in at.header] == ["The lake is empty"]
-        assert "tickerlake collect" in text(at)
+UNREACHABLE = QueryFailed("Athena cannot be reached: could not connect to the endpoint; check the network", "id-1")
+LOCKED = NoAccess("no credentials: Unable to locate credentials; log in to AWS, or set AWS_PROFILE")
 
-    def test_stale_data_say_how_many_sessions_they_lack(self, app, real, page):
-        words = text(app(real, page, now=dt.datetime(2026, 11, 25, 15, 0, tzinfo=dt.UTC)))
-        assert "Stale: 2 sessions behind" in words
-        assert "Open until 16:00 EST" in words
 
-    def test_settings_that_cannot_be_used_are_told_by_name(self, app, real, page):
-        at = app(real, page, environment={"LAKE_ENGINE": "spark"})
-        assert [element.value for element in at.header] == ["Invalid settings"]
-        assert "LAKE_ENGINE is 'spark'" in text(at)
+@pytest.mark.parametrize(
+    ("page", "error", "heading"),
+    [*((page, UNREACHABLE, "Query failed") for page in NAMES), (NAMES[0], LOCKED, "Cannot open the lake")],
+)
+def test_an_engine_that_fails_is_told_once_and_in_its_own_words(app, real, page, monkeypatch, error, heading):
+    class Broken:
+        name, lake = "athena", "tickerlake"
 
-    @pytest.mark.parametrize(
-        ("error", "heading"),
-        [
-            (
-                QueryFailed("Athena cannot be reached: could not connect to the endpoint; check the network", "id-1"),
-                "Query failed",
-            ),
-            (
-                NoAccess("no credentials: Unable to locate credentials; log in to AWS, or set AWS_PROFILE"),
-                "Cannot open the lake",
-            ),
-        ],
-    )
-    def test_an_engine_that_fails_is_told_once_and_in_its_own_words(self, app, real, page, monkeypatch, error, heading):
-        class Broken:
-            name, lake = "athena", "tickerlake"
+        def run(self, sql, parameters, limit=None, **_):
+            raise error
 
-            def run(self, sql, parameters, limit=None, **_):
-                raise error
-
-        reading._engine.clear()
-        monkeypatch.setattr(reading, "open_engine", lambda _: Broken())
-        at = app(real, page, environment={"LAKE_ENGINE": "athena"})
-        assert [element.value for element in at.header] == [heading]
-        assert text(at).count(str(error)) == 1
-        assert "Lake tickerlake: unavailable" in text(at)
-        assert ("Query id: id-1" in text(at)) == isinstance(error, QueryFailed)
-        assert "Start over" not in [button.label for button in at.button]
+    reading._engine.clear()
+    monkeypatch.setattr(reading, "open_engine", lambda _: Broken())
+    at = app(real, page, environment={"LAKE_ENGINE": "athena"})
+    assert [element.value for element in at.header] == [heading]
+    assert text(at).count(str(error)) == 1
+    assert "Lake tickerlake: unavailable" in text(at)
+    assert ("Query id: id-1" in text(at)) == isinstance(error, QueryFailed)
+    assert "Start over" not in [button.label for button in at.button]
 
 
 @pytest.mark.parametrize("page", ["hourly_highs", "session", "data_quality"])
@@ -177,13 +133,26 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
     assert "Source: Yahoo Finance" in words
 
 
-def test_another_session_asks_the_lake_about_itself_and_the_sessions_before(app, real, monkeypatch):
-    reading._query_folder.clear()
-    at = app(real)
-    asked = []
-    monkeypatch.setattr(reading, "run", lambda *given, **more: (asked.append(given[1]), run(*given, **more))[1])
+@pytest.mark.parametrize(
+    ("page", "bars", "asked"),
+    [
+        ("hourly_highs", 50_000, []),
+        ("hourly_highs", 0, ["daily", "hourly_high", "daily", "hourly_high", "restatements"]),
+        ("session", 50_000, []),
+        ("session", 0, ["daily", "hourly_high", "bars", "restatements", "splits"]),
+    ],
+)
+def test_another_session_of_a_small_lake_needs_no_query_of_a_large_one_those_of_itself_and_the_sessions_before(
+    app, real, monkeypatch, page, bars, asked
+):
+    monkeypatch.setattr(reading, "_LITTLE", dict.fromkeys(reading._LITTLE, bars))
+    st.cache_data.clear()
+    at = app(real, page)
+    found = []
+    monkeypatch.setattr(reading, "run", lambda *given, **more: (found.append(given[1]), run(*given, **more))[1])
     next(button for button in at.button if button.label == "Earlier").click().run()
-    assert asked == ["daily", "hourly_high", "daily", "hourly_high", "restatements"]
+    assert found == asked
+    assert "Thu 19 Nov 2026" in text(at)
 
 
 def test_the_last_session_is_summed_up_by_the_highs_that_the_map_shows(app, real):
@@ -538,15 +507,12 @@ VIEWS = [
     ("hourly_highs", {"view": "Small multiples"}),
     ("hourly_highs", {"view": "Table"}),
     ("hourly_highs", {"session": "2026-11-19", "to": "2026-11-20"}),
-    ("session", {"ticker": "META"}),
     ("session", {"ticker": lakes.HOSTILE}),
     ("session", {"ticker": "META", "other": "2026-11-19"}),
     ("across_days", {}),
     ("across_days", {"compare": "One clock", "ticker": lakes.HOSTILE, "other": "2026-11-19"}),
     ("across_days", {"compare": "Calendar", "ticker": lakes.HOSTILE}),
     ("across_days", {"compare": "Side by side", "ticker": "META"}),
-    ("data_quality", {}),
-    ("pipeline", {}),
 ]
 
 

@@ -75,7 +75,8 @@ def run(
     """
     query = load(name)
     values = bind(query, parameters)
-    asked = {ticker: _names(ticker, values["first"]) for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER}
+    tickers = [ticker for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER]
+    asked = {ticker: names_since(ticker, values["first"]) for ticker in tickers}
     if asked:
         values["tickers"] = list(dict.fromkeys(name for names in asked.values() for name in names))
     declared = {field.name for field in query.parameters}
@@ -154,7 +155,7 @@ def _run(engine: Engine, query: Query, values: dict[str, Any], limit: int | None
     return joined(parts, limit)
 
 
-def _names(ticker: str, first: str) -> list[str]:
+def names_since(ticker: str, first: str) -> list[str]:
     """The symbol, and those that the company traded under before it, as far back as the session `first`."""
     names = symbols.names(ticker)
     ended = {rename.old: str(rename.on) for rename in symbols.RENAMES}
