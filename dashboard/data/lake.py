@@ -157,10 +157,11 @@ class Lake:
         if not (first and last and self.size and name in _LITTLE and self.is_local):
             return []
         spans = [(first, last)]
-        yesterday = self.exchange.date_at(self.now()) - dt.timedelta(days=1)
-        if last <= yesterday:
-            following = (last.replace(day=1) + dt.timedelta(days=31)).replace(day=1)
-            spans.insert(0, (first.replace(day=1), min(following - dt.timedelta(days=1), yesterday)))
+        day, now = dt.timedelta(days=1), self.now()
+        over = self.exchange.date_at(now) - (day if self.exchange.running(now) else 0 * day)
+        if last <= over:
+            following = (last.replace(day=1) + 31 * day).replace(day=1)
+            spans.insert(0, (first.replace(day=1), min(following - day, over)))
         bars = self.size * _BARS * 5 / 7
         return [span for span in spans if bars * ((span[1] - span[0]).days + 1) <= _LITTLE[name]]
 
