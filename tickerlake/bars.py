@@ -77,15 +77,10 @@ def _of_each(
 def _local(ts: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
     """The columns `hour` and `dt` in the time of an exchange."""
     # Many bars share few distinct hours, and no exchange's offset from UTC changes inside one.
-    hours = ts.dt.floor("h")
-    distinct = pd.Series(hours.dropna().unique())
-    local = distinct.dt.tz_convert(place.zone)
-    return pd.DataFrame(
-        {
-            "hour": hours.map(dict(zip(distinct, local.dt.hour, strict=True))).astype("Int32"),
-            "dt": hours.map(dict(zip(distinct, local.dt.strftime("%Y-%m-%d"), strict=True))).astype("str"),
-        }
-    )
+    which, hours = pd.factorize(ts.dt.floor("h"))
+    local = pd.DatetimeIndex([*hours, None], dtype=ts.dtype).tz_convert(place.zone)
+    each = pd.DataFrame({"hour": pd.array(local.hour, "Int32"), "dt": local.strftime("%Y-%m-%d").astype("str")})
+    return each.take(which).set_axis(ts.index)
 
 
 @dataclass(frozen=True)
@@ -193,6 +188,7 @@ def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _hours(dates: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
     """When the sessions `dates` of an exchange open, close and break, with the index of `dates`."""
-    days = [dt.date.fromisoformat(day) for day in dates.dropna().unique()]
+    which, distinct = pd.factorize(dates)
+    days = [dt.date.fromisoformat(day) for day in distinct]
     bounds = place.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
-    return bounds.reindex(dates).astype("datetime64[us, UTC]").set_axis(dates.index)
+    return bounds.reindex([*distinct, None]).astype("datetime64[us, UTC]").take(which).set_axis(dates.index)

@@ -76,6 +76,9 @@ SQL = st.lists(
 class Shelf:
     """A sink that counts what an import stores."""
 
+    def __init__(self):
+        self.rejected = []
+
     def check_sources(self, sources):
         pass
 
@@ -87,7 +90,7 @@ class Shelf:
         return []
 
     def reject(self, rejected):
-        self.rejected = [json.dumps(record.as_dict()) for record in rejected]
+        self.rejected += [json.dumps(record.as_dict()) for record in rejected]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,22 @@ def test_every_imported_record_is_stored_a_duplicate_or_rejected(records):
 
     assert report.read == report.stored + report.duplicate + report.rejected.total()
     assert report.stored >= 1
+
+
+NAMES = st.sampled_from([*recorded.KEYS, "name", "Ticker", "x"])
+
+
+@fuzz(40, records=st.lists(st.dictionaries(NAMES, SCALARS | TEXTS, min_size=1), min_size=1, max_size=4))
+def test_lines_are_read_at_once_as_they_are_one_by_one(records):
+    text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    at_once, one_by_one = recorded._lines(text), recorded._together(recorded._objects(text))
+    names_differ = len({name for record in records for name in record if name.lower() in ("ticker", "name")}) > 1
+
+    assert at_once or names_differ or set("{}[") & set(text[1:-1].replace("}\n{", ""))
+    if at_once:
+        assert list(at_once.texts) == list(one_by_one.texts)
+        assert repr([*map(list, at_once.columns)]) == repr([*map(list, one_by_one.columns)])
+        assert at_once.are_records == one_by_one.are_records
 
 
 @fuzz(10, contents=st.lists(CONTENTS, max_size=3))

@@ -14,8 +14,10 @@ import random
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -34,7 +36,6 @@ from tickerlake.importers.recorded import (
     RecordedObject,
     collected_at_in,
     local_objects,
-    read_records,
     read_times,
 )
 from tickerlake.lake import Rejected
@@ -49,6 +50,19 @@ NOON = dt.datetime(2020, 12, 14, 12, tzinfo=dt.UTC)
 
 def record(high: float = 101.0, ts: str = "2020-12-02 09:30:00-05:00", name: str = "FB", **more: object) -> str:
     return json.dumps({"high": high, "low": 100.0, "ts": ts, "name": name} | more)
+
+
+class Record(NamedTuple):
+    """A record of an object, or a piece of text without fields."""
+
+    text: str
+    fields: list | None
+
+
+def read_records(content: bytes) -> Iterator[Record]:
+    for block in recorded.read_records(content):
+        for text, is_record, *fields in zip(block.texts, block.are_records, *block.columns, strict=True):
+            yield Record(text, fields if is_record else None)
 
 
 def written(*records: str, name: str = "object", at: dt.datetime = NOON) -> RecordedObject:
@@ -448,6 +462,19 @@ def test_the_result_does_not_depend_on_the_number_of_rows_per_frame(monkeypatch,
     imported(tmp_path / "two", *everything())
 
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_rejected_records_are_kept_some_thousands_at_a_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(importing, "_REJECTED_PER_FILE", 2)
+    records = [record(high) for high in (1.0, 2.0, 3.0, 4.0, 101.0, 102.0)]
+    report = imported(tmp_path, written(*records))
+    before = contents(tmp_path)
+    imported(tmp_path, written(*records))
+
+    assert report.rejected == {"high-below-low": 4, "superseded": 1}
+    assert [len(file.read_text().splitlines()) for file in (tmp_path / "rejected").iterdir()].count(2) == 2
+    assert sorted(line["position"] for line in rejected(tmp_path)) == [1, 2, 3, 4, 5]
+    assert contents(tmp_path) == before
 
 
 def test_no_room_for_temporary_files_stores_nothing_and_says_what_to_do(monkeypatch, tmp_path):

@@ -7,7 +7,6 @@ grid. A record that is unreadable or breaks a rule is rejected with its file and
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import os
 import tempfile
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -48,14 +47,16 @@ _BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
 _CLOCKS_DIFFER = dt.timedelta(minutes=5)
 _ROWS_PER_FRAME = 10_000
+_REJECTED_PER_FILE = 10_000
+_REJECTED = "rejected"
 _SPILLED = pa.schema(
     [
-        ("number", pa.int64()),
+        ("rule", pa.string()),
         ("name", pa.string()),
         ("position", pa.int64()),
         ("text", pa.string()),
         ("bar_minutes", pa.float64()),
-        *(field for field in parquet_schema(COLUMNS) if field.name not in ("bar_minutes", *_TIMES)),
+        *(field.with_nullable(True) for field in parquet_schema(COLUMNS) if field.name not in ("bar_minutes", *_TIMES)),
         *((name, pa.timestamp("us", "UTC")) for name in _TIMES),
         ("dt", pa.string()),
     ]
@@ -113,123 +114,148 @@ def import_objects(
     """
     report = ImportReport()
     splits = {split.ticker for split in sink.reports()}
-    rejected, sources, unknown, adjusted = [], set(), set(), [bars.empty()]
+    sources, unknown, adjusted = set(), set(), [bars.empty()]
     with closing(_Spill()) as spill:
         for chunk in _chunks(objects, report, on_object):
-            frame = _frame(chunk, timezone).assign(number=range(report.read, report.read + len(chunk)))
-            report.read += len(chunk)
+            frame = _frame(chunk, timezone)
+            report.read += len(frame)
             # A record from the future would be in force until then, whatever the source corrects meanwhile.
             future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
             frame.loc[future, "rule"] = COLLECTED_IN_FUTURE
             good = frame["rule"].isna()
-            rejected.append(frame[~good])
             sources |= set(frame.loc[good, "source"].unique())
             unknown |= set(frame.loc[good & frame["bar_minutes"].isna(), "dt"].unique())
-            spill.keep(frame[good])
+            spill.keep(frame)
         sink.check_sources(sources)
         common = _common_steps(map(spill.read, sorted(unknown)))
         for session in spill.sessions():
-            records = spill.read(session)
-            records["bar_minutes"] = _bar_minutes(records, *common)
-            distinct = records[~records.duplicated([*KEY, "collected_at", *PRICES, "volume"], keep="last")]
-            contradicted = distinct.duplicated([*KEY, "collected_at"], keep="last")
-            rejected.append(distinct[contradicted].assign(rule=SUPERSEDED))
-            new = bars.as_bars(distinct[~contradicted])
+            new, superseded = _without_repeats(spill.read(session), common)
+            spill.keep(superseded)
             report.stored_by_session[session] = sink.merge(new)
             adjusted.append(new[new["ticker"].isin(splits)])
-    if splits:
-        sink.report_splits([], clock(), pd.concat(adjusted, ignore_index=True))
-    rows = sorted((row for part in rejected for row in part.to_dict("records")), key=itemgetter("number"))
-    sink.reject([_rejected(row) for row in rows])
-    report.rejected.update(row["rule"] for row in rows)
-    report.duplicate = report.read - len(rows) - report.stored
+        if splits:
+            sink.report_splits([], clock(), pd.concat(adjusted, ignore_index=True))
+        rejected = spill.rejected()
+        while some := list(islice(rejected, _REJECTED_PER_FILE)):
+            sink.reject(some)
+            report.rejected.update(record.rule for record in some)
+    report.duplicate = report.read - report.rejected.total() - report.stored
     return report
 
 
 class _Spill:
-    """Good records by session, in a temporary file that is gone when the process ends, however it ends."""
+    """Records until they can be stored, in a temporary file that is gone when the process ends, however it ends."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         self._places: dict[str, list[int]] = {}
-        """Where the batches of each session begin in the file."""
+        """Where the batches of each session, and of the rejected records, begin in the file."""
 
-    def keep(self, good: pd.DataFrame) -> None:
-        """Adds records. SinkError if there is no room for them."""
+    def keep(self, records: pd.DataFrame) -> None:
+        """Adds records; those with a `rule` are rejected. SinkError if there is no room for them."""
         try:
-            for session, records in good.groupby("dt"):
-                self._places.setdefault(str(session), []).append(self._file.seek(0, os.SEEK_END))
+            for key, batch in records.groupby(records["dt"].mask(records["rule"].notna(), _REJECTED)):
+                self._places.setdefault(str(key), []).append(self._file.seek(0, os.SEEK_END))
                 with pa.ipc.new_stream(self._file, _SPILLED) as stream:
-                    stream.write(pa.Table.from_pandas(records, schema=_SPILLED, preserve_index=False))
+                    stream.write(pa.Table.from_pandas(batch, schema=_SPILLED, preserve_index=False))
+            # Arrow's allocator keeps what it no longer needs, up to 50 MB here.
+            pa.default_memory_pool().release_unused()
         except OSError as error:
             raise SinkError(
                 f"cannot write to the folder for temporary files, {tempfile.gettempdir()}: {reason(error)}; "
-                "nothing was imported; free some space there, or name another folder with TMPDIR"
+                "free some space there, or name another folder with TMPDIR, and import again"
             ) from error
 
     def sessions(self) -> list[str]:
-        """The session of each record, by `dt`, in order."""
-        return sorted(self._places)
+        """The session of each record that is not rejected, by `dt`, in order."""
+        return sorted(self._places.keys() - {_REJECTED})
 
     def read(self, session: str) -> pd.DataFrame:
         """The records of a session, in the order in which they were read."""
-        tables = []
-        for place in self._places[session]:
-            self._file.seek(place)
-            with pa.ipc.open_stream(self._file) as stream:
-                tables.append(stream.read_all())
-        return pa.concat_tables(tables).to_pandas()
+        return pa.concat_tables(self._batches(session)).to_pandas()
+
+    def rejected(self) -> Iterator[Rejected]:
+        """The rejected records, in the order in which they were."""
+        for batch in self._batches(_REJECTED):
+            yield from map(_rejected, batch.to_pandas().to_dict("records"))
 
     def close(self) -> None:
         """Gives the room back."""
         self._file.close()
 
+    def _batches(self, key: str) -> Iterator[pa.Table]:
+        for place in self._places.get(key, ()):
+            self._file.seek(place)
+            with pa.ipc.open_stream(self._file) as stream:
+                yield stream.read_all()
+
+
+_Chunk = dict[str, list[Any]]
+"""Consecutive records as columns: `KEYS`, and for each the object's name and time, its position there and its text."""
+
 
 def _chunks(
     objects: Iterable[RecordedObject], report: ImportReport, on_object: Callable[[str], None]
-) -> Iterator[pd.DataFrame]:
-    """The records of all objects, in frames of a fixed size: a frame for each small object would be slow."""
-    columns = ["name", "position", "text", "object_collected_at", "is_record", *recorded.KEYS]
-    blank = (None,) * len(recorded.KEYS)
-    rows: list[tuple[Any, ...]] = []
+) -> Iterator[_Chunk]:
+    """The records of all objects, some thousands at a time: a frame for each small object would be slow."""
+    chunk = _empty_chunk()
     for item in objects:
         read = tables.read_parquet if tables.is_parquet(item.content) else recorded.read_records
-        has_records, first = False, ""
-        for position, (text, fields) in enumerate(read(item.content), start=1):
-            rows.append((item.name, position, text, item.collected_at, fields is not None, *(fields or blank)))
-            has_records, first = has_records or fields is not None, first or str(text)
-            if len(rows) == _ROWS_PER_FRAME:
-                yield pd.DataFrame(rows, columns=columns, dtype=object)
-                rows = []
+        count, has_records, first = 0, False, ""
+        for records in read(item.content):
+            more = len(records.texts)
+            own = {
+                "name": [item.name] * more,
+                "object_collected_at": [item.collected_at] * more,
+                "position": range(count + 1, count + more + 1),
+                "text": records.texts,
+                "is_record": records.are_records,
+            }
+            for name, values in (*own.items(), *zip(recorded.KEYS, records.columns, strict=True)):
+                chunk[name].extend(values)
+            count, first = count + more, first or next(iter(records.texts), "")
+            has_records = has_records or any(records.are_records)
+            if len(chunk["name"]) >= _ROWS_PER_FRAME:
+                yield chunk
+                chunk = _empty_chunk()
         if not has_records:
             report.without_bars.append(f"{item.name}: {' '.join(first.split()) or 'empty'}")
         report.files += 1
         on_object(item.name)
-    yield pd.DataFrame(rows, columns=columns, dtype=object)
+    yield chunk
 
 
-def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
+def _empty_chunk() -> _Chunk:
+    return {name: [] for name in ("name", "object_collected_at", "position", "text", "is_record", *recorded.KEYS)}
+
+
+def _frame(chunk: _Chunk, timezone: dt.tzinfo) -> pd.DataFrame:
     """The record's columns and `dt`, with `bar_minutes` NaN if unknown; `rule` is the broken rule or None."""
-    # DuckDB and Athena write the lake's timestamps in UTC without an offset.
-    ours = (chunk["bar_minutes"].notna() & chunk["collected_at"].notna()).to_numpy(dtype=bool)
-    ts = recorded.read_times(chunk["ts"], timezone).where(~ours, recorded.read_times(chunk["ts"].where(ours), dt.UTC))
+    is_collected = _given(chunk["collected_at"])
     collected_at = recorded.read_times(chunk["collected_at"], dt.UTC)
-    number = {name: _numbers(chunk[name].tolist()) for name in _NUMBERS}
+    which, written = pd.factorize(np.array(chunk["object_collected_at"], dtype=object))
+    written = pd.DatetimeIndex(written, dtype=collected_at.dtype)
+    # DuckDB and Athena write the lake's timestamps in UTC without an offset.
+    ours = _given(chunk["bar_minutes"]) & is_collected
+    ts = recorded.read_times(chunk["ts"], dt.UTC)
+    if not ours.all():
+        ts = ts.where(ours, recorded.read_times(chunk["ts"], timezone))
+    number = {name: _numbers(chunk[name]) for name in _NUMBERS}
     volume, bar_minutes = number["volume"], number["bar_minutes"]
 
     unreadable = (
-        ~chunk["is_record"].to_numpy(dtype=bool)
+        ~np.array(chunk["is_record"], dtype=bool)
         | np.isinf(number["open"])
         | np.isinf(number["close"])
         | ~(np.isnan(volume) | _whole(volume, 2**53))
         | ~(np.isnan(bar_minutes) | (_whole(bar_minutes, _MINUTES_A_DAY) & (bar_minutes > 0)))
-        | (chunk["collected_at"].notna().to_numpy(dtype=bool) & collected_at.isna())
+        | (is_collected & collected_at.isna())
     )
     frame = pd.DataFrame(
         {
-            "name": chunk["name"].astype("str"),
-            "position": chunk["position"].astype(int),
-            "text": chunk["text"].map(_as_text),
+            "name": pd.Series(chunk["name"], dtype="str"),
+            "position": chunk["position"],
+            "text": pd.Series(chunk["text"], dtype="str"),
             "ticker": _names(chunk["ticker"]).str.upper(),
             "ts": ts,
             **{name: number[name] for name in PRICES},
@@ -237,9 +263,7 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
             "volume": pd.Series(np.where(unreadable, np.nan, volume)).astype("Int64"),
             "currency": _names(chunk["currency"]),
             "source": _names(chunk["source"]).fillna(SOURCE),
-            "collected_at": collected_at.where(
-                collected_at.notna(), pd.DatetimeIndex(chunk["object_collected_at"], dtype=collected_at.dtype)
-            ),
+            "collected_at": collected_at.where(collected_at.notna(), written[which]),
         }
     )
     frame = bars.placed(frame)
@@ -249,9 +273,14 @@ def _frame(chunk: pd.DataFrame, timezone: dt.tzinfo) -> pd.DataFrame:
     return frame.assign(rule=broken.mask(unreadable, UNREADABLE))
 
 
-def _names(values: pd.Series) -> pd.Series:
+def _given(values: list[Any]) -> np.ndarray:
+    """Which of `values` are not missing."""
+    return pd.notna(np.array(values, dtype=object))
+
+
+def _names(values: list[Any]) -> pd.Series:
     """Each of `values` as a name; there are few distinct ones."""
-    codes, distinct = pd.factorize(values)
+    codes, distinct = pd.factorize(np.array(values, dtype=object))
     return pd.Series([*map(_name, distinct), None], dtype="str").take(codes).reset_index(drop=True)
 
 
@@ -283,12 +312,21 @@ def _whole(values: np.ndarray, largest: int) -> np.ndarray:
     return (np.abs(values) <= largest) & (np.floor(values) == values)
 
 
-def _common_steps(sessions: Iterable[pd.DataFrame]) -> tuple[pd.Series, pd.Series, float]:
-    """The most common step between bars, in minutes: of each ticker and session, of each ticker, and of all.
+_Steps = tuple[pd.Series, pd.Series, float]
+"""The most common step between bars, in minutes: of each ticker and session, of each ticker, and of all."""
 
-    Of the records in `sessions` without a length; only steps that are a bar length count; of equally common ones, the
-    shorter.
-    """
+
+def _without_repeats(records: pd.DataFrame, common: _Steps) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A session's bars, each once for each time of collection, and the records that a later one contradicts."""
+    records["bar_minutes"] = _bar_minutes(records, *common)
+    repeated = records.duplicated([*KEY, "collected_at", *PRICES, "volume"], keep="last")
+    contradicted = records[~repeated].duplicated([*KEY, "collected_at"], keep="last")
+    contradicted = contradicted.reindex(records.index, fill_value=False)
+    return bars.as_bars(records)[~repeated & ~contradicted], records[contradicted].assign(rule=SUPERSEDED)
+
+
+def _common_steps(sessions: Iterable[pd.DataFrame]) -> _Steps:
+    """Counts the records in `sessions` without a length, and steps that are a bar length. The shorter wins a tie."""
     counts = pd.concat([_NO_STEPS, *map(_steps, sessions)])
 
     def most_common(by: list[str]) -> pd.Series:
@@ -313,9 +351,9 @@ def _steps(good: pd.DataFrame) -> pd.DataFrame:
 
 def _bar_minutes(good: pd.DataFrame, of_session: pd.Series, of_ticker: pd.Series, of_all: float) -> pd.Series:
     """The length of each bar: its own, else that of the first of the most common steps that is known."""
-    steps = good[["ticker", "dt"]].join(of_session, on=["ticker", "dt"])["minutes"]
-    steps = steps.fillna(good["ticker"].map(of_ticker))
-    return good["bar_minutes"].fillna(steps).fillna(of_all).astype("int32")
+    without = good.loc[good["bar_minutes"].isna(), ["ticker", "dt"]]
+    steps = without.join(of_session, on=["ticker", "dt"])["minutes"].fillna(without["ticker"].map(of_ticker))
+    return good["bar_minutes"].fillna(steps.fillna(of_all)).astype("int32")
 
 
 def _rejected(row: dict[str, Any]) -> Rejected:
@@ -329,11 +367,3 @@ def _rejected(row: dict[str, Any]) -> Rejected:
         origin=row["name"],
         position=row["position"],
     )
-
-
-def _as_text(record: str | tuple[Any, ...]) -> str:
-    """A record of a text file as it came; a row of a table as JSON."""
-    if isinstance(record, str):
-        return record
-    fields = zip(recorded.KEYS, record, strict=True)
-    return json.dumps({name: value for name, value in fields if value is not None}, default=str)

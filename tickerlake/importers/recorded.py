@@ -18,7 +18,7 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,13 +62,20 @@ class RecordedObject:
     content: bytes
 
 
-class Record(NamedTuple):
-    """One record of an object, or a piece of text that is not a record."""
+class Records(NamedTuple):
+    """Consecutive records of an object, with the pieces of text between them that are not records, as columns."""
 
-    text: str | tuple[Any, ...]
-    """As it came: text, or the values if it is a row of a table."""
-    fields: tuple[Any, ...] | None
-    """The value of each of `KEYS`, None if missing. None instead of the tuple if it is not a record."""
+    texts: Sequence[str]
+    """Each as it came; a row of a table as JSON."""
+    columns: Sequence[Sequence[Any]]
+    """The values of each of `KEYS`: text, numbers, datetimes from a table, or None if missing."""
+    are_records: Sequence[bool]
+    """False for a piece of text."""
+
+
+def not_a_record(text: str) -> Records:
+    """`text` that is not a record."""
+    return _together([(text, None)])
 
 
 def local_objects(paths: Sequence[Path]) -> Iterator[RecordedObject]:
@@ -104,8 +111,8 @@ def collected_at_in(name: str) -> dt.datetime | None:
         return None
 
 
-def read_records(content: bytes) -> Iterator[Record]:
-    """The records of an object in order, and the pieces of text between them.
+def read_records(content: bytes) -> Iterator[Records]:
+    """The records of an object in order, and the pieces of text between them, in blocks.
 
     Takes time in proportion to the size, and memory for a few megabytes of text at a time, whatever the bytes are. Text
     without any record is one piece; an empty object has none. A gzip file that is damaged, or that unpacks to more than
@@ -117,13 +124,12 @@ def read_records(content: bytes) -> Iterator[Record]:
         if number == 0:
             header = _header(_first_line(text))
         if header is None:
-            records = _lines(text) or list(_objects(text))
+            block = _lines(text) or _together(_objects(text))
         else:
-            records, header = _rows(text, header)
-        if records and not any(record.fields for record in records):
-            records = _pieces(text)
-        yield from records
-    yield from (Record(f"gzip: {problem}", None) for problem in problems)
+            rows, header = _rows(text, header)
+            block = _together(rows)
+        yield _together(_pieces(text)) if block.texts and not any(block.are_records) else block
+    yield from (not_a_record(f"gzip: {problem}") for problem in problems)
 
 
 def read_times(values: Sequence[Any], timezone: dt.tzinfo) -> pd.DatetimeIndex:
@@ -263,23 +269,39 @@ def _first_line(text: str) -> str:
     return next(iter(text[start : start + _TAIL].splitlines()), "")
 
 
-def _lines(text: str) -> list[Record]:
-    """The records of `text` if it is nothing but flat JSON objects, one on each line; else none.
+_Read = tuple[str, Sequence[Any] | None]
+"""A record: its text, and its value of each of `KEYS`. Or a piece of text, and None."""
+_BLANK = (None,) * len(KEYS)
 
-    What `_objects` gives, in a third of the time: the parser in C reads all of them at once.
+
+def _together(read: Iterable[_Read]) -> Records:
+    texts, fields = list(zip(*read, strict=True)) or ((), ())
+    columns = list(zip(*(each or _BLANK for each in fields), strict=True)) or [()] * len(KEYS)
+    return Records(texts, columns, [each is not None for each in fields])
+
+
+def _lines(text: str) -> Records | None:
+    """The records of `text` if it is nothing but flat JSON objects, one on each line; else None.
+
+    What `_objects` gives, in a fraction of the time: the parser in C reads all of them at once.
     """
     lines = [stripped for line in text.split("\n") if (stripped := line.strip())]
     is_flat = text.count("{") == text.count("}") == len(lines) and "[" not in text
     if not is_flat or not all(line[0] == "{" and line[-1] == "}" and len(line) <= LONGEST_RECORD for line in lines):
-        return []
+        return None
     try:
         # No string may hold a line end, so none can begin on one line and end on another.
         objects = json.loads("[" + ",\n".join(lines) + "]")
     except (ValueError, RecursionError):
-        return []
-    if not all(objects):
-        return []
-    return [Record(line, _values(fields)) for line, fields in zip(lines, objects, strict=True)]
+        return None
+    if not objects or not all(objects):
+        return None
+    # Where records name a column differently, each has to be looked at.
+    chosen = [set(names) - {None} for names in zip(*map(chosen_keys, set(map(tuple, objects))), strict=True)]
+    if any(len(names) > 1 for names in chosen):
+        return None
+    columns = [[fields.get(name) for fields in objects] for name in (next(iter(names), None) for names in chosen)]
+    return Records(lines, [*map(_plain, columns)], [True] * len(lines))
 
 
 _START = re.compile(r"""\{\s*["']""")
@@ -292,7 +314,7 @@ _SHORTEST_PIECE = 16
 """Characters from one broken record to the next; what is shorter is not worth a rejected record of its own."""
 
 
-def _objects(text: str) -> Iterator[Record]:
+def _objects(text: str) -> Iterator[_Read]:
     """JSON objects and Python dicts, whatever separates them, and the pieces between them."""
     done = 0
     found = _START.search(text)
@@ -305,7 +327,7 @@ def _objects(text: str) -> Iterator[Record]:
             done = start
         if flat and fields is not None:
             done = flat.end()
-            yield Record(flat.group(), _values(fields))
+            yield flat.group(), _values(fields)
         found = _START.search(text, max(done, start + 1))
     yield from _pieces(text[done:])
 
@@ -342,9 +364,9 @@ def _literal(node: ast.expr) -> object:
             return None
 
 
-def _rows(text: str, header: _Header) -> tuple[list[Record], _Header]:
+def _rows(text: str, header: _Header) -> tuple[list[_Read], _Header]:
     """The rows of CSV, and the header that holds for the rows that follow."""
-    records = []
+    rows: list[_Read] = []
     for line in filter(str.strip, text.lstrip("\ufeff").splitlines()):
         # Concatenated files bring their headers along.
         if repeated := _header(line):
@@ -353,10 +375,10 @@ def _rows(text: str, header: _Header) -> tuple[list[Record], _Header]:
         delimiter, names = header
         fields = _split(line, delimiter)
         if len(fields) == len(names):
-            records.append(Record(line, _values(dict(zip(names, fields, strict=True)))))
+            rows.append((line, _values(dict(zip(names, fields, strict=True)))))
         else:
-            records += _pieces(line)
-    return records, header
+            rows += _pieces(line)
+    return rows, header
 
 
 _Header = tuple[str, tuple[str, ...]]
@@ -381,23 +403,27 @@ def _split(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _pieces(text: str) -> Iterator[Record]:
+def _pieces(text: str) -> Iterator[_Read]:
     """`text` as a piece that is not a record; nothing if it only separates records."""
     start = _SEPARATORS.match(text)
     if start is None or start.end() == len(text):
         return
-    piece = text[start.end() :].rstrip().rstrip("\ufeff")
-    if len(piece) > LONGEST_PIECE:
-        piece = f"{piece[:LONGEST_PIECE]}… ({len(piece)} characters)"
-    yield Record(piece, None)
+    rest = text[start.end() :].rstrip().rstrip("\ufeff")
+    if len(rest) > LONGEST_PIECE:
+        rest = f"{rest[:LONGEST_PIECE]}… ({len(rest)} characters)"
+    yield rest, None
 
 
-def _values(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+def _values(fields: Mapping[str, Any]) -> Sequence[Any]:
     """For each of `KEYS`, the text or number in `fields`; None for a blank and anything else."""
-    values = tuple(map(fields.get, chosen_keys(tuple(fields))))
+    return _plain([fields.get(name) for name in chosen_keys(tuple(fields))])
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    """`values`, with None for a blank and for anything but text and numbers."""
     if _PLAIN.issuperset(map(type, values)) and "" not in values:
         return values
-    return tuple(value if isinstance(value, str | int | float) and value != "" else None for value in values)
+    return [value if isinstance(value, str | int | float) and value != "" else None for value in values]
 
 
 _PLAIN = {str, int, float, bool, type(None)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickerlake.importers.recorded import KEYS, Record, chosen_keys
+from tickerlake.importers.recorded import KEYS, Records, chosen_keys, not_a_record
 
 REQUIRED = ("ticker", "ts", "high", "low")
 MOST_ROWS_PER_BYTE = 10
@@ -20,7 +21,7 @@ def is_parquet(content: bytes) -> bool:
     return content.startswith(_MAGIC)
 
 
-def read_parquet(content: bytes) -> Iterator[Record]:
+def read_parquet(content: bytes) -> Iterator[Records]:
     """The rows of a Parquet file as records, under the same names as in text (see `recorded.KEYS`).
 
     Times are aware if the file states UTC or a zone. A file that is damaged or lacks one of `REQUIRED` gives one record
@@ -30,17 +31,22 @@ def read_parquet(content: bytes) -> Iterator[Record]:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             names = dict(zip(KEYS, chosen_keys(tuple(file.schema_arrow.names)), strict=True))
             if missing := [column for column in REQUIRED if names[column] is None]:
-                yield Record(f"a Parquet file without the columns {', '.join(missing)}", None)
+                yield not_a_record(f"a Parquet file without the columns {', '.join(missing)}")
                 return
             if file.metadata.num_rows > MOST_ROWS_PER_BYTE * len(content):
                 rows, size = f"{file.metadata.num_rows:,} rows", f"{len(content):,} bytes"
-                yield Record(f"a Parquet file of {rows}, more than the limit for {size}", None)
+                yield not_a_record(f"a Parquet file of {rows}, more than the limit for {size}")
                 return
             for batch in file.iter_batches(columns=[name for name in names.values() if name]):
                 columns = [_values(batch.column(name)) if name else [None] * len(batch) for name in names.values()]
-                yield from (Record(row, row) for row in zip(*columns, strict=True))
+                texts = [_as_json(row) for row in zip(*columns, strict=True)]
+                yield Records(texts, columns, [True] * len(batch))
     except (pa.ArrowException, ValueError, LookupError, OSError) as error:
-        yield Record(f"a damaged Parquet file: {' '.join(str(error).split())}", None)
+        yield not_a_record(f"a damaged Parquet file: {' '.join(str(error).split())}")
+
+
+def _as_json(row: tuple[object, ...]) -> str:
+    return json.dumps({name: value for name, value in zip(KEYS, row, strict=True) if value is not None}, default=str)
 
 
 def _values(column: pa.Array) -> list[object]:

@@ -89,7 +89,7 @@ class ParquetSink:
         frame that does not hold exactly one session or breaks a rule.
         """
         session = self._checked(frame)
-        return self._append(session, _after(_changed(self._stored(session, set(frame["ticker"])), frame)))
+        return self._append(session, _after(_changed(self._stored(session, frame["ticker"].unique()), frame)))
 
     def merge(self, frame: pd.DataFrame) -> int:
         """Stores one session's records from elsewhere, which keep their `collected_at`; returns how many are new.
@@ -98,11 +98,11 @@ class ParquetSink:
         of something in between still leaves the right record in force. Raises as `write`.
         """
         session = self._checked(frame)
-        return self._append(session, _turning_points(self._stored(session, set(frame["ticker"])), frame)).total()
+        return self._append(session, _turning_points(self._stored(session, frame["ticker"].unique()), frame)).total()
 
     def withdraw(self, answered: pd.DataFrame, session: Session, bar_minutes: int, now: dt.datetime) -> Counter[str]:
         """Stores a record for each bar that is `withdrawn`; returns how many of each ticker."""
-        stored = bars.empty() if answered.empty else self._stored(session.dt, set(answered["ticker"]))
+        stored = bars.empty() if answered.empty else self._stored(session.dt, answered["ticker"].unique())
         if stored.empty:
             return Counter()
         in_force = _in_force(stored).dropna(subset=["high"])
