@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,7 +13,7 @@ import tickerlake.query.catalog
 from infra.access import Place, Statement, allow, document
 from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
-from tickerlake.exchange import XNYS
+from tickerlake.exchange import Exchange
 from tickerlake.query import statement
 from tickerlake.query.runner import LOOK_BACK, calendar_entry
 from tickerlake.symbols import RENAMES
@@ -36,6 +37,8 @@ class AnalyticsArgs:
     stream_arn: pulumi.Output[str]
     crawler_arn: pulumi.Output[str]
     scan_limit_mb: int
+    exchanges: Sequence[Exchange]
+    """Those whose sessions the saved queries expect."""
     today: dt.date
 
 
@@ -81,7 +84,7 @@ class Analytics(pulumi.ComponentResource):
                 description=tickerlake.query.catalog.load(query).purpose,
                 database=args.database.name,
                 workgroup=self.workgroup.id,
-                query=console_sql(query, args.today),
+                query=console_sql(query, args.today, args.exchanges),
                 opts=pulumi.ResourceOptions(parent=self),
             )
         self.querying = self._querying(args)
@@ -160,11 +163,11 @@ class Analytics(pulumi.ComponentResource):
         ]
 
 
-def console_sql(name: str, today: dt.date) -> str:
+def console_sql(name: str, today: dt.date, exchanges: Sequence[Exchange]) -> str:
     """The query `name` for Athena's console: the last seven days, every ticker.
 
     SQL computes the days when the query runs, so the text stays the same from one deployment to the next. Only the
-    exchange's calendar is written out: the quarter of `today`, the one before and the one after.
+    calendars of `exchanges` are written out: the quarter of `today`, the one before and the one after.
     """
     query = tickerlake.query.catalog.load(name)
     # The inner CAST is for DuckDB, where a date minus an interval is a timestamp.
@@ -176,7 +179,7 @@ def console_sql(name: str, today: dt.date) -> str:
         "tickers": "('*')",
         "as_of": f"'{statement.NOW}'",
         "basis": "'latest'",
-        "calendar": _calendar(first, today),
+        "calendar": _calendar(first, today, exchanges),
         "settled": "''",
         "renames": f"'{';'.join(f'{rename.on} {rename.old}' for rename in RENAMES)}'",
         "since": first.replace(f"'{DAYS}'", f"'{DAYS + LOOK_BACK.days}'"),
@@ -189,12 +192,14 @@ def console_sql(name: str, today: dt.date) -> str:
     )
 
 
-def _calendar(first: str, today: dt.date) -> str:
+def _calendar(first: str, today: dt.date, exchanges: Sequence[Exchange]) -> str:
     """SQL for the finished sessions from `first` on, in the form that `coverage` expects."""
     quarter = today.year * 4 + (today.month - 1) // 3
     starts = [dt.date(number // 4, number % 4 * 3 + 1, 1) for number in (quarter - 1, quarter + 2)]
     entries = ";".join(
-        calendar_entry(session) for session in XNYS.sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
+        calendar_entry(session)
+        for place in exchanges
+        for session in place.sessions_between(starts[0], starts[1] - dt.timedelta(days=1))
     )
     # Without today's session: while it runs, `coverage` would report its future bars as missing.
     finished = f"substr(entry, 1, 10) >= {first} AND substr(entry, 1, 10) < CAST(current_date AS varchar)"

@@ -12,15 +12,17 @@ from pulumi_aws import glue, s3
 
 from infra.access import Place, allow, service_role
 from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
+from tickerlake.exchange import Exchange
 from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, SESSION, Column
+from tickerlake.schedule import SWEEP_AFTER
 
 TABLE = "bars"
 ACTIONS_TABLE = "actions"
 RUNS_TABLE = "runs"
 FORECASTS_TABLE = "forecasts"
-# Glue schedules are in UTC. In summer and winter 15:15 is after the open in New York, and 22:15 after the sweep.
-CRAWL_SCHEDULE = "cron(15 15,22 ? * MON-FRI *)"
 # All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
+_CRAWL_MINUTE = dt.timedelta(minutes=15)
+_DAY = dt.timedelta(days=1)
 _CRAWLER_LOGS = "log-group:/aws-glue/crawlers"
 
 
@@ -33,6 +35,8 @@ class CatalogArgs:
     database_name: str
     crawler_name: str
     first_session: dt.date
+    exchanges: Sequence[Exchange]
+    """Those of the watchlist, whose hours decide when the crawler runs."""
     crawl: bool
     """Whether the crawler runs on a schedule. You can start it by hand in either case."""
 
@@ -170,7 +174,7 @@ class Catalog(pulumi.ComponentResource):
             database_name=self.database.name,
             role=role.arn,
             catalog_targets=[glue.CrawlerCatalogTargetArgs(database_name=self.database.name, tables=[self.table.name])],
-            schedule=CRAWL_SCHEDULE if args.crawl else None,
+            schedule=crawl_schedule(args.exchanges) if args.crawl else None,
             # Catalog targets require LOG for deletions. LOG for updates keeps the declared columns.
             # https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html
             schema_change_policy=glue.CrawlerSchemaChangePolicyArgs(delete_behavior="LOG", update_behavior="LOG"),
@@ -202,6 +206,26 @@ class Catalog(pulumi.ComponentResource):
             storage_descriptor=_json_lines(location, [column for column in columns if column.name != SESSION.name]),
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def crawl_schedule(exchanges: Sequence[Exchange]) -> str:
+    """When the first exchange has bars of a date, and after the sweep of the last one: all share the date's partition.
+
+    Glue schedules are in UTC. The hours hold in summer and in winter.
+    """
+    begun = min(max(_utc(place, place.opens)) for place in exchanges) + dt.timedelta(minutes=30)
+    swept = max(max(_utc(place, place.closes)) + place.never_closes * _DAY for place in exchanges) + SWEEP_AFTER
+    hours = {-(-(time - _CRAWL_MINUTE) // dt.timedelta(hours=1)) % 24 for time in (begun, swept)}
+    days = "*" if any(place.never_closes for place in exchanges) else "MON-FRI"
+    return f"cron({_CRAWL_MINUTE.seconds // 60} {','.join(map(str, sorted(hours)))} ? * {days} *)"
+
+
+def _utc(place: Exchange, time: dt.time) -> list[dt.timedelta]:
+    """A time of the exchange's as time since midnight in UTC, in winter and in summer."""
+    return [
+        dt.datetime.combine(day, time, place.zone) - dt.datetime.combine(day, dt.time(), dt.UTC)
+        for day in (dt.date(2026, 1, 15), dt.date(2026, 7, 15))
+    ]
 
 
 def _projection(key: Column, location: pulumi.Output[str], first: dt.date) -> dict[str, str | pulumi.Output[str]]:

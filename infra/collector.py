@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,14 +14,13 @@ from infra.config import COLLECT_EVERY_MINUTES, COLLECTOR_TIMEOUT_SECONDS
 from infra.functions import FunctionArgs, ScheduleArgs, function, schedules
 from infra.lake import CODE_PREFIX
 from infra.packaging import HANDLER_MODULE, Package
+from tickerlake.exchange import Exchange
+from tickerlake.schedule import SWEEP_AFTER
 
 HANDLER = f"{HANDLER_MODULE}.handler"
 # A minute after each bar ends, when the vendor has it. It runs day and night: the handler knows the exchange's holidays
 # and hours, and returns at once if there is nothing to collect. So a missing run always means that something is wrong.
 COLLECT_SCHEDULE = f"cron(1/{COLLECT_EVERY_MINUTES} * * * ? *)"
-# An hour and five minutes after the close: a bar counts as withdrawn from then on. On days without a session the sweep
-# picks up restatements of the last one.
-SWEEP_SCHEDULE = "cron(5 17 * * ? *)"
 SWEEP_SESSION = "last"
 """The event's `session` for the sweep: the last finished session."""
 _MEMORY_MIB = 1024
@@ -48,8 +48,8 @@ class CollectorArgs:
     """The vendor's key; empty for none."""
     package: Package
     function_name: str
-    shards: tuple[tuple[str, ...], ...]
-    """The tickers of each run."""
+    shards: Mapping[Exchange, Sequence[Sequence[str]]]
+    """The tickers of each run, by their exchange."""
     reserve_concurrency: bool
     bar_minutes: int
     look_back_minutes: int
@@ -57,7 +57,7 @@ class CollectorArgs:
 
 
 class Collector(pulumi.ComponentResource):
-    """The function that collects bars, on schedules in exchange time."""
+    """The function that collects bars, on schedules in the time of each exchange."""
 
     function: lambda_.Function | None
     """None if a machine outside AWS collects."""
@@ -87,12 +87,13 @@ class Collector(pulumi.ComponentResource):
         self.register_outputs({"function": self.function and self.function.name, "failures": self.queue.url})
 
     def _function(self, name: str, args: CollectorArgs) -> lambda_.Function:
+        shards = [tickers for mine in args.shards.values() for tickers in mine]
         environment: dict[str, pulumi.Input[str]] = {
             "COLLECTOR_SOURCE": args.source,
             "COLLECTOR_STREAM": args.stream.name,
             "COLLECTOR_BUCKET": args.bucket.bucket,
             # For events that name no tickers; the schedules name those of their shard.
-            "COLLECTOR_TICKERS": ",".join(ticker for shard in args.shards for ticker in shard),
+            "COLLECTOR_TICKERS": ",".join(ticker for tickers in shards for ticker in tickers),
             "COLLECTOR_BAR_MINUTES": str(args.bar_minutes),
             "COLLECTOR_LOOK_BACK_MINUTES": str(args.look_back_minutes),
             "COLLECTOR_DATABASE": args.database.name,
@@ -124,22 +125,36 @@ class Collector(pulumi.ComponentResource):
                 memory_mib=_MEMORY_MIB,
                 timeout_seconds=COLLECTOR_TIMEOUT_SECONDS,
                 # One per shard: runs cannot pile up behind one that hangs, nor use up the account's executions.
-                reserved_executions=len(args.shards) if args.reserve_concurrency else None,
+                reserved_executions=len(shards) if args.reserve_concurrency else None,
                 environment=environment,
                 may=may,
                 failures=self.queue,
                 log_retention_days=args.log_retention_days,
             ),
         )
-        schedules(name, self, args.place, made, args.function_name, self.queue, list(_wanted(args.shards)))
+        schedules(
+            name,
+            self,
+            args.place,
+            made,
+            args.function_name,
+            self.queue,
+            {place: list(_wanted(place, mine)) for place, mine in args.shards.items()},
+        )
         return made
 
 
-def _wanted(shards: Iterable[Sequence[str]]) -> Iterator[ScheduleArgs]:
-    """The runs of each shard."""
+def _wanted(place: Exchange, shards: Sequence[Sequence[str]]) -> Iterator[ScheduleArgs]:
+    """The runs of each shard of an exchange."""
     for number, tickers in enumerate(shards, start=1):
         event = {"tickers": list(tickers)}
         # The next run replaces a late look-back run; a late sweep is still useful.
         yield ScheduleArgs(f"collect-{number}", COLLECT_SCHEDULE, event, age_seconds=COLLECT_EVERY_MINUTES * 60)
         sweep = {"session": SWEEP_SESSION, "repair": True, **event}
-        yield ScheduleArgs(f"sweep-{number}", SWEEP_SCHEDULE, sweep, age_seconds=3600)
+        yield ScheduleArgs(f"sweep-{number}", sweep_schedule(place), sweep, age_seconds=3600)
+
+
+def sweep_schedule(place: Exchange) -> str:
+    """Every day, once a bar counts as withdrawn. On days without a session it picks up restatements of the last one."""
+    at = dt.datetime.combine(dt.date.min, place.closes) + SWEEP_AFTER
+    return f"cron({at.minute} {at.hour} * * ? *)"

@@ -1,4 +1,4 @@
-"""The compactor: the Lambda function that makes one object of a session's many, on a schedule every evening."""
+"""The compactor: the Lambda function that makes one object of a session's many, on a schedule every hour."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from infra.lake import BARS_PREFIX
 
 HANDLER = "functions.compactor.handler.handler"
 TIMEOUT_SECONDS = 240
-# After the sweep, and after the hour in which Firehose may still be asked to take bars of the session. A run that has
-# no time left leaves the rest to the next one; a run with nothing to do lists the bucket and ends.
-COMPACT_SCHEDULE = "cron(30 18-23 * * ? *)"
+# Whatever the last exchange of a date, within two hours of its close; at :50 no exchange's sweep is running. A run that
+# has no time left leaves the rest to the next one; a run with nothing to do lists the bucket and ends.
+COMPACT_SCHEDULE = "cron(50 * * * ? *)"
 _MEMORY_MIB = 512
 
 
@@ -71,6 +71,6 @@ class Compactor(pulumi.ComponentResource):
             self.function,
             args.function_name,
             args.failures,
-            [ScheduleArgs("compact", COMPACT_SCHEDULE, {}, age_seconds=3600)],
+            {None: [ScheduleArgs("compact", COMPACT_SCHEDULE, {}, age_seconds=3600)]},
         )
         self.register_outputs({"function": self.function.name})

@@ -19,6 +19,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 
 from tickerlake import exchange, watchlist
 from tickerlake.errors import ConfigError
+from tickerlake.exchange import Exchange
 from tickerlake.record import BAR_MINUTES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,17 +56,27 @@ _ON_DESTROY = re.compile(r"refuse|keep|delete")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
+def slug(place: Exchange) -> str:
+    """How the names of an exchange's resources mark it: `new-york`."""
+    return place.name.lower().replace(" ", "-")
+
+
 class Vendor(NamedTuple):
     """A vendor that the function can ask."""
 
     key: tuple[str, ...] = ()
     """The environment variables that hold its key."""
     bar_minutes: tuple[int, ...] = BAR_MINUTES
+    exchanges: tuple[Exchange, ...] = tuple(exchange.EXCHANGES.values())
 
 
 VENDORS: Mapping[str, Vendor] = {
     "yahoo": Vendor(),
-    "alpaca": Vendor(("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"), tuple(size for size in BAR_MINUTES if size <= 30)),
+    "alpaca": Vendor(
+        ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"),
+        tuple(size for size in BAR_MINUTES if size <= 30),
+        (exchange.XNYS,),
+    ),
 }
 
 
@@ -118,7 +129,7 @@ class Settings:
     crawl: bool = _key(
         "crawl",
         True,
-        "Run the crawler twice a weekday, which is most of the stack's cost; Athena and the dashboard do not need it",
+        "Run the crawler on a schedule, which is most of the stack's cost; Athena and the dashboard do not need it",
     )
     # Off, because a new stack has no history to forecast from.
     forecast: bool = _key("forecast", False, "Forecast each hour of the session; a ticker needs 20 earlier sessions")
@@ -148,10 +159,14 @@ class Settings:
         return f"{PROJECT}-{self.stack}"
 
     @property
-    def shards(self) -> tuple[tuple[str, ...], ...]:
-        """The watchlist in equal parts, each small enough for one run."""
-        count = -(-len(self.tickers) // self.tickers_per_shard)
-        return tuple(self.tickers[start::count] for start in range(count))
+    def shards(self) -> dict[Exchange, tuple[tuple[str, ...], ...]]:
+        """The tickers of each exchange in equal parts, each small enough for one run."""
+        shards = {}
+        for place in exchange.all_of(self.tickers):
+            tickers = tuple(ticker for ticker in self.tickers if exchange.of(ticker) == place)
+            count = -(-len(tickers) // self.tickers_per_shard)
+            shards[place] = tuple(tickers[start::count] for start in range(count))
+        return shards
 
     @property
     def tags(self) -> dict[str, str]:
@@ -263,13 +278,6 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
 
 
 def _watchlist_faults(settings: Settings) -> Iterator[str]:
-    # The function plans New York's sessions only.
-    others = [ticker for ticker in settings.tickers if exchange.of(ticker) is not exchange.XNYS]
-    if others and settings.collect == "lambda":
-        yield (
-            f"watchlist: {', '.join(others)} are not traded in {exchange.XNYS.name}, the only exchange that the "
-            "function collects; remove them, or collect on a machine of your own: pulumi config set collect outside"
-        )
     length = len(",".join(settings.tickers))
     if length > _WATCHLIST_CHARACTERS:
         yield (
@@ -297,6 +305,9 @@ def _vendor_faults(settings: Settings) -> Iterator[str]:
     if settings.bar_minutes not in vendor.bar_minutes:
         allowed = _listed(vendor.bar_minutes)
         yield f"barMinutes is {settings.bar_minutes}; {settings.source} serves bars of {allowed} minutes"
+    others = [ticker for ticker in settings.tickers if exchange.of(ticker) not in vendor.exchanges]
+    if others and settings.collect == "lambda":
+        yield f"watchlist: {settings.source} has no bars of {', '.join(others)}; remove them, or set source to yahoo"
     example = json.dumps(dict.fromkeys(vendor.key, "…"), ensure_ascii=False)
     if settings.source_key and not vendor.key:
         yield f"sourceKey is set, and {settings.source} takes no key; remove it: pulumi config rm sourceKey"

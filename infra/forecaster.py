@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pulumi
 from pulumi_aws import lambda_
 
 from infra.access import allow
 from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
 from infra.lake import FORECASTS_PREFIX
+from tickerlake.exchange import Exchange
 
 HANDLER = "functions.forecaster.handler.handler"
-# The bars up to the full hour are collected a minute after it, and Firehose holds them for another. Five minutes after
-# the hour a forecast no longer counts as live. Outside the session the function ends at once.
-FORECAST_SCHEDULE = "cron(3 10-15 ? * MON-FRI *)"
 _LATEST_SECONDS = 60
 _MEMORY_MIB = 1024
 _TIMEOUT_SECONDS = 240
 
 
+@dataclass(frozen=True, kw_only=True)
+class ForecasterArgs(QueryingArgs):
+    """Arguments of `Forecaster`."""
+
+    exchanges: Sequence[Exchange]
+    """Those whose hours are forecast."""
+
+
 class Forecaster(pulumi.ComponentResource):
-    """The function that forecasts, on a schedule in exchange time."""
+    """The function that forecasts, on a schedule in the time of each exchange."""
 
     function: lambda_.Function
 
-    def __init__(self, name: str, args: QueryingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ForecasterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:forecaster:Forecaster", name, None, opts)
         self.function = function(
             name,
@@ -59,6 +68,21 @@ class Forecaster(pulumi.ComponentResource):
             self.function,
             args.function_name,
             args.failures,
-            [ScheduleArgs("forecast", FORECAST_SCHEDULE, {}, age_seconds=_LATEST_SECONDS)],
+            {
+                place: [
+                    ScheduleArgs("forecast", schedule(place), {"exchange": place.code}, age_seconds=_LATEST_SECONDS)
+                ]
+                for place in args.exchanges
+            },
         )
         self.register_outputs({"function": self.function.name})
+
+
+def schedule(place: Exchange) -> str:
+    """Three minutes past each full hour in which the exchange trades, but for its first.
+
+    The bars up to the full hour are collected a minute after it, and Firehose holds them for another. Five minutes
+    after the hour a forecast no longer counts as live. Outside the session the function ends at once.
+    """
+    days = "*" if place.never_closes else "MON-FRI"
+    return f"cron(3 {place.hours[1]}-{place.hours[-1]} ? * {days} *)"

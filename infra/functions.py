@@ -11,8 +11,9 @@ import pulumi
 from pulumi_aws import cloudwatch, glue, lambda_, s3, scheduler, sqs
 
 from infra.access import Place, Statement, allow, service_role
+from infra.config import slug
 from tickerlake.aws import METRICS_NAMESPACE
-from tickerlake.exchange import XNYS
+from tickerlake.exchange import Exchange
 
 _RUNTIME = "python3.13"
 
@@ -122,7 +123,7 @@ class ScheduleArgs:
 
     name: str
     cron: str
-    """In exchange time."""
+    """In the time of its exchange, or in UTC."""
     event: Mapping[str, Any]
     age_seconds: int
     """How old an event may be that could not be delivered at once."""
@@ -131,14 +132,21 @@ class ScheduleArgs:
 def schedules(
     name: str,
     parent: pulumi.Resource,
-    place: Place,
+    account: Place,
     function: lambda_.Function,
     function_name: str,
     failures: sqs.Queue,
-    wanted: Sequence[ScheduleArgs],
+    wanted: Mapping[Exchange | None, Sequence[ScheduleArgs]],
 ) -> None:
-    """The schedules of `function`, in a group that is named as it is."""
-    group = scheduler.ScheduleGroup(f"{name}-schedules", name=function_name, opts=pulumi.ResourceOptions(parent=parent))
+    """The schedules of `function`, in a group for each exchange; None is for those of the whole lake."""
+    groups = {
+        place: scheduler.ScheduleGroup(
+            f"{name}{_mark(place)}-schedules",
+            name=f"{function_name}{_mark(place)}",
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+        for place in wanted
+    }
     role, policy = service_role(
         f"{name}-scheduler-role",
         parent,
@@ -147,15 +155,20 @@ def schedules(
             allow("Invoke", ["lambda:InvokeFunction"], [function.arn]),
             allow("ReportFailures", ["sqs:SendMessage"], [failures.arn]),
         ],
-        trust={"StringEquals": {"aws:SourceAccount": place.account, "aws:SourceArn": group.arn}},
+        trust={
+            "StringEquals": {
+                "aws:SourceAccount": account.account,
+                "aws:SourceArn": [group.arn for group in groups.values()],
+            }
+        },
     )
-    for each in wanted:
+    for place, each in ((place, each) for place, mine in wanted.items() for each in mine):
         scheduler.Schedule(
-            f"{name}-{each.name}",
-            name=f"{function_name}-{each.name}",
-            group_name=group.name,
+            f"{name}{_mark(place)}-{each.name}",
+            name=f"{function_name}{_mark(place)}-{each.name}",
+            group_name=groups[place].name,
             schedule_expression=each.cron,
-            schedule_expression_timezone=XNYS.zone.key,
+            schedule_expression_timezone=place.zone.key if place else "UTC",
             flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
             target=scheduler.ScheduleTargetArgs(
                 arn=function.arn,
@@ -168,3 +181,7 @@ def schedules(
             ),
             opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
         )
+
+
+def _mark(place: Exchange | None) -> str:
+    return f"-{slug(place)}" if place else ""

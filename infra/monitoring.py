@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,15 @@ import pulumi
 from pulumi_aws import budgets, cloudwatch, sns
 
 from infra.access import Place
-from infra.config import COLLECTOR_TIMEOUT_SECONDS
+from infra.config import COLLECTOR_TIMEOUT_SECONDS, slug
 from tickerlake.aws import METRICS_NAMESPACE
+from tickerlake.exchange import Exchange
 
 _LATE_SECONDS = 15 * 60
 _MINUTES = 60
 _HOURS = 60 * _MINUTES
+_A_WEEK = 6 * _HOURS, 28
+"""Longer than a pause without sessions: Tokyo's New Year may take six days. No alarm can look back further."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class MonitoringArgs:
     stack_name: str
     source: str
     """The vendor."""
+    exchanges: Sequence[Exchange]
+    """Those of the watchlist."""
     function_name: pulumi.Input[str] | None
     """The function that collects; None if a machine outside AWS does."""
     compactor_name: pulumi.Input[str]
@@ -194,40 +199,22 @@ class Monitoring(pulumi.ComponentResource):
 def alarms(args: MonitoringArgs) -> list[Alarm]:
     """Every alarm.
 
-    Three are heartbeats, for which missing data is the fault. They need no calendar, because the schedules run day and
-    night, and the sweep and compaction on holidays too; a machine outside AWS sends its heartbeat as often. On a new
-    stack `collector-silent` fires until the first bar arrives, and `compaction-overdue` until the first evening.
+    For heartbeats missing data is the fault. They need no calendar, because the schedules of every exchange run day and
+    night, and the sweep and compaction on holidays too; a machine outside AWS sends its heartbeats as often. On a new
+    stack `collector-silent-…` fires until the first bar arrives.
     """
     firehose = {"DeliveryStreamName": args.stream_name}
     service = {"service": _service(args)}
     above, below = "GreaterThanThreshold", "LessThanThreshold"
     if args.function_name:
-        stopped = "Check that the schedules of the function are enabled."
         refused = (
             "It may refuse AWS's addresses, or the key. If this lasts, collect outside AWS: docs/outside.md shows how."
         )
-        silent = "No bar was delivered for 26 hours, although a sweep runs every day. See the function's log."
-        silence = _HOURS, 26
     else:
-        stopped = "See whether `tickerlake watch` still runs on the machine that collects."
         refused = "The output of `tickerlake watch`, on the machine that collects, has the answers."
-        # A watcher delivers nothing on days without a session, of which there may be four in a row.
-        silent = (
-            "No bar was delivered for five days. See the output of `tickerlake watch` on the machine that collects."
-        )
-        silence = 6 * _HOURS, 20
     return [
         *(_function_alarms(args.function_name) if args.function_name else ()),
-        Alarm(
-            "heartbeat",
-            f"Nothing has collected for 30 minutes. {stopped}",
-            *(METRICS_NAMESPACE, "Runs", service, "Sum", 10 * _MINUTES, 3, below, 1, "breaching"),
-        ),
-        Alarm(
-            "collector-silent",
-            silent,
-            *(METRICS_NAMESPACE, "BarsDelivered", service, "Sum", *silence, below, 1, "breaching"),
-        ),
+        *(alarm for place in args.exchanges for alarm in _exchange_alarms(args, place)),
         Alarm(
             "vendor-refuses",
             f"The vendor, {args.source}, does not answer. {refused}",
@@ -261,6 +248,32 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
     ]
 
 
+def _exchange_alarms(args: MonitoringArgs, place: Exchange) -> list[Alarm]:
+    dimensions = {"service": _service(args), "exchange": place.code}
+    if args.function_name:
+        stopped = "Check that the exchange's schedules are enabled."
+        silent = "for 26 hours, although a sweep runs every day. See the function's log."
+        silence = _HOURS, 26
+    else:
+        stopped = "See whether `tickerlake watch` still runs on the machine that collects."
+        # A watcher delivers nothing on days without a session.
+        silent = "for a week. See the output of `tickerlake watch` on the machine that collects."
+        silence = _A_WEEK
+    below = "LessThanThreshold"
+    return [
+        Alarm(
+            f"heartbeat-{slug(place)}",
+            f"Nothing has collected {place.name}'s bars for 30 minutes. {stopped}",
+            *(METRICS_NAMESPACE, "Runs", dimensions, "Sum", 10 * _MINUTES, 3, below, 1, "breaching"),
+        ),
+        Alarm(
+            f"collector-silent-{slug(place)}",
+            f"No bar of {place.name} was delivered {silent}",
+            *(METRICS_NAMESPACE, "BarsDelivered", dimensions, "Sum", *silence, below, 1, "breaching"),
+        ),
+    ]
+
+
 def _function_alarms(name: pulumi.Input[str]) -> list[Alarm]:
     function, above = {"FunctionName": name}, "GreaterThanThreshold"
     return [
@@ -287,9 +300,9 @@ def _forecaster_alarms(name: pulumi.Input[str]) -> list[Alarm]:
     return [
         Alarm(
             "forecasts-missing",
-            "No forecast was stored for five days. The forecaster's log says why; a ticker needs 20 earlier sessions.",
+            "No forecast was stored for a week. The forecaster's log says why; a ticker needs 20 earlier sessions.",
             *(METRICS_NAMESPACE, "ForecastsStored", {"service": name}),
-            *("Sum", 6 * _HOURS, 20, "LessThanThreshold", 1, "breaching"),
+            *("Sum", *_A_WEEK, "LessThanThreshold", 1, "breaching"),
         )
     ]
 
@@ -308,12 +321,11 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
         ("Delivery success", "Average", [["AWS/Firehose", "DeliveryToS3.Success", *firehose]]),
         ("Delivery delay, seconds", "Maximum", [["AWS/Firehose", "DeliveryToS3.DataFreshness", *firehose]]),
         (
-            "Bars per run",
+            "Bars delivered",
             "Sum",
             [
-                [{"expression": "delivered / runs", "label": "Bars per run", "id": "bars"}],
-                [METRICS_NAMESPACE, "BarsDelivered", *collector, {"id": "delivered", "visible": False}],
-                [METRICS_NAMESPACE, "Runs", *collector, {"id": "runs", "visible": False}],
+                [METRICS_NAMESPACE, "BarsDelivered", *collector, "exchange", place.code, {"label": place.name}]
+                for place in args.exchanges
             ],
         ),
         (

@@ -151,7 +151,7 @@ def check_quota(settings: config.Settings, client: Client) -> Iterator[Finding]:
     """Whether Lambda lets the collector run, and reserves what the configuration asks for."""
     limit = client("lambda").get_account_settings()["AccountLimit"]
     total, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
-    shards = len(settings.shards)
+    shards = sum(map(len, settings.shards.values()))
     raise_it = "ask for more in Service Quotas: Lambda, concurrent executions"
     spare = free - min(_UNRESERVED, total)
     if settings.reserve_concurrency and spare < shards:
@@ -256,9 +256,13 @@ def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], A
     for function in (f"{name}-collector", f"{name}-compactor", f"{name}-forecaster"):
         finders |= {
             f"Function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
-            f"ScheduleGroup {function}": partial(client("scheduler").get_schedule_group, Name=function),
             f"LogGroup /aws/lambda/{function}": partial(group, f"/aws/lambda/{function}"),
         }
+    of_exchanges = (
+        f"{name}-{what}-{config.slug(place)}" for what in ("collector", "forecaster") for place in settings.shards
+    )
+    for schedules in (f"{name}-compactor", *of_exchanges):
+        finders[f"ScheduleGroup {schedules}"] = partial(client("scheduler").get_schedule_group, Name=schedules)
     return finders | {
         f"FirehoseDeliveryStream {stream}": lambda: client("firehose").describe_delivery_stream(
             DeliveryStreamName=stream

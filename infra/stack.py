@@ -16,8 +16,7 @@ from infra.collector import Collector, CollectorArgs
 from infra.compactor import Compactor, CompactorArgs
 from infra.config import Settings
 from infra.delivery import Delivery, DeliveryArgs
-from infra.forecaster import Forecaster
-from infra.functions import QueryingArgs
+from infra.forecaster import Forecaster, ForecasterArgs
 from infra.lake import Lake, LakeArgs
 from infra.monitoring import Monitoring, MonitoringArgs
 from infra.packaging import Package
@@ -39,6 +38,7 @@ class Stack(pulumi.ComponentResource):
         super().__init__("tickerlake:stack:Stack", name, None, pulumi.ResourceOptions(providers=[provider]))
         inside = pulumi.ResourceOptions(parent=self)
         place = Place.of(provider, settings.region)
+        exchanges = list(settings.shards)
 
         lake = Lake(
             f"{name}-lake",
@@ -59,6 +59,7 @@ class Stack(pulumi.ComponentResource):
                 database_name=name.replace("-", "_"),
                 crawler_name=f"{name}-crawler",
                 first_session=settings.first_session,
+                exchanges=exchanges,
                 crawl=settings.crawl,
             ),
             inside,
@@ -88,6 +89,7 @@ class Stack(pulumi.ComponentResource):
                 stream_arn=delivery.stream.arn,
                 crawler_arn=catalog.crawler.arn,
                 scan_limit_mb=settings.scan_limit_mb,
+                exchanges=exchanges,
                 today=today,
             ),
             inside,
@@ -135,7 +137,8 @@ class Stack(pulumi.ComponentResource):
         if settings.forecast:
             forecaster = Forecaster(
                 f"{name}-forecaster",
-                QueryingArgs(
+                ForecasterArgs(
+                    exchanges=exchanges,
                     place=place,
                     bucket=lake.bucket,
                     database=catalog.database,
@@ -154,6 +157,7 @@ class Stack(pulumi.ComponentResource):
                 place=place,
                 stack_name=name,
                 source=settings.source,
+                exchanges=exchanges,
                 function_name=collector.function.name if collector.function else None,
                 compactor_name=compactor.function.name,
                 forecaster_name=forecaster.function.name if forecaster else None,
@@ -184,6 +188,7 @@ class Stack(pulumi.ComponentResource):
             "region": settings.region,
             "database": catalog.database.name,
             "table": catalog.table.name,
+            "firstSession": str(settings.first_session),
             "workgroup": analytics.workgroup.name,
             "bucket": lake.bucket.bucket,
             "results": lake.results.bucket,

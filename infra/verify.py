@@ -1,8 +1,8 @@
 """`python -m infra.verify`: follows one marked record through the deployed stack, and tries the rest of it.
 
-It invokes the collector, sends a record on a day without a session, finds it in Parquet and in an answer of Athena,
-runs the crawler, reads as a user who has the reader policy only, fires every alarm once, and removes the record.
-Account numbers are masked, so that you can paste what it prints. Exits with 0 if everything works, else with 1.
+It invokes the collector, sends a record of the first day that queries see, finds it in Parquet and in an answer of
+Athena, runs the crawler, reads as a user who has the reader policy only, fires every alarm once, and removes the
+record. Account numbers are masked, so that you can paste what it prints. Exits with 0 if everything works, else with 1.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ REQUESTS: Mapping[str, tuple[str, ...]] = {
 }
 """The requests that this sends, by service."""
 TICKER, SOURCE = "VERIFY", "verify"
-"""No query asks for this source, and the record's day has no session."""
+"""No query asks for this source."""
 _ACCOUNT = re.compile(r"\b\d{12}\b")
 _EVERY_SECONDS = 2
 _CRAWL_SECONDS = 20 * 60
@@ -162,7 +162,7 @@ class Verification:
                 f"the collector failed: {payload.get('errorMessage', payload)}",
                 "see docs/outside.md if Yahoo refuses AWS, else the function's log",
             )
-        days = ", ".join(session["session"] for session in payload["sessions"])
+        days = ", ".join(dict.fromkeys(session["session"] for session in payload["sessions"]))
         yield Finding("ok", f"the collector delivered {payload['delivered']} bars of {days}")
 
     def check_delivery(self) -> Iterator[Finding]:
@@ -310,11 +310,12 @@ class Verification:
             for page in pages:
                 for item in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
                     storage.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
-        try:
-            self.client("glue").delete_partition(**self._table, PartitionValues=[self._day])
-        except ClientError as error:
-            if not is_missing(error):
-                raise
+        if not self._keys():  # else it is a session of the lake
+            try:
+                self.client("glue").delete_partition(**self._table, PartitionValues=[self._day])
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
         if keys:
             yield Finding("ok", f"removed {', '.join(keys[:_NAMED])}")
 
@@ -324,8 +325,8 @@ class Verification:
 
     @property
     def _day(self) -> str:
-        """The last Sunday, when no exchange trades."""
-        return (self.now.date() - dt.timedelta(days=self.now.isoweekday() % 7)).isoformat()
+        """The first day that the table shows: no vendor still has bars of it that could share the record's file."""
+        return self.stack["firstSession"]
 
     def _record(self) -> Any:
         """The marked record as a frame of one bar."""

@@ -10,6 +10,8 @@ from tests.scale import (
     ATHENA_LEAST,
     ATHENA_TB,
     BYTES_PER_BAR,
+    COMPACTION_QUERIES,
+    COMPACTIONS,
     DAYS,
     FIREHOSE_GB,
     FIREHOSE_OBJECT,
@@ -34,6 +36,8 @@ IDLE = DAYS * 24 * 12 - RUNS * SESSIONS
 """Runs that return at once."""
 COMPACTION_ALARMS, COMPACTION_METRICS = 1, 2
 ALARMS, FUNCTION_ALARMS, METRICS = 10, 3, 7
+EXCHANGE_ALARMS, EXCHANGE_METRICS = 2, 2
+"""Those of one exchange among them."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,15 @@ class Month:
             "Crawler": self.crawl * 365 / 12 * 5 / 7 * 2 * CRAWL,
             "Sweep's queries": function * shards * DAYS * (4 * _scan(0) + _scan(64e6 if many else 0)),
             "Compaction": self.compaction
-            * ((30 * 15 + 150 * 2) * 0.5 * LAMBDA_GB_SECOND + 2 * DAYS * _scan(55e6 if many else 0)),
+            * (
+                (DAYS * 15 + (COMPACTIONS - DAYS) * 2) * 0.5 * LAMBDA_GB_SECOND
+                + 2 * DAYS * _scan(55e6 if many else 0)
+                + COMPACTION_QUERIES * _scan(0)
+            ),
             "Alarms": ALARM * (ALARMS - self.outside * FUNCTION_ALARMS - (not self.compaction) * COMPACTION_ALARMS),
             "Custom metrics": METRIC * (METRICS - (not self.compaction) * COMPACTION_METRICS),
             "Metrics sent from outside": self.outside * (IDLE + COLLECTING) * METRIC_REQUEST,
-            "Logs": function * shards * (COLLECTING * 5 + IDLE * 1.5) * 1000 / GB * LOG_GB,
+            "Logs": function * shards * (COLLECTING * 5 + IDLE * 2) * 1000 / GB * LOG_GB,
             "Athena": 1000 * _scan(60e6 if many else 0),
         }
 
@@ -76,6 +84,13 @@ class Month:
     def total(self) -> float:
         """The sum of the rounded parts, as a reader adds them up."""
         return sum(round(part, 2) for part in self.parts.values())
+
+    @property
+    def exchange(self) -> float:
+        """What an exchange with these tickers adds to a stack that has others."""
+        shared = ("Crawler", "Compaction", "Alarms", "Custom metrics", "Athena")
+        own = sum(round(part, 2) for name, part in self.parts.items() if name not in shared)
+        return own + EXCHANGE_ALARMS * ALARM + EXCHANGE_METRICS * METRIC
 
     @staticmethod
     def _seconds(each: int) -> float:
@@ -110,12 +125,12 @@ _ARITHMETIC = {
         "tickers; 5 a TB"
     ),
     "Compaction": (
-        "30 evenings × 15 s and 150 runs that return at once, 2 s, 0.5 GB; two queries an evening, of 10 MB at least, "
-        "55 MB for 500 tickers"
+        "30 runs of 15 s and 690 that return at once, 2 s, 0.5 GB; two queries a day, of 10 MB at least, 55 MB for 500 "
+        "tickers, and ten short ones"
     ),
     "Alarms": f"{ALARMS} × 0.10",
     "Custom metrics": f"{METRICS} × 0.30",
-    "Logs": "1,794 runs × 5 KB and 6,876 × 1.5 KB, and ten times as many; 0.50 a GB",
+    "Logs": "1,794 runs × 5 KB and 6,876 × 2 KB, and ten times as many; 0.50 a GB",
     "Athena": ("1,000 queries; 10 MB is the billed minimum, and five sessions of 500 tickers are about 60 MB; 5 a TB"),
 }
 SIZES = (11, 500)
@@ -146,3 +161,7 @@ def choices() -> Iterator[list[str]]:
         yield [name, *(f"{Month(size, **chosen).total:.2f}" for size in SIZES)]
     compaction = (Month(size).total - Month(size, compaction=False).total for size in SIZES)
     yield ["of which compaction, with its alarm and its two metrics", *(f"{part:.2f}" for part in compaction)]
+    yield [
+        "each further exchange with as many tickers, with its two alarms and its two metrics",
+        *(f"{Month(size).exchange:.2f}" for size in SIZES),
+    ]

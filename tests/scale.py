@@ -28,8 +28,10 @@ S3_PUT = 0.005 / 1000
 S3_GB_MONTH = 0.023
 ATHENA_TB = 5.0
 ATHENA_LEAST = 10 * 1024**2
-COMPACTIONS = 6 * DAYS
-"""Runs of the compactor in a month. One an evening finds something to do, because the sweep runs on holidays too."""
+COMPACTIONS = 24 * DAYS
+"""Runs of the compactor in a month. One a day finds something to do, because the sweep runs on holidays too."""
+COMPACTION_QUERIES = 10 * DAYS
+"""Which exchanges have bars in a session: once an hour from its first bars until it is compact."""
 SESSIONS_BACK = {5: 41, 1: 20}
 """Sessions that Yahoo still serves, by bar size."""
 
@@ -106,6 +108,7 @@ class Scale:
             "Athena": 1000 * scanned / TB * ATHENA_TB,
             "Sweep's queries": self.shards * DAYS * sweep / TB * ATHENA_TB,
             "Compaction": DAYS * compaction / TB * ATHENA_TB
+            + COMPACTION_QUERIES * ATHENA_LEAST / TB * ATHENA_TB
             + ((COMPACTIONS - DAYS) * 2 + DAYS * 15) * LAMBDA_GB_SECOND / 2,
         }
 

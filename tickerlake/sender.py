@@ -1,7 +1,7 @@
 """A machine outside AWS that collects into a stack: bars to its stream, splits and runs to its bucket, and metrics.
 
 It sends the metrics that the stack's function has, so that the same alarms watch it. Their dimension `service` is the
-name of the stream.
+name of the stream; the heartbeat and the bars delivered also have the dimension `exchange`, its code.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tickerlake import aws
+from tickerlake import aws, exchange
 from tickerlake.collect import SessionReport, collect
-from tickerlake.exchange import Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.lake import Run
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
 from tickerlake.lake.objects import LakeObjects
@@ -39,6 +39,8 @@ class Sender:
         self._client = client
         self._say = say
         self._sent_at: dt.datetime | None = None
+        self._exchanges: tuple[Exchange, ...] = ()
+        """Those of the last run's tickers."""
 
     def collect(
         self,
@@ -57,12 +59,15 @@ class Sender:
         """
         if sweep:
             self.sink.forget()
-        counts, before = {"Runs": 1}, self.sink.delivered
+        self._exchanges = exchange.all_of(tickers)
+        data, before = [], self.sink.delivered.copy()
         try:
             reports = collect(source, self.sink, sessions, tickers, bar_minutes, clock, on_answer=on_answer)
-            counts |= measures(reports, len(tickers))
+            data += [self._datum(name, count) for name, count in measures(reports).items()]
         finally:
-            self._send({**counts, "BarsDelivered": self.sink.delivered - before}, clock())
+            delivered = self.sink.delivered - before
+            data += [self._datum("BarsDelivered", delivered[each.code], each) for each in self._exchanges]
+            self._send(data, clock())
         return reports
 
     # As the upkeep of a watcher
@@ -82,17 +87,21 @@ class Sender:
 
     def beat(self, now: dt.datetime) -> None:
         """Counts a run without anything to do, as the function's runs outside a session are counted."""
-        if self._sent_at is None or not dt.timedelta(0) <= now - self._sent_at < HEARTBEAT:
-            self._send({"Runs": 1}, now)
+        if self._sent_at is not None and not dt.timedelta(0) <= now - self._sent_at < HEARTBEAT:
+            self._send([], now)
 
-    def _send(self, counts: Mapping[str, int], now: dt.datetime) -> None:
-        """A failure is said and stops nothing: the bars matter more, and the alarm `heartbeat` notices."""
+    def _datum(self, name: str, count: int, place: Exchange | None = None) -> dict[str, Any]:
+        dimensions = {"service": self._stream} | ({"exchange": place.code} if place else {})
+        named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+        return {"MetricName": name, "Dimensions": named, "Value": count, "Unit": "Count"}
+
+    def _send(self, data: Sequence[Mapping[str, Any]], now: dt.datetime) -> None:
+        """Sends `data` and a heartbeat for each exchange.
+
+        A failure is said and stops nothing: the bars matter more, and the alarm `heartbeat` notices.
+        """
         self._sent_at = now
-        dimensions = [{"Name": "service", "Value": self._stream}]
-        data = [
-            {"MetricName": name, "Dimensions": dimensions, "Value": count, "Unit": "Count"}
-            for name, count in counts.items()
-        ]
+        data = [*data, *(self._datum("Runs", 1, each) for each in self._exchanges)]
         try:
             self._client.put_metric_data(Namespace=aws.METRICS_NAMESPACE, MetricData=data)
         except (BotoCoreError, ClientError) as error:

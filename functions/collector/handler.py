@@ -5,8 +5,10 @@
     {"session": "last"}                                 the last finished session; "today" for today's
     {"first": "2026-10-01", "last": "2026-11-20"}       a range; without "last", up to the last finished session
 
-`"tickers": ["META", "AMZN"]` in any of these replaces the watchlist. `"repair": true` then also fills gaps in earlier
-sessions, as far as Yahoo still serves them: a gap is asked for after its session, and once more a day later.
+`"tickers": ["META", "AMZN"]` in any of these replaces the watchlist; the schedules of an exchange name its tickers.
+Each ticker is collected in the sessions of its own exchange: "last" and "today" are each exchange's own. With
+`"repair": true`, gaps in earlier sessions are filled too, as far as Yahoo still serves them: a gap is asked for after
+its session, and once more a day later.
 
 A request for a whole session also finds what Yahoo no longer gives: bars that Athena finds in the lake and that the
 answer lacks are withdrawn, by the rule of `tickerlake.lake.withdrawals`. If Athena cannot be asked, the bars are
@@ -30,13 +32,13 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -49,7 +51,7 @@ from functions.collector.settings import Settings
 from tickerlake import aws, exchange, symbols
 from tickerlake.collect import FINAL, SessionReport, collect, refuse_too_old
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, Unavailable
-from tickerlake.exchange import Session
+from tickerlake.exchange import Exchange, Session
 from tickerlake.gaps import Gap, deadline, requests
 from tickerlake.lake import Sink
 from tickerlake.lake.firehose import FirehoseSink, open_firehose
@@ -71,13 +73,10 @@ _ALLOWED = (
 )
 
 logger = Logger(service=_SERVICE)
-metrics = Metrics(namespace=aws.METRICS_NAMESPACE, service=_SERVICE)
 copy_config_to_registered_loggers(logger, include={"functions"})
 _asked = threading.Event()
 """Set once the vendor has been asked. The first run of a process asks even if there is nothing to collect, so that
 within five minutes of a deployment it shows whether the vendor answers."""
-# Loads the calendar while Lambda starts, not in the first run's time.
-exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
 
 
 class CollectFailed(TickerlakeError):
@@ -89,28 +88,28 @@ class CollectFailed(TickerlakeError):
 
 
 @logger.inject_lambda_context(log_event=True)
-@metrics.log_metrics
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry point: `respond` with the real vendor, stream and clock. Logs the report, publishes metrics."""
-    # The heartbeat. Failed runs count too; they also raise the function's error count.
-    metrics.add_metric("Runs", MetricUnit.Count, 1)
     sink: FirehoseSink | None = None
-    before = 0
+    before = Counter[str]()
+    exchanges: tuple[Exchange, ...] = ()
     try:
         settings = _settings()
         request = Event.read(event)
+        tickers = request.tickers or settings.tickers
+        exchanges = exchange.all_of(tickers)
         lake = None if request.looks_back else _lake(settings)
         if request.looks_back:
-            sink = _look_back_sink(settings)
+            sink = _look_back_sink(settings, exchanges)
         else:
             in_force = lake.in_force if lake else None
             sink = open_firehose(settings.stream, objects=_objects(settings.bucket), in_force=in_force)
-        before = sink.delivered
+        before = sink.delivered.copy()
         with _stop_before_timeout(context.get_remaining_time_in_millis() / 1000) as stop:
             source = _source(settings, stop)
             report = respond(request, source, sink, _now, settings, stop, _count, lake)
             if not report["sessions"] and not _asked.is_set():
-                _count({"VendorAnswers": int(_answers(source, settings.tickers[0], settings.bar_minutes))})
+                _count({"VendorAnswers": int(_answers(source, tickers[0], settings.bar_minutes))})
     except CollectFailed as error:
         logger.error(str(error), report=error.report)  # noqa: TRY400  # Lambda prints the traceback
         raise
@@ -118,8 +117,10 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
         logger.error(str(error))  # noqa: TRY400
         raise
     finally:
-        if sink is not None:
-            metrics.add_metric("BarsDelivered", MetricUnit.Count, sink.delivered - before)
+        delivered = (sink.delivered if sink else before) - before
+        for each in exchanges:
+            # `Runs` is the heartbeat. Failed runs count too; they also raise the function's error count.
+            _count({"Runs": 1, "BarsDelivered": delivered[each.code]}, exchange=each.code)
     logger.info("collected", report=report)
     return report
 
@@ -163,7 +164,7 @@ class Event:
 
 
 class Window(NamedTuple):
-    """What to collect: whole sessions, or one session's bars that start at `since` or later."""
+    """What to collect: whole sessions, or those of their bars that start at `since` or later."""
 
     sessions: list[Session]
     since: dt.datetime | None = None
@@ -197,7 +198,7 @@ def respond(
     # Athena does not see what Firehose has not written yet.
     before = window.sessions[0].date - dt.timedelta(days=1) if window.sessions else None
     gaps, repaired = run.repair(tickers, now, before) if event.repair else ([], [])
-    count(measures([*reports, *repaired], len(tickers)))
+    count(measures([*reports, *repaired]))
     report = _report(window, tickers, settings, reports, repaired)
     report["missing"] = deadline(gaps, source.name, partial(source.oldest, now=now))
     _raise_failures(reports, repaired, run.unread, report)
@@ -249,20 +250,25 @@ def window_of(event: Event, settings: Settings, now: dt.datetime) -> Window:
 
     ConfigError as `plan`.
     """
+    exchanges = exchange.all_of(event.tickers or settings.tickers)
     if event.looks_back:
-        return _last_bars(settings, now)
+        return _last_bars(exchanges, settings, now)
     if not event.names_sessions:
         return Window([])
-    return Window(plan(now, [exchange.XNYS], session=event.session, first=event.first, last=event.last))
+    return Window(plan(now, exchanges, session=event.session, first=event.first, last=event.last))
 
 
-def _last_bars(settings: Settings, now: dt.datetime) -> Window:
-    """The bars of the running or the last session that ended within the look-back."""
-    session = exchange.XNYS.running(now) or exchange.XNYS.last_finished(now)
-    starts = session.bar_starts(settings.bar_minutes, until=now)
-    ends = pd.Series(starts + pd.Timedelta(minutes=settings.bar_minutes)).clip(upper=pd.Timestamp(session.close))
-    recent = starts[ends >= now - dt.timedelta(minutes=settings.look_back_minutes)]
-    return Window([session], recent[0].to_pydatetime()) if len(recent) else Window([])
+def _last_bars(exchanges: Sequence[Exchange], settings: Settings, now: dt.datetime) -> Window:
+    """The bars of the running and the last sessions that ended within the look-back."""
+    first: dict[Session, dt.datetime] = {}
+    # Where it trades around the clock, the last session's last bars are due when the next one is running already.
+    for session in (each for place in exchanges for each in (place.last_finished(now), place.running(now)) if each):
+        starts = session.bar_starts(settings.bar_minutes, until=now)
+        ends = pd.Series(starts + pd.Timedelta(minutes=settings.bar_minutes)).clip(upper=pd.Timestamp(session.close))
+        recent = starts[ends >= now - dt.timedelta(minutes=settings.look_back_minutes)]
+        if len(recent):
+            first[session] = recent[0].to_pydatetime()
+    return Window(sorted(first), min(first.values())) if first else Window([])
 
 
 def _report(
@@ -337,9 +343,16 @@ def _raise_failures(
         raise CollectFailed("; ".join(faults), report)
 
 
-def _count(counts: Mapping[str, int]) -> None:
+def _count(counts: Mapping[str, int], **dimensions: str) -> None:
     for name, value in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, value)
+        with single_metric(
+            name,
+            MetricUnit.Count,
+            value,
+            namespace=aws.METRICS_NAMESPACE,
+            default_dimensions={"service": _SERVICE, **dimensions},
+        ):
+            pass
     if "VendorAnswers" in counts:
         _asked.set()
 
@@ -347,7 +360,7 @@ def _count(counts: Mapping[str, int]) -> None:
 def _answers(source: Source, ticker: str, bar_minutes: int) -> bool:
     """Whether `source` answers at all: one request, whose bars are not stored."""
     try:
-        source.bars(symbols.current_symbol(ticker), [exchange.XNYS.last_finished(_now())], bar_minutes)
+        source.bars(symbols.current_symbol(ticker), [exchange.of(ticker).last_finished(_now())], bar_minutes)
     except SourceError as error:
         logger.warning("%s does not answer: %s", source.name, error)
         return error.reason in FINAL
@@ -406,8 +419,10 @@ def _settings() -> Settings:
 
 
 @cache
-def _look_back_sink(settings: Settings) -> FirehoseSink:
-    """Shared by all runs of a warm Lambda, so that a run does not send again what the previous one delivered."""
+def _look_back_sink(settings: Settings, exchanges: tuple[Exchange, ...]) -> FirehoseSink:  # noqa: ARG001
+    """Shared by all runs for `exchanges` of a warm Lambda, so that a run does not send again what the previous one
+    delivered. A sink remembers one session only.
+    """
     return open_firehose(settings.stream, skip_repeats=True, objects=_objects(settings.bucket))
 
 
@@ -446,3 +461,9 @@ def _pause(stop: threading.Event) -> Callable[[float], None]:
             raise Unavailable("not retried: the run was stopped")
 
     return pause
+
+
+# Loads the calendars while Lambda starts, not in the first run's time. That run says what is wrong with the settings.
+with suppress(ConfigError):
+    for _place in exchange.all_of(_settings().tickers):
+        _place.last_finished(_now())

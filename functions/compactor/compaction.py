@@ -75,6 +75,11 @@ class Lake:
             raise SinkError(f"cannot list s3://{self._bucket}/{BARS_PREFIX}: {error}") from error
         return dict(sorted(found.items(), reverse=True))
 
+    def exchanges(self, session: str) -> list[str]:
+        """The codes of the exchanges with bars in `session`. QueryFailed."""
+        rows = self._athena.run("SELECT DISTINCT exchange FROM bars WHERE dt = %(session)s", {"session": session}).rows
+        return [code for (code,) in rows]
+
     def compact(self, session: str, listed: Sequence[str], now: dt.datetime) -> Compacted:
         """Replaces the objects `listed` of a finished session. SinkError, QueryFailed; then nothing has changed."""
         if len(listed) > MOST_OBJECTS:

@@ -3,9 +3,12 @@
     {}                              every finished session that has several objects, as far as the time allows
     {"session": "2026-11-20"}       one session
 
-Errors: ConfigError for an event or a setting that cannot be used; CompactionFailed, after all other sessions, for those
-that could not be compacted. Their objects stay as they are, and the next run tries again. What a run has no time for is
-left to the next one.
+A session is a date. It is finished an hour after the close of the last exchange with bars in it; Athena says which
+those are.
+
+Errors: ConfigError for an event or a setting that cannot be used; QueryFailed if Athena cannot say which exchanges have
+bars; CompactionFailed, after all other sessions, for those that could not be compacted. Their objects stay as they are,
+and the next run tries again. What a run has no time for is left to the next one.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ from functions.compactor.compaction import Lake, waiting
 from functions.compactor.settings import Settings
 from tickerlake import aws
 from tickerlake.errors import ConfigError, QueryFailed, SinkError, TickerlakeError
-from tickerlake.exchange import XNYS
 from tickerlake.lake.finished import is_finished
 from tickerlake.plan import parse_date
 
@@ -76,11 +78,18 @@ def respond(
 ) -> dict[str, Any]:
     """Compacts what `event` asks for and returns the report, ready for JSON.
 
-    Raises ConfigError before anything is done, SinkError if the lake cannot be listed, and CompactionFailed.
+    Raises ConfigError and QueryFailed before anything is done, SinkError if the lake cannot be listed, and
+    CompactionFailed.
     """
-    wanted = _read(event, now)
+    wanted = _read(event)
+    if wanted and not is_finished(wanted, now, lake.exchanges):
+        raise ConfigError(f"{wanted} may still be collected; compact it an hour after its close")
     sessions = lake.sessions()
-    due = [session for session in waiting(sessions) if is_finished(session, now, [XNYS]) and wanted in (None, session)]
+    due = [
+        session
+        for session in waiting(sessions)
+        if session == wanted or (wanted is None and is_finished(session, now, lake.exchanges))
+    ]
     done, failed = [], {}
     while due and seconds_left() > SECONDS_A_SESSION:
         session = due.pop(0)
@@ -95,16 +104,13 @@ def respond(
     return report
 
 
-def _read(event: object, now: dt.datetime) -> str | None:
+def _read(event: object) -> str | None:
     """The session that `event` names, if it names one. ConfigError."""
     if not isinstance(event, dict) or event.keys() - {"session"}:
         raise ConfigError(f"the event is {event!r}; {_ALLOWED}")
     if "session" not in event:
         return None
-    session = parse_date(event["session"]).isoformat()
-    if not is_finished(session, now, [XNYS]):
-        raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
-    return session
+    return parse_date(event["session"]).isoformat()
 
 
 def _count(report: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
-"""The forecaster as a Lambda function: it forecasts the hour that has just begun, for every ticker in the lake.
+"""The forecaster as a Lambda function: it forecasts the hour that has just begun at an exchange, for its tickers.
 
-It takes any event. Outside the first five minutes of an hour of the session there is nothing to forecast, and it ends
-at once; a second run in the same hour stores nothing more. The models are hour-of-day and har: LightGBM does not fit
-into the zip.
+    {"exchange": "XNYS"}            every ticker of it in the lake
 
-Errors: QueryFailed, SinkError. A forecast that failed is lost, because it can only be made before its hour.
+Outside the first five minutes of an hour of the session there is nothing to forecast, and it ends at once; a second run
+in the same hour stores nothing more. The models are hour-of-day and har: LightGBM does not fit into the zip.
+
+Errors: ConfigError for an event that cannot be used; QueryFailed, SinkError. A forecast that failed is lost, because it
+can only be made before its hour.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.athena import Athena
 from functions.forecaster.settings import Settings
-from tickerlake.errors import LakeEmpty, TickerlakeError
-from tickerlake.exchange import XNYS
+from tickerlake.errors import ConfigError, LakeEmpty, TickerlakeError
+from tickerlake.exchange import EXCHANGES, Exchange
 from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake.objects import LakeObjects
 from tickerlake.query.engines import Engine
@@ -36,10 +38,10 @@ copy_config_to_registered_loggers(logger, include={"functions"})
 
 @logger.inject_lambda_context(log_event=True)
 @metrics.log_metrics
-def handler(_event: object, _context: LambdaContext) -> dict[str, Any]:
+def handler(event: object, _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry point: `respond` with Athena, S3 and the clock. Logs the report and publishes metrics."""
     try:
-        report = respond(*_lake(), _now())
+        report = respond(_read(event), *_lake(), _now())
     except TickerlakeError as error:
         logger.error(str(error))  # noqa: TRY400  # Lambda prints the traceback
         raise
@@ -48,19 +50,29 @@ def handler(_event: object, _context: LambdaContext) -> dict[str, Any]:
     return report
 
 
-def respond(engine: Engine, objects: LakeObjects, now: dt.datetime) -> dict[str, Any]:
-    """Stores the forecasts of the hour that has just begun and returns the report, ready for JSON."""
-    moment = just_begun(now, XNYS)
+def respond(place: Exchange, engine: Engine, objects: LakeObjects, now: dt.datetime) -> dict[str, Any]:
+    """Stores the forecasts of the hour that has just begun at `place` and returns the report, ready for JSON."""
+    moment = just_begun(now, place)
     if moment is None:
         return {"session": None, "hour": None, "tickers": 0, "stored": 0}
     report = {"session": moment.session.dt, "hour": moment.hour, "tickers": 0, "stored": 0}
     try:
-        made = make_live(engine, now, XNYS)
+        made = make_live(engine, now, place)
     except LakeEmpty as error:
         logger.info(str(error))
         return report
     objects.put_forecasts(made)
     return report | {"tickers": made["ticker"].nunique(), "stored": len(made)}
+
+
+def _read(event: object) -> Exchange:
+    """The exchange that `event` names. ConfigError."""
+    code = event.get("exchange") if isinstance(event, dict) and len(event) == 1 else None
+    if code not in EXCHANGES:
+        raise ConfigError(
+            f'the event is {event!r}; name an exchange, {{"exchange": "XNYS"}}; known are {", ".join(EXCHANGES)}'
+        )
+    return EXCHANGES[code]
 
 
 @cache

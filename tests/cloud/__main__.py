@@ -51,7 +51,7 @@ def main() -> None:
 def collect(stack: Stack) -> None:
     """A sweep by its schedule, a backfill, a crawl and a query."""
     since = dt.datetime.now(dt.UTC)
-    stack.fire("sweep-1")
+    stack.fire("new-york-sweep-1")
     report = next(line["report"] for line in stack.log(since) if line.get("message") == "collected")
     session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     say(f"The sweep's schedule fired: {report['delivered']} bars of {session.dt} sent to Firehose.")

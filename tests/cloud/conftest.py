@@ -11,7 +11,9 @@ import os
 
 import pytest
 
-ONLY_ON_REQUEST = {"test_compaction", "test_faults", "test_forecasts", "test_keys", "test_outside", "test_sweep"}
+ONLY_ON_REQUEST = {
+    *("test_compaction", "test_exchanges", "test_faults", "test_forecasts", "test_keys", "test_outside", "test_sweep")
+}
 _SKIP = pytest.mark.skip(reason="runs with `make test-cloud`")
 
 if importlib.util.find_spec("ministack") is None:
@@ -19,6 +21,7 @@ if importlib.util.find_spec("ministack") is None:
     collect_ignore = [
         "test_access.py",
         "test_compaction.py",
+        "test_exchanges.py",
         "test_faults.py",
         "test_forecasts.py",
         "test_keys.py",

@@ -116,17 +116,22 @@ class Stack:
             self.client("lambda").invoke(
                 FunctionName=self.outputs["function"], Payload=json.dumps(event), InvocationType="Event"
             )
-        return next(iter(self.runs(since)), {})
+        return {name: value for line in self.runs(since) for name, value in line.items()}
 
     def fire(self, kind: str, function: str = "function", **changes: Any) -> None:
-        """Fires the schedule `kind`, such as collect-1, and waits for the run.
+        """Fires the schedule `kind`, such as new-york-collect-1, and waits for the run.
 
         The emulator has no clock to set and reads a cron in UTC. So this replaces the schedule with one that has the
         same name, target, role and input but for `changes`, and `at(…)` instead of the cron.
         """
         scheduler = self.client("scheduler")
-        name = self.outputs[function]
-        key = {"Name": f"{name}-{kind}", "GroupName": name}
+        name = f"{self.outputs[function]}-{kind}"
+        (key,) = (
+            {"Name": name, "GroupName": found["GroupName"]}
+            for page in scheduler.get_paginator("list_schedules").paginate()
+            for found in page["Schedules"]
+            if found["Name"] == name
+        )
         schedule = scheduler.get_schedule(**key)
         kept = {name: schedule[name] for name in ("FlexibleTimeWindow", "ScheduleExpressionTimezone")}
         target = schedule["Target"]
@@ -184,7 +189,7 @@ class Stack:
     # What the stack did.
 
     def runs(self, since: dt.datetime = LONG_AGO, function: str = "function") -> list[dict[str, Any]]:
-        """The metrics of each run, from its log line in Embedded Metric Format."""
+        """The metrics of the runs, from their log lines in Embedded Metric Format."""
         begun = since.timestamp() * 1000
         return [line for line in self.log(since, function) if "_aws" in line and line["_aws"]["Timestamp"] >= begun]
 
@@ -273,7 +278,8 @@ def running_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
     The function's code is the zip for this machine's Python, with the same contents as the one for Lambda.
     """
     with running_emulator(folder, _settings(folder)) as endpoint, running_proxy(folder, endpoint) as proxy:
-        yield _create_in(Stack(endpoint, proxy.url, proxy, recorded().exports["tickerlake"], folder, yahoo))
+        stack = Stack(endpoint, proxy.url, proxy, recorded().exports["tickerlake"], folder, yahoo)
+        yield create_in(stack, recorded())
 
 
 @contextlib.contextmanager
@@ -286,7 +292,7 @@ def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
     with running_emulator(folder, _settings(folder) | guarded) as endpoint:
         outputs = recorded().exports["tickerlake"]
         stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
-        yield _create_in(stack, own_code())
+        yield create_in(stack, recorded(), own_code())
 
 
 def guarding(folder: Path) -> tuple[dict[str, str], Path]:
@@ -307,7 +313,8 @@ def _settings(folder: Path) -> dict[str, str]:
     return {"EMULATOR_FAULTS": str(folder / "faults.json")}
 
 
-def _create_in(stack: Stack, code: bytes | None = None) -> Stack:
+def create_in(stack: Stack, recording: Recording, code: bytes | None = None) -> Stack:
+    """Creates in the emulator of `stack` what the program registered; `code` replaces that of the functions."""
     added = {
         **stack.yahoo.environment(),
         "AWS_ENDPOINT_URL": stack.front,
@@ -315,7 +322,7 @@ def _create_in(stack: Stack, code: bytes | None = None) -> Stack:
         "TEST_CLOCK": str(stack.folder / "clock"),
         **({"AWS_CA_BUNDLE": str(stack.authority)} if stack.authority else {}),
     }
-    stack.created += create_all(recorded().registrations, stack.client, Changes(environment=added, code=code))
+    stack.created += create_all(recording.registrations, stack.client, Changes(environment=added, code=code))
     return stack
 
 

@@ -268,14 +268,14 @@ class TestSchedule:
     ):
         for minutes in (31, 61 + 61):
             with stack.clock(session.open + dt.timedelta(minutes=minutes)):
-                stack.fire("collect-1")
+                stack.fire("new-york-collect-1")
         stack.settle(session, 12 * len(WATCHLIST))
         seen_at = session.open + dt.timedelta(minutes=120)
         coverage = run(engine, "coverage", first=session.date, last=session.date, now=seen_at).frame
         assert set(coverage["gaps"]) == {"10:00-10:55"}
 
         with stack.clock(session.close + dt.timedelta(minutes=45)):
-            stack.fire("sweep-1", repair=False)
+            stack.fire("new-york-sweep-1", repair=False)
         is_whole()
         assert stack.failures() == []
 

@@ -59,8 +59,8 @@ def there(stack, here):
 def test_its_schedule_forecasts_the_hour_and_athena_scores_it_as_duckdb_does(stack, here, there, engine):
     since = dt.datetime.now(dt.UTC)
     with stack.clock(NOW):
-        stack.fire("forecast", "forecaster")
-        again = stack.invoke({}, "forecaster")
+        stack.fire("new-york-forecast", "forecaster")
+        again = stack.invoke({"exchange": "XNYS"}, "forecaster")
 
     reports = [line["report"] for line in stack.log(since, "forecaster") if "report" in line]
     assert reports[0] == {"session": LAST.dt, "hour": 11, "tickers": 2, "stored": 2 * 3 * 2}
@@ -83,4 +83,9 @@ def test_its_schedule_forecasts_the_hour_and_athena_scores_it_as_duckdb_does(sta
 
 def test_outside_the_session_it_ends_at_once(stack):
     with stack.code(own_code()), stack.clock(LAST.close + dt.timedelta(minutes=3)):
-        assert stack.invoke({}, "forecaster") == {"session": None, "hour": None, "tickers": 0, "stored": 0}
+        assert stack.invoke({"exchange": "XNYS"}, "forecaster") == {
+            "session": None,
+            "hour": None,
+            "tickers": 0,
+            "stored": 0,
+        }

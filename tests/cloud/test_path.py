@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("_points_at_the_stack")
 def swept(stack):
     """Session, report and metrics of a sweep that its schedule started, once its bars are in the bucket."""
     since = dt.datetime.now(dt.UTC)
-    stack.fire("sweep-1", repair=False)  # other tests leave gaps on purpose
+    stack.fire("new-york-sweep-1", repair=False)  # other tests leave gaps on purpose
     (report,) = (line["report"] for line in stack.log(since) if line.get("message") == "collected")
     session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
     stack.settle(session, report["delivered"])

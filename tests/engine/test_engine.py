@@ -122,7 +122,8 @@ def test_a_ticker_added_to_the_watchlist_updates_the_function_and_its_schedules(
     done = dev.ok("pulumi up --skip-preview")
 
     assert done.steps == {
-        name: {"updated"} for name in ("collector-function", "collector-collect-1", "collector-sweep-1")
+        name: {"updated"}
+        for name in ("collector-function", "collector-new-york-collect-1", "collector-new-york-sweep-1")
     }
     assert on(account, "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"] == f"{before},NVDA"
 
@@ -188,15 +189,17 @@ def test_the_documented_commands_move_the_collecting_outside_and_back(account, d
         gone = dev.ok(command)
 
     assert {name for name, steps in gone.steps.items() if steps == {"deleted"}} == {
-        *("collector-function", "collector-failure-destination", "collector-logs", "collector-schedules"),
+        *("collector-function", "collector-failure-destination", "collector-logs", "collector-new-york-schedules"),
         *("collector-role", "collector-role-policy", "collector-scheduler-role", "collector-scheduler-role-policy"),
-        *("collector-collect-1", "collector-sweep-1"),
+        *("collector-new-york-collect-1", "collector-new-york-sweep-1"),
         *("monitoring-collector-failing", "monitoring-collector-slow", "monitoring-collector-throttled"),
     }
     assert "docs/outside.md" in dev.ok("pulumi stack output readme").output
-    assert [alarm["Dimensions"] for alarm in on(account, "alarms") if "heartbeat" in alarm["AlarmName"]] == [
-        [{"Name": "service", "Value": "tickerlake-dev-bars"}]
-    ]
+    (heartbeat,) = [alarm["Dimensions"] for alarm in on(account, "alarms") if "heartbeat" in alarm["AlarmName"]]
+    assert {each["Name"]: each["Value"] for each in heartbeat} == {
+        "service": "tickerlake-dev-bars",
+        "exchange": "XNYS",
+    }
 
     for command in commands("Back to the function", page=OUTSIDE):
         dev.ok(command)

@@ -129,6 +129,9 @@ class Sessions:
     def sessions(self):
         return dict.fromkeys(self._sessions, KEYS)
 
+    def exchanges(self, session):
+        return ["XNYS"]
+
     def compact(self, session, listed, now):
         self.compacted.append(session)
         raise SinkError(f"{session} cannot be compacted") if session in self._fails else QueryFailed("slow down")

@@ -122,6 +122,38 @@ def test_the_last_bar_of_a_size_that_does_not_divide_the_session_ends_at_the_clo
     assert window_of(Event(), settings, at("16:11")).sessions == []
 
 
+def collected(sink):
+    """How many bars of each ticker and session."""
+    return sink.frame().groupby(["ticker", "dt"]).size().to_dict()
+
+
+def test_each_ticker_is_collected_in_the_sessions_of_its_own_exchange():
+    event = {"tickers": ["META", "VOD.L", "BTC-USD"]}
+    running, whole = MemorySink(), MemorySink()
+
+    answer(event, now=at("11:45"), sink=running)  # a quarter of an hour after London's close
+    answer({"session": "last", **event}, now=at("12:35"), sink=whole)
+
+    assert collected(running) == {
+        ("META", "2026-11-20"): 7,
+        ("VOD.L", "2026-11-20"): 4,
+        ("BTC-USD", "2026-11-20"): 7,
+    }
+    assert collected(whole) == {
+        ("META", "2026-11-19"): 78,
+        ("VOD.L", "2026-11-20"): 102,
+        ("BTC-USD", "2026-11-19"): 288,
+    }
+
+
+def test_after_midnight_the_last_bars_of_a_day_without_a_close_are_still_collected():
+    sink = MemorySink()
+
+    answer({"tickers": ["BTC-USD"]}, now=dt.datetime(2026, 11, 21, 0, 12, tzinfo=dt.UTC), sink=sink)
+
+    assert collected(sink) == {("BTC-USD", "2026-11-20"): 4, ("BTC-USD", "2026-11-21"): 2}
+
+
 @pytest.mark.parametrize(
     ("name", "now", "days"),
     [
@@ -256,6 +288,16 @@ def test_good_tickers_are_delivered_before_the_run_fails(error):
     )
 
 
+def test_a_vendor_that_answers_for_no_exchange_does_not_answer():
+    counts = {}
+    event, source = Event(tickers=("META", "VOD.L")), ScriptedSource(dict.fromkeys(("META", "VOD.L"), Unavailable("")))
+
+    with pytest.raises(CollectFailed):
+        respond(event, source, MemorySink(), lambda: NOW, SETTINGS, count=counts.update)
+
+    assert counts["VendorAnswers"] == 0
+
+
 def test_a_ticker_without_bars_does_not_fail_the_run():
     assert answer(event("last_bars"), source=ScriptedSource({"AMZN": NoData("none")}))["failed"] == 1
 
@@ -380,14 +422,14 @@ def deployed(monkeypatch, yahoo, stream):
 
 
 def counted(capsys):
-    """The metrics that CloudWatch reads from the log, by name."""
+    """The metrics that CloudWatch reads from the log, by name and exchange."""
     found = Counter()
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
             assert directive["Namespace"] == "Tickerlake"
-            assert directive["Dimensions"] == [["service"]]
             for metric in directive["Metrics"]:
-                found[metric["Name"]] += sum(line[metric["Name"]])
+                place = line["exchange"] if directive["Dimensions"] == [["service", "exchange"]] else ""
+                found[f"{metric['Name']} {place}".strip()] += sum(line[metric["Name"]])
     return found
 
 
@@ -399,8 +441,8 @@ def test_from_yahoo_to_firehose(deployed, capsys):
     }
     assert deployed.bars[0]["collected_at"] == "2026-11-20 15:32:00.000"
     assert counted(capsys) == {
-        "Runs": 1,
-        "BarsDelivered": 18,
+        "Runs XNYS": 1,
+        "BarsDelivered XNYS": 18,
         "RecordsRejected": 0,
         "TickersFailed": 0,
         "VendorAnswers": 1,
@@ -419,6 +461,16 @@ def test_the_first_run_outside_a_session_shows_whether_yahoo_answers(yahoo, monk
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["VendorAnswers"] for line in lines if "VendorAnswers" in line] == [[float(answers)]]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_heartbeat_is_that_of_the_exchanges_whose_tickers_are_collected(yahoo, monkeypatch, capsys):
+    monkeypatch.setattr(module, "_now", lambda: at("03:00"))  # eight o'clock in London: no bar has ended
+
+    handler({"tickers": ["VOD.L"]}, Context())
+
+    assert counted(capsys).keys() >= {"Runs XLON", "BarsDelivered XLON", "VendorAnswers"}
+    assert yahoo.charts == ["VOD.L"]
 
 
 def test_a_run_sends_only_what_the_previous_one_did_not(deployed, monkeypatch):
@@ -443,7 +495,7 @@ def test_failures_are_counted_logged_and_raised_after_the_rest_is_delivered(depl
     assert {bar["ticker"] for bar in deployed.bars} == {"META"}
     logged = next(record for record in caplog.records if record.levelname == "ERROR")
     assert logged.report["sessions"][0]["failed"] == {"AMZN": "unavailable", "SHOP": "no-data"}
-    counts = {"Runs": 1, "BarsDelivered": 6, "RecordsRejected": 0, "TickersFailed": 2, "VendorAnswers": 1}
+    counts = {"Runs XNYS": 1, "BarsDelivered XNYS": 6, "RecordsRejected": 0, "TickersFailed": 2, "VendorAnswers": 1}
     assert counted(capsys) == counts
 
 
@@ -467,7 +519,7 @@ def test_bars_that_firehose_refuses_fail_the_run_and_the_others_are_counted(depl
     deployed.refused_tickers = frozenset({"AMZN"})
     with pytest.raises(SinkError, match="6 of 18 bars were not delivered"):
         handler(event("last_bars"), Context())
-    assert counted(capsys) == {"Runs": 1, "BarsDelivered": 12}
+    assert counted(capsys) == {"Runs XNYS": 1, "BarsDelivered XNYS": 12}
 
 
 def test_the_next_run_makes_up_for_a_refused_delivery(deployed):
@@ -477,12 +529,12 @@ def test_the_next_run_makes_up_for_a_refused_delivery(deployed):
     assert handler(event("last_bars"), Context())["delivered"] == 18
 
 
-def test_a_bad_event_fails_before_any_request_and_the_run_is_counted(deployed, yahoo, capsys):
+def test_a_bad_event_fails_before_any_request_and_counts_for_no_exchange(deployed, yahoo, capsys):
     with pytest.raises(ConfigError, match="sesion: unknown key"):
         handler({"sesion": "last"}, Context())
     assert yahoo.charts == []
     assert deployed.calls == []
-    assert counted(capsys) == {"Runs": 1}
+    assert counted(capsys) == {}
 
 
 @pytest.mark.usefixtures("deployed")

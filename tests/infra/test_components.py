@@ -7,7 +7,7 @@ import pytest
 from infra.analytics import console_sql
 from infra.policy.rules import POLICY_PROPERTIES
 from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
-from tickerlake import record, watchlist
+from tickerlake import exchange, record, watchlist
 from tickerlake.lake import retention
 
 ACCOUNT = "123456789012"
@@ -26,6 +26,14 @@ def prod():
 @pytest.fixture(scope="module")
 def dev():
     return deployed("dev")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """The stack prod with tickers of three exchanges."""
+    file = tmp_path_factory.mktemp("several") / "tickerlake.toml"
+    watchlist.add(file, ["VOD.L", "BTC-USD"])
+    return deploy({**stack_config("prod"), "tickerlake:watchlist": str(file)}, "prod")
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +107,11 @@ def test_a_service_gets_its_role_only_after_the_roles_policy(prod):
         "catalog-crawler": "catalog-crawler-role-policy",
         "delivery-stream": "delivery-role-policy",
         "collector-function": "collector-role-policy",
-        "collector-collect-1": "collector-scheduler-role-policy",
+        "collector-new-york-collect-1": "collector-scheduler-role-policy",
         "compactor-function": "compactor-role-policy",
         "compactor-compact": "compactor-scheduler-role-policy",
         "forecaster-function": "forecaster-role-policy",
-        "forecaster-forecast": "forecaster-scheduler-role-policy",
+        "forecaster-new-york-forecast": "forecaster-scheduler-role-policy",
         "lake-lifecycle": "lake-versioning",
         "lake-policy": "lake-public-access",
     }.items():
@@ -390,24 +398,71 @@ def test_failed_events_go_to_the_queue_without_a_retry(prod):
     }
 
 
-def test_the_schedules_start_the_function_in_new_york_time(prod):
-    schedules = {item.name.removeprefix("tickerlake-prod-"): item.inputs for item in prod.all("Schedule")}
+def test_each_exchange_has_a_group_of_schedules_in_its_own_time(several):
+    schedules = {item.name.removeprefix("tickerlake-prod-"): item.inputs for item in several.all("Schedule")}
 
-    assert {name: schedule["scheduleExpression"] for name, schedule in schedules.items()} == {
-        "collector-collect-1": "cron(1/5 * * * ? *)",
-        "collector-sweep-1": "cron(5 17 * * ? *)",
-        "compactor-compact": "cron(30 18-23 * * ? *)",
-        "forecaster-forecast": "cron(3 10-15 ? * MON-FRI *)",
+    assert {
+        name: (each["scheduleExpression"], each["scheduleExpressionTimezone"]) for name, each in schedules.items()
+    } == {
+        "collector-new-york-collect-1": ("cron(1/5 * * * ? *)", "America/New_York"),
+        "collector-new-york-sweep-1": ("cron(5 17 * * ? *)", "America/New_York"),
+        "collector-london-collect-1": ("cron(1/5 * * * ? *)", "Europe/London"),
+        "collector-london-sweep-1": ("cron(35 17 * * ? *)", "Europe/London"),
+        "collector-crypto-collect-1": ("cron(1/5 * * * ? *)", "UTC"),
+        "collector-crypto-sweep-1": ("cron(5 1 * * ? *)", "UTC"),
+        "compactor-compact": ("cron(50 * * * ? *)", "UTC"),
+        "forecaster-new-york-forecast": ("cron(3 10-15 ? * MON-FRI *)", "America/New_York"),
+        "forecaster-london-forecast": ("cron(3 9-16 ? * MON-FRI *)", "Europe/London"),
+        "forecaster-crypto-forecast": ("cron(3 1-23 ? * * *)", "UTC"),
+    }
+    assert {each["groupName"] for each in schedules.values()} == {
+        item.inputs["name"] for item in several.all("ScheduleGroup")
     }
     for name, schedule in schedules.items():
         function = f"tickerlake-prod-{name.partition('-')[0]}"
-        assert schedule["scheduleExpressionTimezone"] == "America/New_York"
-        assert schedule["groupName"] == function
+        assert f"tickerlake-prod-{name}".startswith(f"{schedule['groupName']}-")
+        assert schedule["name"] == f"tickerlake-prod-{name}"
         assert schedule["target"]["arn"] == FUNCTION_ARN.replace("tickerlake-prod-collector", function)
         assert schedule["target"]["roleArn"].endswith(f"role/{function}-scheduler-role-0a1b2c3")
         assert schedule["target"]["deadLetterConfig"] == {"arn": QUEUE_ARN}
-    sweep = json.loads(schedules["collector-sweep-1"]["target"]["input"])
-    assert (sweep["session"], sweep["repair"]) == ("last", True)
+
+
+def test_an_event_names_the_tickers_of_its_exchange(several):
+    events = {
+        item.name.removeprefix("tickerlake-prod-"): json.loads(item.inputs["target"]["input"])
+        for item in several.all("Schedule")
+    }
+
+    assert events["collector-london-collect-1"] == {"tickers": ["VOD.L"]}
+    assert events["collector-london-sweep-1"] == {"tickers": ["VOD.L"], "session": "last", "repair": True}
+    assert events["collector-crypto-collect-1"] == {"tickers": ["BTC-USD"]}
+    assert not {"VOD.L", "BTC-USD"} & set(events["collector-new-york-collect-1"]["tickers"])
+    assert events["forecaster-london-forecast"] == {"exchange": "XLON"}
+
+
+def test_the_scheduler_may_assume_a_functions_role_for_its_own_groups_only(several):
+    trust = json.loads(inputs(several, "collector-scheduler-role")["assumeRolePolicy"])["Statement"][0]["Condition"]
+
+    assert trust["StringEquals"]["aws:SourceArn"] == [
+        f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule-group/tickerlake-prod-collector-{place}"
+        for place in ("new-york", "london", "crypto")
+    ]
+
+
+def test_each_exchange_has_its_own_heartbeats(several):
+    alarms = {item.inputs["name"]: item.inputs for item in several.all("MetricAlarm")}
+
+    for place, code in {"new-york": "XNYS", "london": "XLON", "crypto": "24/7"}.items():
+        for name, metric in {"heartbeat": "Runs", "collector-silent": "BarsDelivered"}.items():
+            alarm = alarms[f"tickerlake-prod-{name}-{place}"]
+            assert (alarm["metricName"], alarm["treatMissingData"]) == (metric, "breaching")
+            assert alarm["dimensions"] == {"service": "tickerlake-prod-collector", "exchange": code}
+
+
+def test_the_saved_coverage_expects_the_sessions_of_every_exchange(several):
+    calendar = inputs(several, "analytics-coverage")["query"]
+
+    assert all(f"2026-11-20 {opens}" in calendar for opens in ("14:30:00", "08:00:00", "00:00:00"))
 
 
 def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_path):
@@ -419,7 +474,7 @@ def test_a_long_watchlist_has_a_run_a_sweep_and_an_execution_for_each_shard(tmp_
     runs = [json.loads(item.inputs["target"]["input"]) for item in shards]
 
     assert [item.name for item in shards] == [
-        f"tickerlake-dev-collector-{kind}-{number}" for kind in ("collect", "sweep") for number in (1, 2, 3)
+        f"tickerlake-dev-collector-new-york-{kind}-{number}" for kind in ("collect", "sweep") for number in (1, 2, 3)
     ]
     assert sorted(ticker for run in runs if "session" not in run for ticker in run["tickers"]) == sorted(tickers)
     assert inputs(recording, "collector-function")["reservedConcurrentExecutions"] == 3
@@ -439,7 +494,7 @@ def test_collecting_outside_deploys_all_but_the_function_that_collects(dev, outs
     assert {name.removeprefix("tickerlake-dev-") for name in everything - left} == {
         *("collector-function", "collector-failure-destination", "collector-logs"),
         *("collector-role", "collector-role-policy", "collector-scheduler-role", "collector-scheduler-role-policy"),
-        *("collector-schedules", "collector-collect-1", "collector-sweep-1"),
+        *("collector-new-york-schedules", "collector-new-york-collect-1", "collector-new-york-sweep-1"),
         *("monitoring-collector-failing", "monitoring-collector-slow", "monitoring-collector-throttled"),
     }
 
@@ -448,14 +503,15 @@ def test_outside_the_alarms_watch_the_metrics_of_the_sender(outside):
     alarms = {item.inputs["name"].removeprefix("tickerlake-dev-"): item.inputs for item in outside.all("MetricAlarm")}
 
     for name, metric in {
-        "heartbeat": "Runs",
-        "collector-silent": "BarsDelivered",
+        "heartbeat-new-york": "Runs",
+        "collector-silent-new-york": "BarsDelivered",
         "vendor-refuses": "VendorAnswers",
     }.items():
+        place = {} if name == "vendor-refuses" else {"exchange": "XNYS"}
         assert (alarms[name]["namespace"], alarms[name]["metricName"]) == ("Tickerlake", metric)
-        assert alarms[name]["dimensions"] == {"service": "tickerlake-dev-bars"}
-    # From Thursday evening to Tuesday morning, a watcher delivers nothing.
-    assert alarms["collector-silent"]["period"] * alarms["collector-silent"]["evaluationPeriods"] == 5 * 24 * 3600
+        assert alarms[name]["dimensions"] == {"service": "tickerlake-dev-bars"} | place
+    silent = alarms["collector-silent-new-york"]
+    assert silent["period"] * silent["evaluationPeriods"] == 7 * 24 * 3600
 
 
 def test_outside_the_outputs_name_the_next_step(dev, outside):
@@ -492,7 +548,7 @@ def test_every_query_is_saved_in_the_workgroup(prod):
     assert set(saved) == {path.stem for path in (ROOT / "queries").glob("*.sql")}
     for name, query in saved.items():
         assert (query["database"], query["workgroup"]) == ("tickerlake_prod", "tickerlake-prod")
-        assert query["query"] == console_sql(name, TODAY)
+        assert query["query"] == console_sql(name, TODAY, [exchange.XNYS])
 
 
 # Monitoring
@@ -512,10 +568,10 @@ def test_the_heartbeats_alone_treat_missing_data_as_a_fault(prod):
     }
 
     assert breaching == {
-        "tickerlake-prod-collector-silent": "BarsDelivered",
+        "tickerlake-prod-collector-silent-new-york": "BarsDelivered",
         "tickerlake-prod-compaction-overdue": "Compactions",
         "tickerlake-prod-forecasts-missing": "ForecastsStored",
-        "tickerlake-prod-heartbeat": "Runs",
+        "tickerlake-prod-heartbeat-new-york": "Runs",
     }
 
 
@@ -526,7 +582,7 @@ def test_the_dashboard_shows_collection_delivery_and_queries(prod):
         "Incoming records",
         "Delivery success",
         "Delivery delay, seconds",
-        "Bars per run",
+        "Bars delivered",
         "Rejected records and failed tickers",
         "Collector duration, ms",
         "Collector runs",
@@ -573,7 +629,18 @@ def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
     deployed_names = prod.exports["tickerlake"]
 
     assert set(deployed_names) == {
-        *("region", "database", "table", "workgroup", "bucket", "results", "stream", "function", "failures"),
+        *(
+            "region",
+            "database",
+            "table",
+            "firstSession",
+            "workgroup",
+            "bucket",
+            "results",
+            "stream",
+            "function",
+            "failures",
+        ),
         *("compactor", "forecaster", "crawler", "readerPolicy", "senderPolicy", "alarmTopic", "dashboardUrl"),
     }
     assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")

@@ -10,7 +10,7 @@ import yaml
 from infra import config
 from infra.config import KEYS, parse
 from tests.infra.recorder import ROOT, STACK_FILES, TODAY, stack_config
-from tickerlake import watchlist
+from tickerlake import exchange, watchlist
 from tickerlake.cli import main
 from tickerlake.errors import ConfigError
 from tickerlake.sources import SOURCES, alpaca, yahoo
@@ -52,7 +52,7 @@ def test_a_region_is_all_that_has_to_be_given():
 
     assert settings.name == "tickerlake-dev"
     assert settings.bar_minutes == 5
-    assert settings.shards == (settings.tickers,)
+    assert settings.shards == {exchange.XNYS: (settings.tickers,)}
 
 
 def test_every_fault_is_listed_in_one_message():
@@ -90,16 +90,22 @@ def test_every_fault_is_listed_in_one_message():
         assert part in said
 
 
-def test_the_function_collects_new_york_only_and_a_machine_outside_every_exchange(tmp_path):
+def test_each_exchange_has_shards_of_its_own(tmp_path):
     file = tmp_path / "tickerlake.toml"
-    watchlist.add(file, ["META", "VOD.L", "BTC-USD"])
+    file.write_text('tickers = ["VOD.L", "META", "BTC-USD", "BP.L", "NFLX"]\n', encoding="utf-8")
+    settings = parse({**REGION, "tickerlake:watchlist": str(file), "tickerlake:tickersPerShard": "2"}, "dev", TODAY)
 
-    said = refusal(watchlist=str(file))
+    assert settings.shards == {
+        exchange.XNYS: (("META", "NFLX"),),
+        exchange.XLON: (("VOD.L", "BP.L"),),
+        exchange.CRYPTO: (("BTC-USD",),),
+    }
 
-    assert "watchlist: VOD.L, BTC-USD are not traded in New York, the only exchange" in said
-    assert said.count("\n  - ") == 1
-    outside = parse({**REGION, "tickerlake:watchlist": str(file), "tickerlake:collect": "outside"}, "dev", TODAY)
-    assert {"META", "VOD.L", "BTC-USD"} <= set(outside.tickers)
+
+def test_the_longest_name_of_a_schedule_fits():
+    longest = max(map(config.slug, exchange.EXCHANGES.values()), key=len)
+
+    assert len(f"tickerlake-{'x' * 20}-collector-{longest}-collect-1750") <= 64
 
 
 def test_a_missing_region_is_refused_with_the_command_that_sets_it():
@@ -153,6 +159,16 @@ def test_a_vendor_that_cannot_be_asked_is_refused_and_its_key_never_shown(keys, 
     assert "a-secret" not in said
 
 
+def test_a_vendor_is_not_asked_for_tickers_of_an_exchange_that_it_lacks(tmp_path):
+    file = tmp_path / "tickerlake.toml"
+    watchlist.add(file, ["VOD.L", "BTC-USD"])
+
+    said = refusal(watchlist=str(file), source="alpaca", sourceKey=json.dumps(KEY))
+
+    assert "watchlist: alpaca has no bars of VOD.L, BTC-USD; remove them, or set source to yahoo" in said
+    assert said.count("\n  - ") == 1
+
+
 def test_a_key_is_not_shown_with_the_settings():
     config = {**REGION, "tickerlake:source": "alpaca", "tickerlake:sourceKey": json.dumps(KEY)}
 
@@ -183,8 +199,9 @@ def test_a_long_watchlist_is_split_into_equal_shards(tmp_path, count, sizes):
     file.write_text(f"tickers = {json.dumps(tickers)}\n", encoding="utf-8")
     settings = parse({**REGION, "tickerlake:watchlist": str(file)}, "dev", TODAY)
 
-    assert [len(shard) for shard in settings.shards] == sizes
-    assert sorted(ticker for shard in settings.shards for ticker in shard) == sorted(tickers)
+    shards = settings.shards[exchange.XNYS]
+    assert [len(shard) for shard in shards] == sizes
+    assert sorted(ticker for shard in shards for ticker in shard) == sorted(tickers)
 
 
 def test_a_ticker_added_on_the_command_line_is_deployed_from_the_default_file(tmp_path, monkeypatch):

@@ -36,6 +36,9 @@ def test_its_costs_count_the_alarms_that_are_deployed():
     everywhere = len(deploy(settings, "prod").all("MetricAlarm"))
 
     assert (everywhere, everywhere - len(outside.all("MetricAlarm"))) == (costs.ALARMS, costs.FUNCTION_ALARMS)
+    assert [item.name for item in outside.all("MetricAlarm") if item.name.endswith("-new-york")] == [
+        f"tickerlake-prod-monitoring-{name}-new-york" for name in ("collector-silent", "heartbeat")
+    ]
 
 
 def test_the_resources_it_imports_exist():

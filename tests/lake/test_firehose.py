@@ -210,7 +210,7 @@ def test_the_error_after_the_last_attempt_names_what_was_not_delivered(sink, str
         "AMZN in 2026-11-20 (78 ServiceUnavailableException: Slow down); collect these sessions again"
     )
     assert error.value.undelivered == 78
-    assert sink.delivered == 78
+    assert sink.delivered == {"XNYS": 78}
     assert {bar["ticker"] for bar in stream.bars} == {"META"}
     assert len(stream.calls) == ATTEMPTS
     assert len(pauses) == ATTEMPTS - 1

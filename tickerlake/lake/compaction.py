@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -36,8 +37,6 @@ from tickerlake.lake.sql import array, kept, quoted, reason, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 _LISTINGS = 5
-_OVER = dt.timedelta(days=2)
-"""After so many days a date has ended everywhere."""
 _SESSIONS_AT_ONCE = 2
 _MEMORY = "500MB"
 """What does not fit goes to disk: 8,000 tickers at one minute are 3 million bars a session."""
@@ -109,7 +108,7 @@ class Compacted:
 def finished(lake: Path, now: dt.datetime) -> list[str]:
     """The sessions in the lake that closed an hour or more before `now` at every exchange in them, oldest first."""
     layout = Layout(lake)
-    return [session for session in layout.sessions() if _is_finished(layout, session, now)]
+    return [session for session in layout.sessions() if is_finished(session, now, partial(_traded, layout))]
 
 
 def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[Compacted]:
@@ -120,24 +119,20 @@ def compact(lake: Path, sessions: Iterable[str], now: dt.datetime) -> Iterator[C
     """
     wanted, layout = list(sessions), Layout(lake)
     for session in wanted:
-        if not _is_finished(layout, session, now):
+        if not is_finished(session, now, partial(_traded, layout)):
             raise ConfigError(f"{session} may still be collected; compact it an hour after its close")
     # One at a time leaves cores idle: a session is small, and its file must reach the disk.
     with _open(layout) as database, ThreadPoolExecutor(_SESSIONS_AT_ONCE) as pool:
         yield from pool.map(lambda session: _reported(database, layout, session), wanted)
 
 
-def _is_finished(layout: Layout, session: str, now: dt.datetime) -> bool:
-    """Whether every exchange whose bars the partition holds has finished its session."""
+def _traded(layout: Layout, session: str) -> list[str]:
+    """The codes of the exchanges with bars in a session."""
     day = dt.date.fromisoformat(session)
-    if day + _OVER <= now.date():
-        return True
     text = f"SELECT DISTINCT exchange FROM read_parquet({array(layout.files(day, day))}, hive_partitioning = false)"  # noqa: S608
-    codes = list(EXCHANGES)
     with suppress(duckdb.Error):  # damaged, or just replaced: `compact` tells, once every exchange has closed
-        codes = [code for (code,) in duckdb.sql(text).fetchall()]
-    # When another exchange closes, nobody here knows: its bars wait until the date is over everywhere.
-    return EXCHANGES.keys() >= set(codes) and is_finished(session, now, [EXCHANGES[code] for code in codes])
+        return [code for (code,) in duckdb.sql(text).fetchall()]
+    return list(EXCHANGES)
 
 
 def _reported(database: duckdb.DuckDBPyConnection, layout: Layout, session: str) -> Compacted:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tickerlake.errors import ConfigError
-from tickerlake.exchange import Exchange
+from tickerlake.exchange import EXCHANGES, Exchange
 
 GRACE = dt.timedelta(hours=1)
 """How long after its close a session may still be collected."""
@@ -14,10 +14,21 @@ COMPACTED = ".compact.parquet"
 """How the name of a compacted file ends."""
 
 
-def is_finished(session: str, now: dt.datetime, exchanges: Iterable[Exchange]) -> bool:
-    """Whether `session`, a date as text, closed at least `GRACE` before `now` at each of `exchanges`."""
+_OVER = dt.timedelta(days=2)
+"""After so many days a date has ended everywhere."""
+
+
+def is_finished(session: str, now: dt.datetime, traded: Callable[[str], Iterable[str]]) -> bool:
+    """Whether `session`, a date as text, closed at least `GRACE` before `now` at every exchange with bars in it.
+
+    `traded` gives their codes. It is asked about recent dates only. When an exchange that is not known closes, nobody
+    here knows: its bars wait until the date is over everywhere. So does a date without bars.
+    """
     day = dt.date.fromisoformat(session)
-    return all(_end(day, each) + GRACE <= now for each in exchanges)
+    if day + _OVER <= now.date():
+        return True
+    codes = list(traded(session))
+    return bool(codes) and all(code in EXCHANGES and _end(day, EXCHANGES[code]) + GRACE <= now for code in codes)
 
 
 def _end(day: dt.date, exchange: Exchange) -> dt.datetime:

@@ -23,7 +23,7 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
-from tickerlake import aws
+from tickerlake import aws, exchange
 from tickerlake.actions import Split
 from tickerlake.errors import ConfigError, SinkError
 from tickerlake.exchange import Session
@@ -128,8 +128,8 @@ class FirehoseSink:
         self._sent: dict[tuple[Any, ...], bytes] = {}
         """By key, each delivered bar of `_sent_session` without the time it was collected."""
         self._sent_session = ""
-        self.delivered = 0
-        """Bars delivered so far, including those of writes that failed in part."""
+        self.delivered = Counter[str]()
+        """Bars delivered so far by exchange code, including those of writes that failed in part."""
 
     def check_sources(self, sources: Collection[str]) -> None:
         """Refuses simulated bars: a stream leads to a lake of real ones. ConfigError."""
@@ -154,7 +154,9 @@ class FirehoseSink:
             if len(record.data) > BYTES_PER_RECORD
         ]
         refused += self._deliver(waiting)
-        self.delivered += len(records) - len(refused)
+        delivered = Counter(record.ticker for record in records) - Counter(each.record.ticker for each in refused)
+        for ticker, count in delivered.items():
+            self.delivered[exchange.of(ticker).code] += count
         if refused:
             raise self._failure(refused, len(records))
         self._sent.update({key: line for key, (_, line) in (unsent or {}).items()})
