@@ -1,4 +1,4 @@
--- The sessions in the lake: how many tickers and records, from which source, and when collected.
+-- The sessions of each exchange in the lake: how many tickers and records, from which source, and when collected.
 --
 -- parameters
 --   first         date           first session, YYYY-MM-DD
@@ -7,6 +7,7 @@
 --   as_of         timestamp      only what the lake knew at this moment, such as 2026-11-20T12:00-05:00
 -- columns
 --   session       varchar        session, YYYY-MM-DD in exchange time
+--   exchange      varchar        exchange, such as XNYS
 --   tickers       bigint         tickers with at least one bar
 --   records       bigint         records stored, repeats and restatements included
 --   sources       varchar        where the records come from, such as yahoo or recorded
@@ -19,6 +20,7 @@ WITH
 stored AS (
     SELECT
         dt,
+        exchange,
         ticker,
         source,
         count(*) AS records,
@@ -30,10 +32,11 @@ stored AS (
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
         AND collected_at <= CAST(%(as_of)s AS timestamp)
         AND high < 1e300
-    GROUP BY dt, ticker, source
+    GROUP BY dt, exchange, ticker, source
 )
 SELECT
     dt AS session,
+    exchange,
     count(DISTINCT ticker) AS tickers,
     CAST(sum(records) AS bigint) AS records,
     array_join(array_agg(DISTINCT source ORDER BY source), ', ') AS sources,
@@ -41,5 +44,5 @@ SELECT
     max(last_ts) AS last_ts,
     max(collected_at) AS collected_at
 FROM stored
-GROUP BY dt
-ORDER BY session
+GROUP BY dt, exchange
+ORDER BY session, exchange

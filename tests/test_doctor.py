@@ -128,8 +128,13 @@ def test_a_missing_session_between_others_is_named_with_the_command_that_collect
     assert findings(lake, "note") == []
 
 
+def held(*days, code="XNYS"):
+    """Rows of the query `sessions`."""
+    return [{"session": day, "exchange": code, "sources": "yahoo", "records": 78} for day in days]
+
+
 def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
-    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in (DAYS[0], DAYS[4])]
+    rows = held(DAYS[0], DAYS[4])
     forgotten = exchange.XNYS.session_on(dt.date(2026, 11, 18)).open + dt.timedelta(minutes=1)
     found = list(doctor.check_sessions(rows, "lake", ["META"], NOW, forgotten, "collect"))
     assert [(finding.level, finding.what) for finding in found] == [
@@ -140,15 +145,26 @@ def test_a_missing_session_that_the_vendor_has_forgotten_is_no_problem():
 
 
 def test_a_session_counts_as_missing_once_it_has_closed():
-    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-11-18", "2026-11-20")]
+    rows = held("2026-11-18", "2026-11-20")
     missing = exchange.XNYS.session_on(dt.date(2026, 11, 19))
     for now, count in ((missing.close - dt.timedelta(seconds=1), 0), (missing.close, 1)):
         found = list(doctor.check_sessions(rows, "lake", ["META"], now, missing.open, "collect"))
         assert [finding.level for finding in found[1:]] == ["problem"] * count
 
 
+def test_a_session_is_missing_where_another_exchange_has_one_that_day_but_not_before_the_first_one_held():
+    rows = sorted(held(*DAYS) + held(DAYS[1], DAYS[3], code="XLON"), key=lambda row: row["session"])
+    long_ago = dt.datetime.min.replace(tzinfo=dt.UTC)
+    found = list(doctor.check_sessions(rows, "lake", ["META", "VOD.L", "SAP.DE"], NOW, long_ago, "collect"))
+    assert [finding.what for finding in found] == [
+        "lake: 5 sessions, 2026-11-16 to 2026-11-20, 546 records, from yahoo",
+        "session 2026-11-18 is missing",
+        "session 2026-11-20 is missing",
+    ]
+
+
 def test_many_missing_sessions_end_with_one_command_for_the_rest():
-    rows = [{"session": day, "sources": "yahoo", "records": 78} for day in ("2026-10-01", "2026-11-20")]
+    rows = held("2026-10-01", "2026-11-20")
     *_, rest = doctor.check_sessions(
         rows, "lake", ["META"], NOW, dt.datetime.min.replace(tzinfo=dt.UTC), "tickerlake collect"
     )
@@ -157,7 +173,7 @@ def test_many_missing_sessions_end_with_one_command_for_the_rest():
 
 
 def test_simulated_and_real_bars_in_one_lake_are_a_problem():
-    rows = [{"session": DAYS[0], "sources": "simulated, yahoo", "records": 78}]
+    rows = [{"session": DAYS[0], "exchange": "XNYS", "sources": "simulated, yahoo", "records": 78}]
     _, mixed = doctor.check_sessions(rows, "lake", ["META"], NOW, NOW, "collect")
     assert (mixed.level, mixed.what) == ("problem", "simulated and real bars are in one lake")
 

@@ -6,6 +6,7 @@ in hundredths, so the last bar of each hour has the hour's high. Yahoo and the f
 """
 
 import datetime as dt
+import re
 import shutil
 
 import pandas as pd
@@ -15,6 +16,7 @@ from tests.fakes.yahoo import Bars, LoopbackSession, running_yahoo
 from tickerlake import alerting, exchange
 from tickerlake.alerts import Rule
 from tickerlake.cli import main
+from tickerlake.errors import ConfigError
 from tickerlake.forecast.making import make
 from tickerlake.lake.compaction import compact, finished
 from tickerlake.query import run
@@ -172,11 +174,31 @@ def test_what_the_lake_knew_before_is_without_the_restatement(ask):
     assert rows[2] == (10, 101.55)
 
 
-def test_a_date_holds_the_sessions_of_all_exchanges(ask):
-    # One row spans several exchanges, so its times are in New York's: from midnight in UTC, Tokyo's 9:00, on.
-    assert ask("sessions", "session", "tickers", "records", "sources", "first_ts", "last_ts") == [
-        ("2025-12-23", 4, 702, "broker, yahoo", "22 19:00-0500", "23 18:55-0500"),
-        ("2025-12-24", 4, 566, "broker, yahoo", "23 19:00-0500", "24 18:55-0500"),
+def test_a_moment_without_an_offset_is_in_the_time_of_the_tickers_exchange(lake, ask):
+    tokyo = {"tickers": ["7203.T"], "first": EVE}
+
+    assert ask("daily", "bars", "sources", as_of="2025-12-25T18:00", **tokyo) == [(64, "broker, yahoo")]
+    assert ask("daily", "bars", "sources", as_of="2025-12-25T17:59", **tokyo) == [(63, "yahoo")]
+    # Of all tickers in the lake it would mean three moments; in London and in UTC it is the same one.
+    engine = DuckDBEngine(lake)
+    written = "2025-12-25T07:00+09:00 or 2025-12-25T07:00+00:00 or 2025-12-25T07:00-05:00"
+    with pytest.raises(ConfigError, match=f"^as_of: 2025-12-25T07:00 .* exchanges; write {re.escape(written)}$"):
+        run(engine, "daily", as_of="2025-12-25T07:00")
+    highs = run(engine, "hourly_high", first=EVE, tickers=["VOD.L", "BTC-USD"], as_of="2025-12-25T09:00").column("high")
+    assert max(highs) == 105.0
+
+
+def test_a_date_has_a_session_of_each_exchange(ask):
+    # Twice what the broker has, too; and what Yahoo restated.
+    assert ask("sessions", "session", "exchange", "tickers", "records", "sources", "first_ts", "last_ts") == [
+        ("2025-12-23", "24/7", 1, 288, "yahoo", "23 00:00+0000", "23 23:55+0000"),
+        ("2025-12-23", "XLON", 1, 204, "broker, yahoo", "23 08:00+0000", "23 16:25+0000"),
+        ("2025-12-23", "XNYS", 1, 78, "yahoo", "23 09:30-0500", "23 15:55-0500"),
+        ("2025-12-23", "XTKS", 1, 132, "broker, yahoo", "23 09:00+0900", "23 15:25+0900"),
+        ("2025-12-24", "24/7", 1, 288, "yahoo", "24 00:00+0000", "24 23:55+0000"),
+        ("2025-12-24", "XLON", 1, 109, "broker, yahoo", "24 08:00+0000", "24 12:25+0000"),
+        ("2025-12-24", "XNYS", 1, 42, "yahoo", "24 09:30-0500", "24 12:55-0500"),
+        ("2025-12-24", "XTKS", 1, 127, "broker, yahoo", "24 09:00+0900", "24 15:25+0900"),
     ]
     assert ask("tickers", "ticker", "first_session", "last_session", "sessions") == [
         (ticker, "2025-12-23", "2025-12-24", 2) for ticker in sorted(TICKERS)

@@ -114,7 +114,7 @@ def check_sessions(
     """
     from tickerlake import exchange  # noqa: PLC0415  # the calendar takes a moment
 
-    held = [str(row["session"]) for row in rows]
+    held = sorted({str(row["session"]) for row in rows})
     sources = _sources(rows)
     records = sum(int(row["records"]) for row in rows)
     kind = "SIMULATED" if sources == {"simulated"} else f"from {', '.join(sorted(sources))}"
@@ -124,10 +124,14 @@ def check_sessions(
         yield Finding(
             "problem", "simulated and real bars are in one lake", "delete it and collect into a new folder: --lake"
         )
-    first, last = (dt.date.fromisoformat(held[index]) for index in (0, -1))
-    expected = [each for traded in exchange.all_of(tickers) for each in traded.sessions_between(first, last)]
-    by_date = {session.dt: session for session in sorted(expected, reverse=True)}
-    missing = sorted(each for each in by_date.values() if each.dt not in held and each.close <= now)
+    by_date: dict[str, exchange.Session] = {}
+    for traded in exchange.all_of(tickers):
+        # What it lacks before its own first session was never asked for.
+        mine = [str(row["session"]) for row in rows if row["exchange"] == traded.code]
+        days = [dt.date.fromisoformat(day) for day in (*mine[:1], held[-1])]
+        wanted = traded.sessions_between(*days) if mine else []
+        by_date |= {each.dt: each for each in wanted if each.dt not in mine and each.close <= now}
+    missing = sorted(by_date.values())
     # A simulated session can always be made again.
     oldest = dt.datetime.min.replace(tzinfo=dt.UTC) if sources == {"simulated"} else oldest
     for session in (late := [each for each in missing if each.open >= oldest])[:_NAMED]:

@@ -32,7 +32,11 @@ def page() -> None:
     else:
         _cloud(lake)
     export.chart(
-        records_per_session(held.head(SESSIONS_SHOWN), palette(), simulated=header.is_simulated(held)),
+        records_per_session(
+            held[held["session"].isin(held["session"].unique()[:SESSIONS_SHOWN])],
+            palette(),
+            simulated=header.is_simulated(held),
+        ),
         "records-per-session",
         key="records",
         alt="Records per session",

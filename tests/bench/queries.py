@@ -37,8 +37,8 @@ BARE = {
         "FROM {bars} GROUP BY ALL",
     ),
     "sessions": (
-        "its columns by session",
-        "SELECT dt, max(ticker), max(source), min(ts), max(ts), max(collected_at) FROM {bars} GROUP BY ALL",
+        "its columns by session and exchange",
+        "SELECT dt, exchange, max(ticker), max(source), min(ts), max(ts), max(collected_at) FROM {bars} GROUP BY ALL",
     ),
 }
 """Each query's baseline: what a bare scan does, and its SQL."""

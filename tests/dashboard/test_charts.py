@@ -446,14 +446,22 @@ def test_coverage_shows_a_state_with_its_own_sign_in_each_cell():
     assert (spec["height"], spec["title"]["text"]) == (3 * 24 + axes.AROUND_ROWS + 60, "SIMULATED · Coverage")
 
 
-def test_records_per_session_are_columns_oldest_first():
+def test_records_per_session_are_columns_oldest_first_and_of_all_exchanges_together():
     held = pd.DataFrame(
-        {"session": ["2026-11-20", "2026-11-19"], "records": [858, 780], "tickers": [11, 10], "sources": "yahoo"}
+        {
+            "session": ["2026-11-20", "2026-11-20", "2026-11-19"],
+            "records": [158, 700, 780],
+            "tickers": [2, 9, 10],
+            "sources": ["yahoo", "broker, yahoo", "yahoo"],
+        }
     )
     chart = records.records_per_session(held, LIGHT, simulated=True)
     (bars,) = layers(chart, "bar")
     assert fields(bars) == {"x": "session", "y": "records"}
-    assert values(chart, bars, "session", "records") == [("2026-11-19", 780), ("2026-11-20", 858)]
+    assert values(chart, bars, "session", "records", "tickers", "sources") == [
+        ("2026-11-19", 780, 10, "yahoo"),
+        ("2026-11-20", 858, 11, "broker, yahoo"),
+    ]
     assert chart.to_dict()["title"]["text"] == "SIMULATED · Records per session"
 
 

@@ -183,13 +183,15 @@ class Oracle:
         return rows
 
     def sessions(self, as_of: dt.datetime) -> list[Row]:
-        """How much of each session was collected."""
+        """How much of each exchange's sessions was collected."""
         days = defaultdict(list)
         for key, sayings in self._sorted(as_of):
-            days[key.session] += [(key, said) for said in sayings if said.numbers is not None]
+            place = exchange.of(key.ticker).code
+            days[key.session, place] += [(key, said) for said in sayings if said.numbers is not None]
         return [
             {
                 "session": session,
+                "exchange": place,
                 "tickers": len({key.ticker for key, _ in records}),
                 "records": len(records),
                 "sources": ", ".join(sorted({key.source for key, _ in records})),
@@ -197,7 +199,7 @@ class Oracle:
                 "last_ts": max(key.ts for key, _ in records),
                 "collected_at": max(said.at for _, said in records),
             }
-            for session, records in sorted(days.items())
+            for (session, place), records in sorted(days.items())
         ]
 
     def tickers(self, as_of: dt.datetime) -> list[Row]:

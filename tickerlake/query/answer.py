@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tickerlake.exchange import XNYS
 from tickerlake.query import types
 from tickerlake.query.catalog import Field
 
@@ -43,15 +44,17 @@ class Answer:
     @cached_property
     def rows(self) -> list[tuple[Any, ...]]:
         """Tuples of plain Python values. Timestamps are aware, in the time of the row's exchange; null is None."""
-        names = [field.name for field in self.columns]
-        ticker = names.index("ticker") if "ticker" in names else None
-        return types.read_rows([field.type for field in self.columns], list(self.result), ticker)
+        rows, zones = list(self.result), None
+        if (column := self._placed_by) is not None:
+            place = [field.name for field in self.columns].index(column)
+            zones = [types.zone_of(column, row[place]) for row in rows]
+        return types.read_rows([field.type for field in self.columns], rows, zones)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows as a pandas frame with the types of the columns.
 
-        Timestamps are in the time of the exchange, or in UTC if the tickers are of several: a column has one zone.
+        Timestamps are in the time of the exchange, or in UTC if the rows are of several: a column has one zone.
         """
         import pandas as pd  # noqa: PLC0415  # takes 0.3 s to import, and printing rows does not need it
 
@@ -66,10 +69,16 @@ class Answer:
         return pd.DataFrame({field.name: values for field, values in zip(self.columns, series, strict=True)})
 
     @property
+    def _placed_by(self) -> str | None:
+        """The column that tells each row's exchange; None without one."""
+        names = {field.name for field in self.columns}
+        return next((name for name in types.PLACED_BY if name in names), None)
+
+    @property
     def _zone(self) -> dt.tzinfo:
-        tickers = self.distinct("ticker") if any(field.name == "ticker" for field in self.columns) else ()
-        zones = set(map(types.zone_of, tickers)) or {types.zone_of(None)}
-        return zones.pop() if len(zones) == 1 else dt.UTC
+        column = self._placed_by
+        zones = {types.zone_of(column, value) for value in self.distinct(column)} if column else set()
+        return zones.pop() if len(zones) == 1 else dt.UTC if zones else XNYS.zone
 
     def column(self, name: str) -> list[Any]:
         """The values of one column."""

@@ -67,14 +67,14 @@ def run(
     """Runs the query `name` with the `parameters` that its header declares; None stands for the default.
 
     `first` and `last` are dates, or text; `tickers` one symbol or several, which also find the company's sessions
-    under earlier symbols; `as_of` a moment. The answer has the columns that the header declares, at most `limit` rows,
-    and timestamps in the time of each ticker's exchange. `columns` makes its `frame` faster, and its `rows` slower.
-    `now` bounds what `coverage` expects of a running session. Raises ConfigError, with what is allowed, for an unknown
-    query, an unknown or unusable parameter, and for sessions or tickers that the lake does not hold; LakeEmpty;
-    QueryFailed.
+    under earlier symbols; `as_of` a moment, without an offset in the time of the tickers' exchange. The answer has the
+    columns that the header declares, at most `limit` rows, and timestamps in the time of each row's exchange.
+    `columns` makes its `frame` faster, and its `rows` slower. `now` bounds what `coverage` expects of a running
+    session. Raises ConfigError, with what is allowed, for an unknown query, an unknown or unusable parameter, and for
+    sessions or tickers that the lake does not hold; LakeEmpty; QueryFailed.
     """
     query = load(name)
-    values = bind(query, parameters)
+    values = bind(engine, query, parameters)
     tickers = [ticker for ticker in values.get("tickers", ()) if ticker != EVERY_TICKER]
     asked = {ticker: names_since(ticker, values["first"]) for ticker in tickers}
     if asked:
@@ -101,8 +101,8 @@ def run(
     return found
 
 
-def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The values of the parameters of `query`, with their defaults. ConfigError."""
+def bind(engine: Engine, query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The values of the parameters of `query`, with their defaults. ConfigError; for `as_of` also QueryFailed."""
     allowed = [field.name for field in query.options]
     if unknown := [name for name in parameters if name not in allowed]:
         raise ConfigError(f"the query {query.name} has no parameter {unknown[0]!r}; it has {', '.join(allowed)}")
@@ -113,7 +113,9 @@ def bind(query: Query, parameters: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"the query {query.name} needs {field.name}: {field.comment}")
         if value is None:
             value = DEFAULTS.get(field.name, field.default)
-        values[field.name] = types.parse(field.name, field.type, value)
+        values[field.name] = types.parse(field.name, field.type, value) if field.name != "as_of" else value
+    if "as_of" in values:
+        values["as_of"] = _moment(engine, values)
     if "first" in values and "last" in values and values["first"] > values["last"]:
         raise ConfigError(f"first session {values['first']} is after last session {values['last']}; swap them")
     return values
@@ -129,6 +131,33 @@ def traded(engine: Engine, sessions: Sequence[exchange.Session]) -> list[str]:
 def is_required(field: Field) -> bool:
     """True if a parameter has no default."""
     return field.name not in DEFAULTS and field.default is None
+
+
+def _moment(engine: Engine, values: dict[str, Any]) -> str:
+    """The moment `as_of`. Without an offset it is in the time of the exchange of the tickers asked for. ConfigError."""
+    value, tickers = values["as_of"], values["tickers"]
+
+    def at(zone: dt.tzinfo) -> str:
+        return types.parse("as_of", "timestamp", value, zone)
+
+    if at(dt.UTC) == at(exchange.XNYS.zone):  # with an offset
+        return at(dt.UTC)
+    asked = EVERY_TICKER not in tickers
+    places = exchange.all_of(tickers) if asked else _places(engine, values["first"], values["last"])
+    moments = {at(place.zone): place for place in reversed(places)}  # London's time may be that of UTC
+    if len(moments) > 1:
+        local = {dt.datetime.fromisoformat(f"{utc}+00:00").astimezone(place.zone) for utc, place in moments.items()}
+        raise ConfigError(
+            f"as_of: {value} has no offset, and the tickers are of several exchanges; "
+            f"write {' or '.join(each.isoformat(timespec='minutes') for each in sorted(local))}"
+        )
+    return at(places[0].zone if places else exchange.XNYS.zone)
+
+
+def _places(engine: Engine, first: str, last: str) -> list[exchange.Exchange]:
+    """The known exchanges with bars in these sessions."""
+    codes = engine.run(_SPANS, {"first": first, "last": last, "as_of": NOW}).column("exchange")
+    return [each for code, each in exchange.EXCHANGES.items() if code in codes]
 
 
 def _run(engine: Engine, query: Query, values: dict[str, Any], limit: int | None, *, columns: bool) -> Answer:

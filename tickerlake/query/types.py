@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BASES = ("latest", "as-traded")
 """The bases that prices can be brought to: today's shares, or those of the session."""
+PLACED_BY = ("ticker", "exchange")
+"""The columns that tell a row's exchange; the first one that an answer has counts."""
 _ZONED = re.compile(r"(\S+ \S+?)(?: ([A-Za-z]\S*)| ([+-]\S+))?")
 
 
@@ -52,9 +54,11 @@ def read_timestamp(value: Any, zone: dt.tzinfo = XNYS.zone) -> dt.datetime:
 
 
 @lru_cache(maxsize=4096)
-def zone_of(ticker: Any) -> dt.tzinfo:
-    """The time zone that people see times of `ticker` in; of what is not a ticker, New York's."""
-    return exchange.of(ticker).zone if isinstance(ticker, str) and symbols.is_symbol(ticker) else XNYS.zone
+def zone_of(column: str, value: Any) -> dt.tzinfo:
+    """The time zone that people see the times of a row in, by its `value` in one of `PLACED_BY`; else New York's."""
+    if column == "exchange":
+        return exchange.EXCHANGES.get(value, XNYS).zone
+    return exchange.of(value).zone if isinstance(value, str) and symbols.is_symbol(value) else XNYS.zone
 
 
 def _spelled(text: str) -> dt.datetime:
@@ -134,7 +138,7 @@ TYPES = {
         _moment,
         read_timestamp,
         f"datetime64[us, {XNYS.zone.key}]",
-        "a date, or a time such as 2026-11-20T12:00-05:00; New York's time if it has no offset",
+        "a date, or a time such as 2026-11-20T12:00-05:00; the exchange's time if it has no offset",
     ),
 }
 
@@ -188,12 +192,11 @@ def parse(name: str, type_: str, value: Any, zone: dt.tzinfo = XNYS.zone) -> Any
         raise ConfigError(f"{name}: {value!r} cannot be used; give {kind.expects}") from error
 
 
-def read_rows(types: Sequence[str], rows: Sequence[Sequence[Any]], ticker: int | None = None) -> list[tuple[Any, ...]]:
-    """`rows` with plain Python values of these types; None for null.
-
-    `ticker` is the place of the column of tickers: each row's times are in the time of its ticker's exchange.
-    """
-    zones = [XNYS.zone if ticker is None else zone_of(row[ticker]) for row in rows]
+def read_rows(
+    types: Sequence[str], rows: Sequence[Sequence[Any]], zones: Sequence[dt.tzinfo] | None = None
+) -> list[tuple[Any, ...]]:
+    """`rows` with plain Python values of these types; None for null. Times are in the zone of their row."""
+    zones = zones or [XNYS.zone] * len(rows)
     columns = []
     for type_, values in zip(types, zip(*rows, strict=True), strict=bool(rows)):
         if type_ == "timestamp":
