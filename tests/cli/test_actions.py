@@ -28,12 +28,17 @@ def test_a_split_holds_under_every_symbol_of_the_company(tickerlake):
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"),
-    [("never", NEVER), ("2026-06-11T20:00-04:00", dt.datetime(2026, 6, 12, tzinfo=dt.UTC)), (None, None)],
+    ("ticker", "given", "stored"),
+    [
+        ("NVDA", "never", NEVER),
+        ("NVDA", "2026-06-11T20:00-04:00", dt.datetime(2026, 6, 12, tzinfo=dt.UTC)),
+        ("7203.T", "2026-06-12T09:00", dt.datetime(2026, 6, 12, tzinfo=dt.UTC)),
+        ("NVDA", None, None),
+    ],
 )
-def test_a_person_may_say_from_when_on_prices_are_adjusted(tickerlake, given, stored):
+def test_a_person_may_say_from_when_on_prices_are_adjusted(tickerlake, ticker, given, stored):
     options = ["--adjusted-from", given] if given else []
-    assert tickerlake("actions", "add", "NVDA", "2026-06-10", "10:1", *options)[0] == 0
+    assert tickerlake("actions", "add", ticker, "2026-06-10", "10:1", *options)[0] == 0
 
     assert [report.adjusted_from for report in ParquetSink(Path("lake")).reports()] == [stored]
 

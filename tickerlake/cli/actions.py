@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tickerlake import symbols
+from tickerlake import exchange, symbols
 from tickerlake.actions import MANUAL, NEVER, Split, in_force, parse_ratio, ratio_text
 from tickerlake.cli.console import Date, lake_option
 from tickerlake.errors import ConfigError
@@ -58,17 +58,17 @@ def add_command(ticker: str, ex_date: dt.date, ratio: str, adjusted_from: str | 
         )
     (symbol,) = symbols.parse_tickers(ticker)
     now = dt.datetime.now(dt.UTC)
-    moment = _moment(adjusted_from)
+    moment = _moment(adjusted_from, exchange.of(symbol).zone)
     splits = [Split(name, ex_date, parse_ratio(ratio), MANUAL, now, moment) for name in symbols.names(symbol)]
     if not ParquetSink(settings.lake).report_splits(splits, now):
         click.echo("nothing new: the lake knows this split")
     _show(settings)
 
 
-def _moment(text: str | None) -> dt.datetime | None:
+def _moment(text: str | None, zone: dt.tzinfo) -> dt.datetime | None:
     if text is None or text == "never":
         return NEVER if text else None
-    return dt.datetime.fromisoformat(types.parse("--adjusted-from", "timestamp", text)).replace(tzinfo=dt.UTC)
+    return dt.datetime.fromisoformat(types.parse("--adjusted-from", "timestamp", text, zone)).replace(tzinfo=dt.UTC)
 
 
 def _show(settings: Settings) -> None:
