@@ -12,9 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tickerlake import bars, record
+from tickerlake import bars, exchange, record
 from tickerlake.actions import Split
-from tickerlake.exchange import XNYS
 from tickerlake.lake import Run
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import SCHEMA, ParquetSink
@@ -69,7 +68,7 @@ def read_runs(case: str) -> list[Run]:
         return [
             Run(
                 **row
-                | {"exchange": XNYS.code}
+                | {"exchange": exchange.of(row["ticker"]).code}
                 | {name: dt.datetime.fromisoformat(row[name]).astimezone(dt.UTC) for name in times}
                 | {name: int(row[name]) for name in counts}
             )

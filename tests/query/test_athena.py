@@ -10,7 +10,7 @@ import pytest
 from pyathena.util import RetryConfig
 
 from tests.fakes.aws import RESET, Reply, refusal
-from tests.query.lakes import ANSWERS, read_records, write_case, write_lake
+from tests.query.lakes import ANSWERS, read_records, write_lake
 from tests.query.test_answers import ANSWERED, NOW
 from tickerlake.cli import cli
 from tickerlake.cli.console import run_command
@@ -67,8 +67,8 @@ def many(count):
 
 
 @pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)
-def test_each_query_gives_its_answer_file_letter_for_letter(case, name, tmp_path, athena, engine):
-    over(athena, write_case(tmp_path / "lake", case))
+def test_each_query_gives_its_answer_file_letter_for_letter(case, name, lake_of, athena, engine):
+    over(athena, lake_of(case))
     result = run(engine, name, now=NOW)
     assert to_csv(result.frame) == (ANSWERS / case / f"{name}.csv").read_text(encoding="utf-8")
 

@@ -44,6 +44,14 @@ def test_only_what_the_lake_knew_at_a_moment_counts(as_of, highs, tmp_path):
     assert run(engine_of("withdrawn", tmp_path), "bars", as_of=as_of).column("high") == highs
 
 
+def test_a_moment_without_an_offset_is_in_the_time_of_the_only_exchange_in_the_lake(tmp_path):
+    engine = engine_of("tokyo_lunch_break", tmp_path)
+    kinds = {
+        as_of: run(engine, "restatements", as_of=as_of).column("kind") for as_of in ("2026-11-24T20:59", "2026-11-24")
+    }
+    assert kinds == {"2026-11-24T20:59": ["restated"], "2026-11-24": ["restated", "withdrawn"]}
+
+
 @pytest.mark.parametrize("as_of", ["soon", "2026-13-01", "12:00", "2026-11-20T25:00", 7])
 def test_what_is_no_moment_is_refused_in_one_line(as_of, tmp_path):
     with pytest.raises(ConfigError, match=r"^as_of: [^\n]+$"):
