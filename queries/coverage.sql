@@ -49,7 +49,7 @@ hours AS (
             dt,
             hour,
             bar_minutes,
-            min(exchange) AS exchange,
+            arbitrary(exchange) AS exchange,
             bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
             count(*) AS records,
             count_if(high < 1e300) AS priced,

@@ -36,6 +36,11 @@ WHERE dt BETWEEN %(first)s AND %(last)s
     AND collected_at <= CAST(%(as_of)s AS timestamp)
 GROUP BY exchange
 """
+_ANY = """
+SELECT ticker FROM bars
+WHERE dt BETWEEN %(first)s AND %(last)s AND collected_at <= CAST(%(as_of)s AS timestamp) AND high < 1e300
+LIMIT 1
+"""
 _TICKERS = """
 SELECT ticker FROM bars WHERE dt BETWEEN %(first)s AND %(last)s
 UNION SELECT ticker FROM runs WHERE session BETWEEN %(first)s AND %(last)s
@@ -256,6 +261,8 @@ def _explain(engine: Engine, values: dict[str, Any], asked: dict[str, list[str]]
     """
     first, last = (values.get(name, DEFAULTS[name]) for name in ("first", "last"))
     as_of = values.get("as_of", NOW)
+    if not asked and engine.run(_ANY, {"first": first, "last": last, "as_of": as_of}).rows:
+        return
     inside = set(_held(engine, first, last, as_of).column("ticker"))
     if inside and not any(inside.isdisjoint(names) for names in asked.values()):
         return

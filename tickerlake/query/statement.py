@@ -68,7 +68,7 @@ def without(tables: Collection[str], text: str) -> str:
     """`text` for a database that lacks these tables: its WITH clause defines those it names as empty ones."""
     named = (table for table in sorted(tables) if re.search(rf"\b{table}\b", text))
     definitions = ", ".join(f"{table} AS ({empty(_COLUMNS[table])})" for table in named)
-    return _defining(text, definitions) if definitions else text
+    return defining(definitions, text)
 
 
 class TableMissing(Exception):
@@ -125,10 +125,13 @@ def with_tables(text: str, table: str, sources: Sequence[str]) -> str:
         return text
     if first not in QUERIES:
         raise refuse(first)
-    return _defining(text, f"records AS ({records_of(table)}), bars AS ({bars_of('records', sources)})")
+    return defining(f"records AS ({records_of(table)}), bars AS ({bars_of('records', sources)})", text)
 
 
-def _defining(text: str, definitions: str) -> str:
+def defining(definitions: str, text: str) -> str:
+    """`text` with the `definitions` of tables, if any, at the head of its WITH clause."""
+    if not definitions:
+        return text
     if match := _WITH.match(_blanked(text)):
         return f"{text[: match.end()]} {definitions}, {text[match.end() :]}"
     return f"WITH {definitions} {text}"

@@ -20,7 +20,7 @@ from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.lake.sql import array, quoted, reason, table
 from tickerlake.query.answer import Answer, Result, answer
-from tickerlake.query.statement import TABLES, bars_of, empty, records_of, refuse
+from tickerlake.query.statement import TABLES, bars_of, defining, empty, records_of, refuse
 from tickerlake.record import COLUMNS, HOURS, PARTITION
 from tickerlake.settings import Settings
 
@@ -91,12 +91,12 @@ class DuckDBEngine:
                 values["settled"] = ",".join(map(session_of, hours))
             # Values become literals: passing one to DuckDB makes it import pandas, NumPy and pyarrow (0.6 s).
             text = _PLACEHOLDER.sub(lambda match: literal(values[match[1]]), sql) if values else sql
-            # Temporary views belong to one cursor, so threads do not see each other's.
-            cursor = self._connection.cursor()
-            for name in files:
-                if re.search(rf"\b{name}\b", sql):  # to declare a table, DuckDB opens one of its files
-                    cursor.execute(f"CREATE TEMPORARY VIEW {name} AS {_stored(name, files)}")
-            return _run(cursor, text, limit, columns, started)
+            tables = ", ".join(
+                f"{name} AS NOT MATERIALIZED ({_stored(name, files)})"
+                for name in files
+                if re.search(rf"\b{name}\b", sql)  # to know a table's columns, DuckDB opens one of its files
+            )
+            return _run(self._connection.cursor(), defining(tables, text), limit, columns, started)
 
         return self._answer(execute, parameters.get("since", parameters.get("first")), parameters.get("last"))
 
