@@ -20,9 +20,9 @@ TABLE = "bars"
 ACTIONS_TABLE = "actions"
 RUNS_TABLE = "runs"
 FORECASTS_TABLE = "forecasts"
-# All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
 _CRAWL_MINUTE = dt.timedelta(minutes=15)
 _DAY = dt.timedelta(days=1)
+# All crawlers of an account share one log group: https://docs.aws.amazon.com/glue/latest/dg/monitor-crawler.html
 _CRAWLER_LOGS = "log-group:/aws-glue/crawlers"
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from infra.analytics import console_sql
+from infra.catalog import crawl_schedule
 from infra.policy.rules import POLICY_PROPERTIES
 from tests.infra.recorder import ROOT, TODAY, deploy, deployed, stack_config
 from tickerlake import exchange, record, watchlist
@@ -245,6 +246,18 @@ def test_the_crawler_crawls_this_table_twice_a_day_and_changes_no_columns(prod):
     assert crawler["catalogTargets"] == [{"databaseName": "tickerlake_prod", "tables": ["bars"]}]
     assert crawler["schedule"] == "cron(15 15,22 ? * MON-FRI *)"
     assert crawler["schemaChangePolicy"] == {"deleteBehavior": "LOG", "updateBehavior": "LOG"}
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "schedule"),
+    [
+        ([exchange.XLON], "cron(15 9,18 ? * MON-FRI *)"),
+        ([exchange.XNYS, exchange.XTKS], "cron(15 1,22 ? * MON-FRI *)"),
+        ([exchange.XNYS, exchange.CRYPTO], "cron(15 1 ? * * *)"),
+    ],
+)
+def test_the_crawler_runs_after_the_first_open_and_the_last_sweep(exchanges, schedule):
+    assert crawl_schedule(exchanges) == schedule
 
 
 def test_with_crawl_false_the_crawler_has_no_schedule(dev):
