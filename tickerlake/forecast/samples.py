@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -58,14 +59,15 @@ class Moment:
         return self.hour_ends if target == "next-hour-high" else self.session.close
 
 
-def moments(session: Session) -> list[Moment]:
+@lru_cache(4096)
+def moments(session: Session) -> tuple[Moment, ...]:
     """The moments of `session`, earliest first."""
     found = []
     for hour in session.exchange.hours:
         at = dt.datetime.combine(session.date, dt.time(hour), session.exchange.zone).astimezone(dt.UTC)
         if session.open < at < session.close:
             found.append(Moment(session, hour, at, min(at + dt.timedelta(hours=1), session.close)))
-    return found
+    return tuple(found)
 
 
 class Known(NamedTuple):
