@@ -6,11 +6,16 @@ import gc
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.fakes.yahoo import running_yahoo
+
+# On one thread the small lakes of tests take DuckDB two thirds of the CPU time; every core has a worker of its own.
+duckdb.connect = partial(duckdb.connect, config={"threads": 1})
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -53,6 +58,12 @@ def _no_internet(monkeypatch):
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "127.0.0.1,localhost")
         yield
+
+
+@pytest.fixture
+def every_thread(monkeypatch):
+    """DuckDB uses all cores, as in the user's process; then the order of rows that no ORDER BY decides is open."""
+    monkeypatch.setattr(duckdb, "connect", duckdb.connect.func)
 
 
 @pytest.fixture

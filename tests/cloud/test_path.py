@@ -222,9 +222,9 @@ class TestTheDashboard:
         def opened(page="hourly_highs", **parameters):
             at = AppTest.from_file(ROOT / "dashboard" / "app.py", default_timeout=60)
             at.query_params.update({"session": swept[0].dt, **parameters})
-            at.run()
             if page != "hourly_highs":
-                at.switch_page(f"app_pages/{page}.py").run()
+                at.switch_page(f"app_pages/{page}.py")
+            at.run()
             assert not at.exception, at.exception[0].message
             assert not at.error, at.error[0].value
             return at

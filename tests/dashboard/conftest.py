@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest, app_test
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 from dashboard import access, clock
 from dashboard.pages import PAGES
@@ -18,11 +18,22 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
-# Each AppTest looks for components in every installed package, which takes longer than to draw the page, and compiles
-# the scripts again, which a server does once.
-manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
-app_test.ScriptCache = functools.cache(app_test.ScriptCache)
-config.set_option("runner.magicEnabled", False)  # as in dashboard/.streamlit/config.toml, which no AppTest reads
+
+def _wait(runner, timeout):
+    runner._script_thread.join(timeout)
+    if not runner.script_stopped():
+        runner.request_stop()
+        raise TimeoutError(f"the script did not end within {timeout} s")
+
+
+# As in dashboard/.streamlit/config.toml, which no AppTest reads; together a quarter of the time.
+for option in ("runner.magicEnabled", "runner.postScriptGC", "browser.gatherUsageStats"):
+    config.set_option(option, False)
+# Each AppTest looks for components in every installed package, which takes longer than to draw the page, compiles the
+# scripts again, which a server does once, and looks every millisecond whether they have ended.
+manifest_scanner.scan_component_manifests = list
+app_test.ScriptCache = local_script_runner.ScriptCache = functools.cache(app_test.ScriptCache)
+local_script_runner.require_widgets_deltas = _wait
 
 
 @pytest.fixture(scope="session")

@@ -90,10 +90,17 @@ def address(faulty, tmp_path_factory):
         yield found
 
 
+@pytest.fixture(scope="module")
+def context(browser):
+    """Where all visits but those with a clock of their own happen, so that Streamlit's scripts are loaded once."""
+    with browser.new_context() as opened:
+        yield opened
+
+
 @pytest.fixture
-def visit(browser):
+def visit(browser, context):
     """Opens an address at a width in a theme; fails if the page logs an error or calls another host."""
-    contexts, errors, foreign = [], [], []
+    opened, errors, foreign = [], [], []
 
     def heard(message):
         # Opened by its address, a page finds its own root by trial.
@@ -104,10 +111,12 @@ def visit(browser):
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
             foreign.append(request.url)
 
-    def opened(url, *, width=1440, theme="light", clock=False):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        contexts.append(context)
-        page = context.new_page()
+    def visited(url, *, width=1440, theme="light", clock=False):
+        # One that belongs to a page alone is closed with it.
+        page = browser.new_page() if clock else context.new_page()
+        opened.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
         if clock:
             page.clock.install()
         page.on("console", heard)
@@ -116,9 +125,9 @@ def visit(browser):
         page.goto(url)
         return settled(page)
 
-    yield opened
-    for context in contexts:
-        context.close()
+    yield visited
+    for page in opened:
+        page.close()
     assert errors == []
     assert foreign == []
 

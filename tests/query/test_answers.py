@@ -20,6 +20,8 @@ FRIDAY = exchange.XNYS.session_on(dt.date(2026, 11, 20))
 ANSWERED = [(case, answers.stem) for case in CASES for answers in sorted((ANSWERS / case).glob("*.csv"))]
 ANSWERED = [(case, name) for case, name in ANSWERED if name not in ("records", "actions", "asked", "made")]
 
+pytestmark = pytest.mark.usefixtures("every_thread")
+
 
 @pytest.mark.parametrize(("case", "name"), ANSWERED, ids=lambda value: value)
 def test_each_query_gives_its_answer_file_letter_for_letter(case, name, lake_of):
