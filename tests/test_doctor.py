@@ -102,6 +102,15 @@ def test_a_file_of_another_program_is_named_with_what_is_wrong(lake):
     assert any("it has no column close, source" in what for what in found)
 
 
+def test_a_session_in_many_files_comes_with_the_command_that_puts_them_together(lake):
+    (file,) = partition(lake, DAYS[0]).iterdir()
+    for number in range(20):
+        shutil.copy(file, file.with_name(f"{number}.parquet"))
+    (found,) = findings(lake, "note")
+    assert found.what == "too many files, so queries are slow: 2026-11-16 (21)"
+    assert found.next_step == f"tickerlake compact --all --lake {lake}"
+
+
 @pytest.mark.parametrize("name", ["dt=2026-13-45", "dt=foo", "notes.txt"])
 def test_strays_under_bars_are_named(lake, name):
     (lake / "bars" / name).mkdir()

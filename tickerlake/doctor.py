@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Literal
 import tickerlake
 from tickerlake import symbols, watchlist
 from tickerlake.errors import ConfigError, NoData, SourceError, TickerlakeError, WrongInstrument
+from tickerlake.lake.hours import session_of
 from tickerlake.lake.layout import ABANDONED_AFTER, Layout
 from tickerlake.settings import SETTINGS, Settings
 from tickerlake.sources import Source
@@ -36,6 +38,8 @@ HAVING min(currency) <> max(currency)
 ORDER BY ticker
 """
 _NAMED = 5
+_MANY_FILES = 20
+"""Collecting leaves fewer in a session, unless it has thousands of tickers."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def check_settings(environment: Mapping[str, str] | None = None) -> Iterator[Fin
 
 
 def check_files(layout: Layout, flag: str = "") -> Iterator[Finding]:
-    """Files of a local lake that cannot be read, or that another program wrote.
+    """Files of a local lake that cannot be read, or that another program wrote, and sessions with many files.
 
     `flag` is what the commands in a next step need to name this lake, such as ` --lake data`.
     """
@@ -85,6 +89,9 @@ def check_files(layout: Layout, flag: str = "") -> Iterator[Finding]:
             f"{fault.path} cannot be used and is skipped: {fault.reason}",
             f"move it to quarantine and fill the gap: tickerlake repair{flag}",
         )
+    counts = Counter(map(session_of, layout.files()))
+    if many := [f"{session} ({count})" for session, count in counts.items() if count > _MANY_FILES]:
+        yield Finding("note", f"too many files, so queries are slow: {_some(many)}", f"tickerlake compact --all{flag}")
 
 
 def check_leftovers(layout: Layout, now: dt.datetime) -> Iterator[Finding]:
