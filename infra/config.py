@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from tickerlake import exchange, watchlist
+from tickerlake import alerts, exchange, watchlist
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import Exchange
 from tickerlake.record import BAR_MINUTES
@@ -43,9 +43,10 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-# The watchlist is in the function's environment variables, which may hold 4 KB in total:
+# The watchlist and the rules of alerts are in their function's environment variables, which may hold 4 KB in total:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _WATCHLIST_CHARACTERS = 3500
+_RULES_CHARACTERS = 3500
 # Schedules have the longest names, and may have 64 characters: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
 _STACK = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _BUCKET = re.compile(r"((?!xn--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9])?")
@@ -92,6 +93,8 @@ class Settings:
     region: str
     tickers: tuple[str, ...]
     """Read from the file `watchlist`."""
+    rules: str
+    """The `[[alerts]]` in it, as JSON; empty without `alerts`."""
     watchlist: str = _key(
         "watchlist",
         WATCHLIST_FILE,
@@ -133,6 +136,10 @@ class Settings:
     )
     # Off, because a new stack has no history to forecast from.
     forecast: bool = _key("forecast", False, "Forecast each hour of the session; a ticker needs 20 earlier sessions")
+    alerts: bool = _key(
+        "alerts", False, "Send what the rules under [[alerts]] in the watchlist's file find to an SNS topic"
+    )
+    alert_email: str = _key("alertEmail", "", "Address that gets the alerts; without it you can subscribe to the topic")
     result_days: int = _key("resultDays", 7, "Days until query results are deleted")
     old_version_days: int = _key("oldVersionDays", 30, "Days until overwritten and deleted objects are removed")
     log_retention_days: int = _key("logRetentionDays", 30, "Days to keep logs; CloudWatch allows certain values only")
@@ -212,6 +219,12 @@ def parse(config: Mapping[str, Any], stack: str, today: dt.date) -> Settings:
     except ConfigError as error:
         values["tickers"] = watchlist.DEFAULT
         faults.append(f"watchlist: {error}")
+    values["rules"] = ""
+    try:
+        if values["alerts"]:
+            values["rules"] = _rules(values["watchlist"])
+    except ConfigError as error:
+        faults.append(f"alerts: {error}")
     settings = Settings(**values)
     faults += _faults(settings, today)
     if faults:
@@ -248,6 +261,15 @@ def _tickers(file: str) -> tuple[str, ...]:
     return watchlist.read(path)
 
 
+def _rules(file: str) -> str:
+    path = ROOT / file
+    entries = watchlist.alerts(path)
+    alerts.rules(entries, f"{path}: ")
+    if not entries:
+        raise ConfigError(f"{path} has no [[alerts]]; docs/lake.md shows how to write them")
+    return json.dumps(entries)
+
+
 def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
     """Everything wrong with `settings`: each value, and what is allowed."""
     if not _STACK.fullmatch(settings.stack):
@@ -257,6 +279,7 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
     yield from _watchlist_faults(settings)
     yield from _vendor_faults(settings)
     yield from _range_faults(settings)
+    yield from _alert_faults(settings)
     if not dt.date(1990, 1, 1) <= settings.first_session <= today:
         yield f"firstSession is {settings.first_session}; it must lie between 1990-01-01 and today, {today}"
     if settings.log_retention_days not in LOG_RETENTION_DAYS:
@@ -264,6 +287,7 @@ def _faults(settings: Settings, today: dt.date) -> Iterator[str]:
     forms = {
         "collect": (settings.collect, _COLLECT, "write lambda or outside"),
         "alarmEmail": (settings.alarm_email, _EMAIL, "write one e-mail address"),
+        "alertEmail": (settings.alert_email, _EMAIL, "write one e-mail address"),
         "bucketName": (settings.bucket_name, _BUCKET, "use 3 to 63 lower-case letters, digits and dashes"),
         "accountId": (settings.account_id, _ACCOUNT, "an account number has 12 digits"),
         "onDestroy": (settings.on_destroy, _ON_DESTROY, "write refuse, keep or delete"),
@@ -314,6 +338,16 @@ def _vendor_faults(settings: Settings) -> Iterator[str]:
     elif vendor.key and settings.collect == "lambda" and _names(settings.source_key) != set(vendor.key):
         # The value appears in no message.
         yield f"{settings.source} needs a key: pulumi config set --secret sourceKey '{example}'"
+
+
+def _alert_faults(settings: Settings) -> Iterator[str]:
+    if settings.alert_email and not settings.alerts:
+        yield f"alertEmail is {settings.alert_email}, but alerts is false; set both"
+    if len(settings.rules) > _RULES_CHARACTERS:
+        yield (
+            f"alerts: the rules make a text of {len(settings.rules)} characters; the alerter's environment holds "
+            f"{_RULES_CHARACTERS}; write fewer [[alerts]]"
+        )
 
 
 def _names(text: str) -> set[str]:

@@ -36,6 +36,9 @@ class MonitoringArgs:
     compactor_name: pulumi.Input[str]
     forecaster_name: pulumi.Input[str] | None
     """None if the stack makes no forecasts."""
+    alerter_name: pulumi.Input[str] | None
+    """None if the stack sends no alerts."""
+    alert_topic_name: pulumi.Input[str] | None
     queue_name: pulumi.Input[str]
     stream_name: pulumi.Input[str]
     crawler_name: pulumi.Input[str]
@@ -227,6 +230,7 @@ def alarms(args: MonitoringArgs) -> list[Alarm]:
             *("Sum", _HOURS, 26, below, 1, "breaching"),
         ),
         *(_forecaster_alarms(args.forecaster_name) if args.forecaster_name else ()),
+        *(_alerter_alarms(args.alerter_name) if args.alerter_name else ()),
         Alarm(
             "failures-waiting",
             "The failure queue holds events that failed. Read them, fix the cause, and send them again.",
@@ -307,6 +311,16 @@ def _forecaster_alarms(name: pulumi.Input[str]) -> list[Alarm]:
     ]
 
 
+def _alerter_alarms(name: pulumi.Input[str]) -> list[Alarm]:
+    return [
+        Alarm(
+            "alerts-failing",
+            "Three runs of the alerter in a row failed. Its log says why. A later run sends what they could not.",
+            *("AWS/Lambda", "Errors", {"FunctionName": name}, "Sum", 5 * _MINUTES, 3, "GreaterThanThreshold", 0),
+        )
+    ]
+
+
 def _service(args: MonitoringArgs) -> pulumi.Input[str]:
     """The dimension `service` of the metrics of what collects: the function, or the stream that a machine sends to."""
     return args.function_name or args.stream_name
@@ -354,6 +368,11 @@ def widgets(args: MonitoringArgs, crawler_rule: pulumi.Input[str]) -> list[dict[
         *(
             [("Forecasts stored", "Sum", [[METRICS_NAMESPACE, "ForecastsStored", "service", args.forecaster_name]])]
             if args.forecaster_name
+            else []
+        ),
+        *(
+            [("Alert messages", "Sum", [["AWS/SNS", "NumberOfMessagesPublished", "TopicName", args.alert_topic_name]])]
+            if args.alert_topic_name
             else []
         ),
         ("Athena bytes scanned", "Sum", [[{"expression": _scanned(args.workgroup_name), "id": "scanned"}]]),

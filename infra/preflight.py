@@ -253,13 +253,15 @@ def names(settings: config.Settings, client: Client) -> dict[str, Callable[[], A
         return [each for each in found if each["logGroupName"] == of]
 
     finders: dict[str, Callable[[], Any]] = {}
-    for function in (f"{name}-collector", f"{name}-compactor", f"{name}-forecaster"):
+    for function in (f"{name}-collector", f"{name}-compactor", f"{name}-forecaster", f"{name}-alerter"):
         finders |= {
             f"Function {function}": partial(client("lambda").get_function_configuration, FunctionName=function),
             f"LogGroup /aws/lambda/{function}": partial(group, f"/aws/lambda/{function}"),
         }
     of_exchanges = (
-        f"{name}-{what}-{config.slug(place)}" for what in ("collector", "forecaster") for place in settings.shards
+        f"{name}-{what}-{config.slug(place)}"
+        for what in ("collector", "forecaster", "alerter")
+        for place in settings.shards
     )
     for schedules in (f"{name}-compactor", *of_exchanges):
         finders[f"ScheduleGroup {schedules}"] = partial(client("scheduler").get_schedule_group, Name=schedules)

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.access import Place
+from infra.alerter import Alerter, AlerterArgs
 from infra.analytics import Analytics, AnalyticsArgs
 from infra.catalog import Catalog, CatalogArgs
 from infra.collector import Collector, CollectorArgs
@@ -151,6 +152,27 @@ class Stack(pulumi.ComponentResource):
                 ),
                 inside,
             )
+        alerter = None
+        if settings.alerts:
+            alerter = Alerter(
+                f"{name}-alerter",
+                AlerterArgs(
+                    exchanges=list(settings.shards),
+                    rules=settings.rules,
+                    email=settings.alert_email,
+                    buffer_seconds=settings.buffer_seconds,
+                    place=place,
+                    bucket=lake.bucket,
+                    database=catalog.database,
+                    workgroup_name=analytics.workgroup.name,
+                    querying=analytics.querying,
+                    code=collector.code,
+                    failures=collector.queue,
+                    function_name=f"{name}-alerter",
+                    log_retention_days=settings.log_retention_days,
+                ),
+                inside,
+            )
         monitoring = Monitoring(
             f"{name}-monitoring",
             MonitoringArgs(
@@ -161,6 +183,8 @@ class Stack(pulumi.ComponentResource):
                 function_name=collector.function.name if collector.function else None,
                 compactor_name=compactor.function.name,
                 forecaster_name=forecaster.function.name if forecaster else None,
+                alerter_name=alerter.function.name if alerter else None,
+                alert_topic_name=alerter.topic.name if alerter else None,
                 queue_name=collector.queue.name,
                 stream_name=delivery.stream.name,
                 crawler_name=catalog.crawler.name,
@@ -180,7 +204,7 @@ class Stack(pulumi.ComponentResource):
                 protect=settings.on_destroy == "refuse",
                 depends_on=[
                     *(lake, catalog, delivery, collector, analytics, compactor, monitoring),
-                    *([forecaster] if forecaster else []),
+                    *(each for each in (forecaster, alerter) if each),
                 ],
             ),
         )
@@ -205,6 +229,8 @@ class Stack(pulumi.ComponentResource):
             self.outputs["function"] = collector.function.name
         if forecaster:
             self.outputs["forecaster"] = forecaster.function.name
+        if alerter:
+            self.outputs |= {"alerter": alerter.function.name, "alertTopic": alerter.topic.arn}
         self.register_outputs(self.outputs)
 
     def readme(self) -> pulumi.Output[str]:
@@ -214,7 +240,8 @@ class Stack(pulumi.ComponentResource):
 
 def _readme(outputs: Mapping[str, str]) -> str:
     collecting = _WITH_FUNCTION if "function" in outputs else _OUTSIDE
-    return _README.format(**outputs, collecting=collecting.format(**outputs))
+    alerts = _ALERTS.format(**outputs) if "alertTopic" in outputs else ""
+    return _README.format(**outputs, collecting=collecting.format(**outputs), alerts=alerts)
 
 
 _README = """\
@@ -228,11 +255,15 @@ queries the table `{database}.{table}`.
 {collecting}\
 | monitor the pipeline | open [the dashboard]({dashboardUrl}) |
 | get alarms | subscribe to `{alarmTopic}` |
+{alerts}\
 | query | choose workgroup `{workgroup}` in Athena and open a saved query |
 | compact the lake now | `aws lambda invoke --region {region} --function-name {compactor} report.json` |
 | read failed events | receive messages from `{failures}` |
 | give read access | attach `{readerPolicy}` |
 | open the local dashboard on this stack | `make dashboard-aws` |
+"""
+_ALERTS = """\
+| get alerts | subscribe to `{alertTopic}`: `aws sns subscribe`, or `alertEmail` |
 """
 _INVOKE = "aws lambda invoke --region {region} --function-name {function} --cli-binary-format raw-in-base64-out"
 _WITH_FUNCTION = f"""\

@@ -34,6 +34,11 @@ COLLECTING = RUNS * SESSIONS + DAYS
 """Runs of a month that collect, sweeps included."""
 IDLE = DAYS * 24 * 12 - RUNS * SESSIONS
 """Runs that return at once."""
+S3_GET = 0.0004 / 1000
+ALERTING = (8 * 12 + 1) * SESSIONS
+"""Runs of the alerter in a month: every five minutes from 9 to 17 o'clock, and one after the sweep."""
+TICKERS_SCANS, BARS_SCANS, DAILY_SCANS = 1, 4, 3
+"""How often these queries read the table."""
 COMPACTION_ALARMS, COMPACTION_METRICS = 1, 2
 ALARMS, FUNCTION_ALARMS, METRICS = 10, 3, 7
 EXCHANGE_ALARMS, EXCHANGE_METRICS = 2, 2
@@ -95,6 +100,27 @@ class Month:
     @staticmethod
     def _seconds(each: int) -> float:
         return COLLECTING * each + IDLE * 0.1
+
+
+def alerts(tickers: int, sessions: int) -> float:
+    """USD a month that alerts add, if they look at so many sessions.
+
+    A run takes 10 s and lists the bucket once. It asks for the tickers and the bars of the session so far, which has on
+    average half of its objects and, at worst, each bar six times; and for the highs of it and of the compacted sessions
+    before it, if there is a rule for them. A scan of an object takes two requests.
+    """
+    scale = Scale(tickers, 5)
+    objects, size = scale.objects / COLLECTING * RUNS / 2, scale.bars * BYTES_PER_BAR
+    today, earlier = size * 6 / 2, sessions - 1
+    queries = [(TICKERS_SCANS, today, objects), (BARS_SCANS, today, objects)]
+    if earlier:
+        queries.append((DAILY_SCANS, today + earlier * size, objects + earlier))
+    return ALARM + ALERTING * (
+        10 * LAMBDA_GB_SECOND
+        + LAMBDA_RUN
+        + S3_PUT
+        + sum(_scan(scans * held) + scans * 2 * S3_GET * files for scans, held, files in queries)
+    )
 
 
 def _scan(size: float) -> float:
@@ -160,6 +186,8 @@ def choices() -> Iterator[list[str]]:
     }.items():
         yield [name, *(f"{Month(size, **chosen).total:.2f}" for size in SIZES)]
     compaction = (Month(size).total - Month(size, compaction=False).total for size in SIZES)
+    for back, name in ((1, "of the session"), (20, "of 20 sessions")):
+        yield [f"alerts of new highs {name}, beside that: `alerts true`", *(f"{alerts(s, back):.2f}" for s in SIZES)]
     yield ["of which compaction, with its alarm and its two metrics", *(f"{part:.2f}" for part in compaction)]
     yield [
         "each further exchange with as many tickers, with its two alarms and its two metrics",

@@ -1,4 +1,4 @@
-"""Alerts from a local lake: reads the bars, judges them with `alerts`, remembers what was told, and sends messages."""
+"""Alerts: reads the bars that the rules in `alerts` look at, and sends the messages of a local lake."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from tickerlake import exchange, watchlist
 from tickerlake.alerts import Bar, Day, Message, Rule, Told, dump, judge, load, rules
@@ -14,22 +13,21 @@ from tickerlake.errors import ConfigError, LakeEmpty
 from tickerlake.exchange import Exchange
 from tickerlake.lake.layout import Layout
 from tickerlake.query import run
-from tickerlake.query.engines.duckdb import DuckDBEngine
+from tickerlake.query.engines import Engine
 from tickerlake.query.runner import traded
 
 
-def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> list[Message]:
-    """The messages about today's session that were not told yet.
+def news(engine: Engine, layout: Layout, remember: Callable[[str], object], now: dt.datetime) -> list[Message]:
+    """The messages about today's session in a local lake that were not told yet.
 
     `remember` stores what has been told, before anything is sent: a message that is lost is better than one that comes
     again after each restart. Raises ConfigError for rules that cannot be used, QueryFailed, SinkError.
     """
-    layout = Layout(lake)
     wanted = rules(watchlist.alerts(layout.config), f"{layout.config}: ")
     if not wanted:
         return []
     told = _told(layout)
-    engine, places = DuckDBEngine(lake), exchange.all_of(watchlist.read(layout.config))
+    places = exchange.all_of(watchlist.read(layout.config))
     today = [day for place in places for day in days(engine, wanted, now, place)]
     messages, after = judge(wanted, today, told)
     if after != told:
@@ -37,13 +35,13 @@ def news(lake: Path, remember: Callable[[str], object], now: dt.datetime) -> lis
     return messages
 
 
-def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: Exchange) -> list[Day]:
+def days(engine: Engine, wanted: Sequence[Rule], now: dt.datetime, place: Exchange) -> list[Day]:
     """The bars of each ticker of an exchange in the session at `now`, with the highs of the sessions before that rules
-    compare with.
+    compare with. QueryFailed.
     """
     today = place.date_at(now)
     back = max(int(rule.value) if rule.kind == "new-high" else 1 for rule in wanted)
-    sessions = place.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)
+    sessions = place.sessions_between(today - dt.timedelta(days=back * 2 + 10), today)[-back:]
     if not sessions or sessions[-1].date != today:
         return []
     try:
@@ -52,16 +50,16 @@ def days(engine: DuckDBEngine, wanted: Sequence[Rule], now: dt.datetime, place: 
         return []
     if not tickers:
         return []
-    answer = run(engine, "bars", first=today, last=today, tickers=tickers)
-    since = sessions[max(0, len(sessions) - back)].date
-    earlier = run(engine, "daily", first=since, last=today, tickers=tickers)
-    highs: dict[str, list[float]] = defaultdict(list)
-    for ticker, session, high in sorted(zip(*map(earlier.column, ("ticker", "session", "high")), strict=True)):
-        if session != str(today):
-            highs[ticker].insert(0, high)
     bars: dict[str, list[Bar]] = defaultdict(list)
+    answer = run(engine, "bars", first=today, last=today, tickers=tickers)
     for ticker, *fields in zip(*map(answer.column, ("ticker", "ts", "high", "low")), strict=True):
         bars[ticker].append(Bar(*fields))
+    highs: dict[str, list[float]] = defaultdict(list)
+    if back > 1:
+        answer = run(engine, "daily", first=sessions[0].date, last=today, tickers=tickers)
+        for session, ticker, high in sorted(zip(*map(answer.column, ("session", "ticker", "high")), strict=True)):
+            if session != str(today):
+                highs[ticker].insert(0, high)
     return [Day(ticker, str(today), sorted(mine), highs[ticker]) for ticker, mine in sorted(bars.items())]
 
 

@@ -117,7 +117,9 @@ class FolderUpkeep:
 
     def _alert(self) -> None:
         try:
-            messages = alerting.news(self._layout.folder, self.sink.store_told, self._clock())
+            messages = alerting.news(
+                DuckDBEngine(self._layout.folder), self._layout, self.sink.store_told, self._clock()
+            )
             for message in messages:
                 self._tell(f"alert: {message.text}")
             if messages and (urls := Settings.from_environment().alert_urls):

@@ -22,9 +22,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.athena import Athena
+from functions.events import exchange_of
 from functions.forecaster.settings import Settings
-from tickerlake.errors import ConfigError, LakeEmpty, TickerlakeError
-from tickerlake.exchange import EXCHANGES, Exchange
+from tickerlake.errors import LakeEmpty, TickerlakeError
+from tickerlake.exchange import Exchange
 from tickerlake.forecast.making import just_begun, make_live
 from tickerlake.lake.objects import LakeObjects
 from tickerlake.query.engines import Engine
@@ -41,7 +42,7 @@ copy_config_to_registered_loggers(logger, include={"functions"})
 def handler(event: object, _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry point: `respond` with Athena, S3 and the clock. Logs the report and publishes metrics."""
     try:
-        report = respond(_read(event), *_lake(), _now())
+        report = respond(exchange_of(event), *_lake(), _now())
     except TickerlakeError as error:
         logger.error(str(error))  # noqa: TRY400  # Lambda prints the traceback
         raise
@@ -63,16 +64,6 @@ def respond(place: Exchange, engine: Engine, objects: LakeObjects, now: dt.datet
         return report
     objects.put_forecasts(made)
     return report | {"tickers": made["ticker"].nunique(), "stored": len(made)}
-
-
-def _read(event: object) -> Exchange:
-    """The exchange that `event` names. ConfigError."""
-    code = event.get("exchange") if isinstance(event, dict) and len(event) == 1 else None
-    if code not in EXCHANGES:
-        raise ConfigError(
-            f'the event is {event!r}; name an exchange, {{"exchange": "XNYS"}}; known are {", ".join(EXCHANGES)}'
-        )
-    return EXCHANGES[code]
 
 
 @cache

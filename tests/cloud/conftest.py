@@ -12,7 +12,8 @@ import os
 import pytest
 
 ONLY_ON_REQUEST = {
-    *("test_compaction", "test_exchanges", "test_faults", "test_forecasts", "test_keys", "test_outside", "test_sweep")
+    "test_alerts",
+    *("test_compaction", "test_exchanges", "test_faults", "test_forecasts", "test_keys", "test_outside", "test_sweep"),
 }
 _SKIP = pytest.mark.skip(reason="runs with `make test-cloud`")
 
@@ -20,6 +21,7 @@ if importlib.util.find_spec("ministack") is None:
     # test_patches.py remains, and is skipped with a reason.
     collect_ignore = [
         "test_access.py",
+        "test_alerts.py",
         "test_compaction.py",
         "test_exchanges.py",
         "test_faults.py",

@@ -7,7 +7,6 @@ import contextlib
 import datetime as dt
 import importlib
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -191,8 +190,8 @@ def registration(request: resource_pb2.RegisterResourceRequest) -> Registration:
 def stack_config(stack: str) -> dict[str, str]:
     """The configuration in the stack file of `stack`, as Pulumi passes it to the program."""
     values = yaml.safe_load((ROOT / STACK_FILES[stack]).read_text(encoding="utf-8"))["config"]
-    # An empty file has the default watchlist, whatever lake/tickerlake.toml holds on this machine.
-    values["tickerlake:watchlist"] = os.devnull
+    values["tickerlake:watchlist"] = str(Path(__file__).with_name("alerts.toml"))
+    values["tickerlake:alerts"] = stack == "prod"
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 

@@ -169,7 +169,9 @@ REQUESTS: Mapping[str, Request] = {
     "aws:s3/bucketVersioning:BucketVersioning": Request("s3", "PutBucketVersioning"),
     "aws:scheduler/schedule:Schedule": Request("scheduler", "CreateSchedule"),
     "aws:scheduler/scheduleGroup:ScheduleGroup": Request("scheduler", "CreateScheduleGroup"),
-    "aws:sns/topic:Topic": Request("sns", "CreateTopic", added={"Name": "made-up"}),
+    "aws:sns/topic:Topic": Request(
+        "sns", "CreateTopic", {"kmsMasterKeyId": "Attributes.KmsMasterKeyId"}, added={"Name": "made-up"}
+    ),
     "aws:sns/topicPolicy:TopicPolicy": Request(
         "sns",
         "SetTopicAttributes",

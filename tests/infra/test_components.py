@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import infra.lake
+from functions.alerter.memory import ALERTS_PREFIX, LEASE
 from infra.analytics import console_sql
 from infra.catalog import crawl_schedule
 from infra.policy.rules import POLICY_PROPERTIES
@@ -16,7 +18,7 @@ BUCKET = "tickerlake-prod-lake-bucket-0a1b2c3"
 FUNCTION_ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:tickerlake-prod-collector"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:tickerlake-prod-monitoring-alarms-0a1b2c3"
 QUEUE_ARN = f"arn:aws:sqs:us-east-1:{ACCOUNT}:tickerlake-prod-collector-failures-0a1b2c3"
-PARTS = ("lake", "catalog", "delivery", "analytics", "collector", "compactor", "forecaster", "monitoring")
+PARTS = ("lake", "catalog", "delivery", "analytics", "collector", "compactor", "forecaster", "alerter", "monitoring")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def several(tmp_path_factory):
     """The stack prod with tickers of three exchanges."""
     file = tmp_path_factory.mktemp("several") / "tickerlake.toml"
     watchlist.add(file, ["VOD.L", "BTC-USD"])
+    watchlist.add_alert(file, {"new_high": 1})
     return deploy({**stack_config("prod"), "tickerlake:watchlist": str(file)}, "prod")
 
 
@@ -113,6 +116,8 @@ def test_a_service_gets_its_role_only_after_the_roles_policy(prod):
         "compactor-compact": "compactor-scheduler-role-policy",
         "forecaster-function": "forecaster-role-policy",
         "forecaster-new-york-forecast": "forecaster-scheduler-role-policy",
+        "alerter-function": "alerter-role-policy",
+        "alerter-new-york-alert": "alerter-scheduler-role-policy",
         "lake-lifecycle": "lake-versioning",
         "lake-policy": "lake-public-access",
     }.items():
@@ -370,6 +375,40 @@ def test_the_forecaster_runs_from_the_same_zip_if_it_is_wanted(prod):
     }
 
 
+def test_the_alerter_runs_from_the_same_zip_if_it_is_wanted(prod):
+    function = inputs(prod, "alerter-function")
+
+    assert function["handler"] == "functions.alerter.handler.handler"
+    assert function["s3Key"] == inputs(prod, "collector-code")["key"]
+    assert {key: value for key, value in function["environment"]["variables"].items() if "ALERTER_" in key} == {
+        "ALERTER_RULES": '[{"new_high": 20}]',
+        "ALERTER_TOPIC": f"arn:aws:sns:us-east-1:{ACCOUNT}:tickerlake-prod-alerter-alerts-0a1b2c3",
+        "ALERTER_BUCKET": BUCKET,
+        "ALERTER_DATABASE": "tickerlake_prod",
+        "ALERTER_WORKGROUP": "tickerlake-prod",
+    }
+    assert ALERTS_PREFIX == infra.lake.ALERTS_PREFIX
+    # A claim outlives its run, and is over before the next one.
+    assert function["timeout"] < LEASE.total_seconds() < 300
+    without = deploy({**stack_config("prod"), "tickerlake:alerts": False}, "prod")
+    left = {item.name for item in without.registrations}
+    kept = {item.name for item in prod.registrations if "alerter" not in item.name}
+    assert left == kept - {"tickerlake-prod-monitoring-alerts-failing"}
+    assert {"alerter", "alertTopic"} == prod.exports["tickerlake"].keys() - without.exports["tickerlake"].keys()
+
+
+def test_alerts_go_to_an_encrypted_topic_of_their_own_and_by_mail_if_wanted(prod):
+    mailed = deploy({**stack_config("prod"), "tickerlake:alertEmail": "me@example.com"}, "prod")
+
+    assert inputs(prod, "alerter-alerts") == {"kmsMasterKeyId": "alias/aws/sns"}
+    assert inputs(mailed, "alerter-email") == {
+        "topic": prod.exports["tickerlake"]["alertTopic"],
+        "protocol": "email",
+        "endpoint": "me@example.com",
+    }
+    assert prod.exports["tickerlake"]["alertTopic"] in prod.exports["readme"]
+
+
 def test_a_vendors_key_is_a_secret_that_only_the_function_may_read():
     key = json.dumps({"APCA_API_KEY_ID": "an-id", "APCA_API_SECRET_KEY": "a-secret"})
     recording = deploy({**stack_config("dev"), "tickerlake:source": "alpaca", "tickerlake:sourceKey": key})
@@ -427,6 +466,11 @@ def test_each_exchange_has_a_group_of_schedules_in_its_own_time(several):
         "forecaster-new-york-forecast": ("cron(3 10-15 ? * MON-FRI *)", "America/New_York"),
         "forecaster-london-forecast": ("cron(3 9-16 ? * MON-FRI *)", "Europe/London"),
         "forecaster-crypto-forecast": ("cron(3 1-23 ? * * *)", "UTC"),
+        "alerter-new-york-alert": ("cron(3/5 9-16 ? * MON-FRI *)", "America/New_York"),
+        "alerter-new-york-alert-swept": ("cron(11 17 ? * MON-FRI *)", "America/New_York"),
+        "alerter-london-alert": ("cron(3/5 8-16 ? * MON-FRI *)", "Europe/London"),
+        "alerter-london-alert-swept": ("cron(41 17 ? * MON-FRI *)", "Europe/London"),
+        "alerter-crypto-alert": ("cron(3/5 * * * ? *)", "UTC"),
     }
     assert {each["groupName"] for each in schedules.values()} == {
         item.inputs["name"] for item in several.all("ScheduleGroup")
@@ -602,6 +646,7 @@ def test_the_dashboard_shows_collection_delivery_and_queries(prod):
         "Failed events and crawls",
         "Objects replaced by compaction",
         "Forecasts stored",
+        "Alert messages",
         "Athena bytes scanned",
     ]
     assert widgets[0]["properties"]["metrics"] == [
@@ -655,6 +700,7 @@ def test_one_output_names_what_was_deployed_and_the_readme_is_filled_in(prod):
             "failures",
         ),
         *("compactor", "forecaster", "crawler", "readerPolicy", "senderPolicy", "alarmTopic", "dashboardUrl"),
+        *("alerter", "alertTopic"),
     }
     assert deployed_names["dashboardUrl"].endswith("#dashboards:name=tickerlake-prod")
     assert f"s3://{BUCKET}/bars/" in prod.exports["readme"]

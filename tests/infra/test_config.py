@@ -117,6 +117,26 @@ def test_a_budget_needs_an_address_to_warn():
     assert "monthlyBudgetUsd is 25, but alarmEmail is empty; set both" in refusal(monthlyBudgetUsd=25)
 
 
+def test_alerts_are_those_of_the_watchlists_file_and_refused_as_there(tmp_path):
+    file = tmp_path / "tickerlake.toml"
+    given = {"watchlist": str(file), "alerts": True}
+
+    assert f"alerts: {file} has no [[alerts]]; docs/lake.md shows" in refusal(**given)
+    file.write_text("[[alerts]]\nabove = 700.0\n")
+    assert f"alerts: {file}: [[alerts]] number 1: a price level needs its ticker" in refusal(**given)
+    watchlist.remove_alert(file, 0)
+    watchlist.add_alert(file, {"above": 700.0, "tickers": ["META"]})
+    settings = parse({**REGION, "tickerlake:watchlist": str(file), "tickerlake:alerts": "true"}, "dev", TODAY)
+    assert json.loads(settings.rules) == [{"above": 700.0, "tickers": ["META"]}]
+    assert parse({**REGION, "tickerlake:watchlist": str(file)}, "dev", TODAY).rules == ""
+    file.write_text("[[alerts]]\nnew_high = 1\n" * 250)
+    assert "alerts: the rules make a text of 4250 characters; the alerter's environment holds 3500" in refusal(**given)
+
+
+def test_an_address_for_alerts_needs_alerts():
+    assert "alertEmail is you@example.com, but alerts is false; set both" in refusal(alertEmail="you@example.com")
+
+
 @pytest.mark.parametrize(
     ("keys", "says"),
     [

@@ -31,7 +31,7 @@ def test_its_costs_add_up(column):
 
 
 def test_its_costs_count_the_alarms_that_are_deployed():
-    settings = {**stack_config("prod"), "tickerlake:forecast": False}
+    settings = {**stack_config("prod"), "tickerlake:forecast": False, "tickerlake:alerts": False}
     outside = deploy({**settings, "tickerlake:collect": "outside"}, "prod")
     everywhere = len(deploy(settings, "prod").all("MetricAlarm"))
 
@@ -60,6 +60,8 @@ def test_the_keys_it_mentions_exist():
         "reserveConcurrency",
         "crawl",
         "forecast",
+        "alerts",
+        "alertEmail",
         "accountId",
         "watchlist",
         "collect",

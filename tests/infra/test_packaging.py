@@ -117,7 +117,7 @@ def test_it_imports_from_its_own_folder_and_sends_requests_with_curl_cffi(host_z
     script = f"""
 import sys; sys.path[:0] = [{str(folder)!r}]; sys.path.append({str(runtime)!r})
 import functions.collector.handler as module, curl_cffi, pandas, yfinance
-import functions.compactor.handler, functions.forecaster.handler
+import functions.alerter.handler, functions.compactor.handler, functions.forecaster.handler
 from yfinance import _http
 answer = curl_cffi.get("http://127.0.0.1:{server.server_port}/nowhere", impersonate="chrome")
 files = [item.__file__ for item in (module, curl_cffi, pandas, yfinance)]

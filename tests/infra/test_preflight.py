@@ -232,17 +232,20 @@ def test_a_bucket_that_exists_is_a_problem(answer, what):
 
 
 def test_every_name_that_the_program_gives_is_looked_for():
+    settings = config.parse(stack_config("prod"), "prod", TODAY)
     given = {
         f"{item.kind} {value}"
-        for item in deployed("dev").registrations
+        for item in deployed("prod").registrations
         for key, value in item.inputs.items()
         if key in ("name", "dashboardName") and item.type.startswith("aws:")
         # Inside a database, a workgroup, a group or a log group of the stack, or among its alarms.
         if item.kind not in ("CatalogTable", "NamedQuery", "Schedule", "LogStream", "MetricAlarm")
     }
 
-    assert given == set(preflight.names(SETTINGS, Account().client))
-    assert {item.inputs["name"].startswith("tickerlake-dev-") for item in deployed("dev").all("MetricAlarm")} == {True}
+    assert given == set(preflight.names(settings, Account().client))
+    assert {item.inputs["name"].startswith("tickerlake-prod-") for item in deployed("prod").all("MetricAlarm")} == {
+        True
+    }
 
 
 def test_lake_formation_that_governs_new_tables_is_a_problem():

@@ -1,0 +1,84 @@
+"""What was told, in the lake's bucket: one object of JSON for each exchange, `alerts/XNYS.json`.
+
+It is only ever replaced by who knows its last version (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+So of two runs at once, one can claim what is to be told, and the other leaves it alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tickerlake.alerts import Told, dump, load
+from tickerlake.errors import SinkError
+
+ALERTS_PREFIX = "alerts/"
+LEASE = dt.timedelta(minutes=3)
+"""How long a claim holds: longer than a run may take, and over before the next run that is scheduled."""
+# Somebody else was first, or is at it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+class Claimed(Exception):
+    """Another run is telling, or has told."""
+
+
+class Memory:
+    """What was told of the exchange with this code. `read` it first."""
+
+    def __init__(self, client: Any, bucket: str, code: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = f"{ALERTS_PREFIX}{code.replace('/', '-')}.json"
+        self._version = ""
+        self._told: list[Told] = []
+
+    def read(self, now: dt.datetime) -> list[Told]:
+        """What was told; nothing without an object. Claimed, SinkError."""
+        try:
+            # Who may list only some prefixes gets "access denied" for an object that is not there, not "no such key".
+            if not self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)["KeyCount"]:
+                return []
+            found = self._client.get_object(Bucket=self._bucket, Key=self._key)
+            self._version, content = found["ETag"], json.loads(found["Body"].read())
+            self._told = load(json.dumps(content["told"]))
+            claimed = dt.datetime.fromisoformat(content["claimed_at"]) if content["claimed_at"] else None
+        except (BotoCoreError, ClientError) as error:
+            raise SinkError(f"cannot read {self._place}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise SinkError(
+                f"{self._place} does not hold what was told: {error}; delete it, and today's alerts are sent once more"
+            ) from error
+        if claimed and now - claimed < LEASE:
+            raise Claimed(f"another run has claimed {self._place} at {claimed:%H:%M:%S} UTC")
+        return self._told
+
+    def claim(self, now: dt.datetime) -> None:
+        """Keeps other runs from telling for as long as `LEASE`. Claimed, SinkError."""
+        self._write(self._told, now)
+
+    def store(self, told: Sequence[Told]) -> None:
+        """Remembers what has been told, and ends the claim. Claimed, SinkError."""
+        self._write(told, None)
+
+    def _write(self, told: Sequence[Told], claimed: dt.datetime | None) -> None:
+        content = {"claimed_at": claimed and claimed.isoformat(), "told": json.loads(dump(told))}
+        condition = {"IfMatch": self._version} if self._version else {"IfNoneMatch": "*"}
+        try:
+            self._version = self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=json.dumps(content).encode(), **condition
+            )["ETag"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _TAKEN:
+                raise Claimed(f"another run has written {self._place}") from error
+            raise SinkError(f"cannot write {self._place}: {error}") from error
+        except BotoCoreError as error:
+            raise SinkError(f"cannot write {self._place}: {error}") from error
+
+    @property
+    def _place(self) -> str:
+        return f"s3://{self._bucket}/{self._key}"
