@@ -7,14 +7,10 @@ import os
 
 import streamlit as st
 
-from tickerlake.errors import ConfigError
+from tickerlake import limits
 
 VARIABLE = "TICKERLAKE_READ_ONLY"
 """Environment variable: `1` for a dashboard that only shows, `0` for one that also collects."""
-MOST_TICKERS = 100
-MOST_SESSIONS = 260
-MOST_TICKER_SESSIONS = 6_000
-"""Sessions times tickers: 20 tickers over a year, or 100 over a quarter."""
 
 
 def is_read_only() -> bool:
@@ -30,15 +26,8 @@ def is_on_this_machine() -> bool:
 
 def check(*, tickers: int = 0, sessions: int = 0) -> None:
     """ConfigError if a visitor of a read-only dashboard asks for more than one page should take."""
-    if not is_read_only():
-        return
-    for asked, most, what in (
-        (tickers, MOST_TICKERS, "tickers"),
-        (sessions, MOST_SESSIONS, "sessions"),
-        (tickers * sessions, MOST_TICKER_SESSIONS, "sessions times tickers"),
-    ):
-        if asked > most:
-            raise ConfigError(f"{asked:,} {what} are too many at once here; choose at most {most:,}")
+    if is_read_only():
+        limits.check(tickers=tickers, sessions=sessions)
 
 
 def _is_loopback(address: str | None) -> bool:

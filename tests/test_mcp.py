@@ -9,7 +9,7 @@ import pytest
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from tickerlake import exchange
+from tickerlake import exchange, limits
 from tickerlake.cli import main
 from tickerlake.mcp import MOST_ROWS, answer, tool
 from tickerlake.query.catalog import load, names
@@ -53,6 +53,18 @@ def test_an_answer_is_cut_at_its_limit_and_says_so(lake):
     assert (len(whole["rows"]), whole["more"]) == (14, False)
     assert (cut["rows"], cut["more"]) == (whole["rows"][:5], True)
     assert exact == whole
+
+
+def test_an_agent_may_ask_for_as_much_as_a_visitor_of_the_dashboard_and_for_what_there_is(lake, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_TICKERS", 1)
+    engine = DuckDBEngine(lake)
+
+    refused = answer(engine, "hourly_high", {})
+
+    assert refused.is_error
+    assert refused.content[0].text == "2 tickers are too many at once here; choose at most 1"
+    assert not answer(engine, "hourly_high", {"tickers": ["META"]}).is_error
+    assert len(answer(engine, "tickers", {}).structured_content["rows"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The named queries as tools for agents, over the Model Context Protocol (https://modelcontextprotocol.io).
 
-Read-only: an agent can run the queries of `tickerlake query`, one at a time, and get at most `MOST_ROWS` rows of each.
-It cannot collect, write, or run SQL of its own.
+Read-only: an agent can run the queries of `tickerlake query`, one at a time, on as many sessions and tickers as a
+visitor of a read-only dashboard, and get at most `MOST_ROWS` rows of each. It cannot collect, write, or run SQL of its
+own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 import tickerlake
-from tickerlake.errors import TickerlakeError
+from tickerlake import limits
+from tickerlake.errors import ConfigError, LakeEmpty, TickerlakeError
 from tickerlake.query.catalog import Field, Query, load, names
 from tickerlake.query.engines import Engine
 from tickerlake.query.formats import as_json
@@ -31,6 +33,8 @@ _INSTRUCTIONS = (
     "Bars of stocks as a vendor gave them, with every correction. Sessions are dates of the exchange, times carry "
     "their offset. hourly_high answers what each ticker's highest price was in every hour; coverage what is missing."
 )
+_WHOLE_LAKE = ("runs", "sessions", "splits", "tickers")
+"""They say what the lake holds, and an agent needs them to ask for less of it."""
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "varchar": {"type": "string"},
     "varchar list": {"type": "array", "items": {"type": "string"}},
@@ -67,12 +71,24 @@ def answer(engine: Engine, name: str, arguments: dict[str, Any]) -> mcp.CallTool
         return _failed(f"limit is {limit!r}; it must be a whole number from 1 to {MOST_ROWS}")
     parameters = {key: value for key, value in arguments.items() if key != "limit"}
     try:
+        if name not in _WHOLE_LAKE:
+            _check(engine, parameters)
         found = run(engine, name, limit=limit + 1, **parameters)
         rows = json.loads(as_json(found))
     except TickerlakeError as error:
         return _failed(str(error))
     content = {"rows": rows[:limit], "more": len(rows) > limit, "notes": list(found.notes)}
     return mcp.CallToolResult(content=[mcp.TextContent(text=json.dumps(content))], structured_content=content)
+
+
+def _check(engine: Engine, parameters: dict[str, Any]) -> None:
+    """ConfigError if the bars that `parameters` choose are more than one question may ask for. QueryFailed."""
+    chosen = {key: parameters[key] for key in ("first", "last", "tickers", "as_of") if key in parameters}
+    try:
+        held = run(engine, "tickers", **chosen).column("sessions")
+    except (ConfigError, LakeEmpty):
+        return  # there are none, or the query itself says what it cannot use
+    limits.check(tickers=len(held), sessions=max(held, default=0))
 
 
 def serve(open_engine: Callable[[], Engine]) -> None:

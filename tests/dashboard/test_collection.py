@@ -20,7 +20,7 @@ from dashboard.data import collection, news
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
 from tests.fakes.yahoo import running_yahoo
-from tickerlake import exchange, watchlist
+from tickerlake import exchange, limits, watchlist
 from tickerlake.errors import ConfigError, RateLimited, SinkError
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import sources_held
@@ -260,14 +260,14 @@ class TestReadOnly:
         assert "**Collect**" not in text(app(tmp_path / "nothing", environment=self.ONLY))
 
     def test_one_visitor_asks_for_a_page_at_a_time(self, app, crowded, monkeypatch):
-        monkeypatch.setattr(access, "MOST_TICKERS", 69)
+        monkeypatch.setattr(limits, "MOST_TICKERS", 69)
         everything = ",".join(app(crowded).multiselect[0].options)
         said = "70 tickers are too many at once here; choose at most 69"
         assert said in text(app(crowded, environment=self.ONLY, tickers=everything))
         assert said not in text(app(crowded, tickers=everything))
 
     def test_one_visitor_asks_for_no_more_sessions_of_tickers_than_a_page_should_take(self, app, real, monkeypatch):
-        monkeypatch.setattr(access, "MOST_TICKER_SESSIONS", 54)
+        monkeypatch.setattr(limits, "MOST_TICKER_SESSIONS", 54)
         asked = {"session": "2026-11-16", "to": "2026-11-20"}
         said = "55 sessions times tickers are too many at once here; choose at most 54"
         assert said in text(app(real, environment=self.ONLY, **asked))
