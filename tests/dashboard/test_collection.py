@@ -20,6 +20,7 @@ from dashboard.data import collection, news
 from tests.dashboard import lakes
 from tests.dashboard.conftest import text
 from tests.fakes.yahoo import running_yahoo
+from tests.test_watch import Machine, clock
 from tickerlake import exchange, limits, watchlist
 from tickerlake.errors import ConfigError, RateLimited, SinkError
 from tickerlake.lake.layout import Layout
@@ -389,6 +390,24 @@ def test_alerts_are_added_and_removed_in_the_page_and_comments_of_the_file_stay(
     assert "a price level needs its ticker" in text(at)
     at.button("alert 1").click().run()
     assert config.read_text() == "# mine\n[[alerts]] # first\nnew_high = 1\n"
+
+
+def test_an_alert_that_is_set_in_the_page_reaches_the_watcher_that_runs(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(access, "is_on_this_machine", lambda: True)
+    machine = Machine(tmp_path / "lake")
+    rest, noon = machine.wait, clock("2026-11-20T12:00")
+
+    def wait(seconds):
+        rest(seconds)
+        if machine.now < noon and noon - machine.now <= dt.timedelta(seconds=seconds):
+            press(open_control(app(machine.lake, now=machine.now)), "Add")
+
+    machine.wait = wait
+    said = machine.run("2026-11-20T11:29", "2026-11-20T12:32", ("AMZN",))
+
+    assert tomllib.loads(Layout(machine.lake).config.read_text())["alerts"] == [{"new_high": 1}]
+    told = [line for line in said if " alert: " in line]
+    assert [line[:30] for line in told] == [f"{at}:30 alert: AMZN: new high" for at in ("12:00", "12:30")]
 
 
 def test_the_watchlist_is_edited_in_the_page_and_the_pages_tickers_follow(app, tmp_path, monkeypatch):
