@@ -53,11 +53,11 @@ def text(lake: str, name: str, without: str = "") -> Callable[[], object]:
     from tickerlake.query.runner import bind
 
     query = load(name)
-    sql, values = query.sql, bind(query, {}) | {"sources": ",simulated,", "settled": ""}
+    engine = open_engine(Settings(lake=Path(lake)))
+    sql, values = query.sql, bind(engine, query, {}) | {"sources": ",simulated,", "settled": ""}
     for option, put in OPTIONS.items() if without else ():
         sql, found = re.subn(option, put, sql, flags=re.DOTALL)
         assert found, option
-    engine = open_engine(Settings(lake=Path(lake)))
     return lambda: engine.run(sql, values, limit=1)
 
 
