@@ -6,11 +6,14 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from tests.fakes.sinks import MemorySink
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError
+from tickerlake.lake.compaction import finished
+from tickerlake.lake.parquet import ParquetSink
 from tickerlake.plan import plan
+from tickerlake.query import run
+from tickerlake.query.engines.duckdb import DuckDBEngine
 from tickerlake.sources.simulated import SimulatedSource
 
 UTC = dt.UTC
@@ -145,18 +148,21 @@ def test_no_bar_starts_during_lunch_though_the_session_is_running():
     assert [f"{start:%H:%M}" for start in starts] == ["09:00", "10:00", "11:00", "12:30", "13:30", "14:30"]
 
 
-def test_one_entry_is_all_that_another_exchange_takes(monkeypatch):
+def test_one_entry_is_all_that_another_exchange_takes(monkeypatch, tmp_path):
     sydney = exchange.Exchange(
         "XASX", "Sydney", ZoneInfo("Australia/Sydney"), "AUD", dt.time(10), dt.time(16, 10), suffix=".AX"
     )
     monkeypatch.setitem(exchange.EXCHANGES, "XASX", sydney)
     [session] = plan(dt.datetime(2026, 11, 20, 8, tzinfo=UTC), exchange.all_of(["BHP.AX"]))
-    sink = MemorySink()
+    evening = session.close + dt.timedelta(hours=1)
 
-    collect(SimulatedSource(), sink, [session], ["BHP.AX"], 5, lambda: session.close)
+    collect(SimulatedSource(), ParquetSink(tmp_path), [session], ["BHP.AX"], 5, lambda: evening)
 
-    stored = sink.frame()
-    assert stored["ts"].tolist() == session.bar_starts(5).tolist()
-    assert set(zip(stored["exchange"], stored["currency"], stored["dt"], strict=True)) == {
-        ("XASX", "AUD", "2026-11-20")
-    }
+    engine, count = DuckDBEngine(tmp_path), len(session.bar_starts(5))
+    assert engine.ask("SELECT DISTINCT exchange, currency, dt FROM records").rows == [("XASX", "AUD", "2026-11-20")]
+    assert run(engine, "coverage", now=evening).rows == [("BHP.AX", "2026-11-20", 5, count, count, 0, 0, 0, "")]
+    [row] = run(engine, "sessions", as_of="2026-11-20T17:00").rows
+    assert row[1:5] == ("XASX", 1, count, "simulated")
+    assert row[5].isoformat() == "2026-11-20T10:00:00+11:00"
+    assert finished(tmp_path, evening) == [session.dt]
+    assert finished(tmp_path, evening - dt.timedelta(seconds=1)) == []
