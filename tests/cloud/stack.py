@@ -23,7 +23,7 @@ from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulat
 from tests.cloud.resources import Changes, create_all
 from tests.fakes.yahoo import FakeYahoo
 from tests.infra.monitor import run
-from tests.infra.recorder import REGION, ROOT, Recording, stack_config
+from tests.infra.recorder import REGION, ROOT, Recording, deployed, stack_config
 from tickerlake.exchange import Session
 from tickerlake.query import Settings
 
@@ -286,13 +286,14 @@ def running_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
 def running_guarded_stack(folder: Path, yahoo: FakeYahoo) -> Generator[Stack]:
     """The stack in an emulator that checks every caller's permissions and uses TLS, as the bucket policies require.
 
-    It has no proxy, and the code is `own_code`.
+    It has no proxy, the code is `own_code`, and the resources are those that Pulumi's mocks record.
     """
     guarded, authority = guarding(folder)
     with running_emulator(folder, _settings(folder) | guarded) as endpoint:
-        outputs = recorded().exports["tickerlake"]
+        program = deployed(NAME)
+        outputs = program.exports["tickerlake"]
         stack = Stack(endpoint, endpoint, None, outputs, folder, yahoo, authority=authority)
-        yield create_in(stack, recorded(), own_code())
+        yield create_in(stack, program, own_code())
 
 
 def guarding(folder: Path) -> tuple[dict[str, str], Path]:

@@ -26,25 +26,6 @@ from infra import config as settings
 from infra.packaging import Package
 from infra.stack import Stack
 
-# pulumi_aws loads its modules lazily, which is not thread-safe, and then warns about its own deprecated resources.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    for _module in (
-        "athena",
-        "budgets",
-        "cloudwatch",
-        "glue",
-        "iam",
-        "kinesis",
-        "lambda_",
-        "s3",
-        "scheduler",
-        "sns",
-        "sqs",
-        "ssm",
-    ):
-        hasattr(importlib.import_module(f"pulumi_aws.{_module}"), "__all__")
-
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -195,8 +176,31 @@ def stack_config(stack: str) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
+@cache
+def _load_types() -> None:
+    """Imports the types of the resources. pulumi_aws does it lazily, which is not thread-safe and takes a second."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its own resources
+        for module in (
+            "athena",
+            "budgets",
+            "cloudwatch",
+            "glue",
+            "iam",
+            "kinesis",
+            "lambda_",
+            "s3",
+            "scheduler",
+            "sns",
+            "sqs",
+            "ssm",
+        ):
+            hasattr(importlib.import_module(f"pulumi_aws.{module}"), "__all__")
+
+
 def deploy(config: Mapping[str, str], stack: str = "dev") -> Recording:
     """Runs the stack with `config`."""
+    _load_types()
     recording = Recording()
 
     def program() -> pulumi.Output:
