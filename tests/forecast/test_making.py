@@ -85,7 +85,7 @@ def test_a_back_test_says_what_was_said_at_each_hour(tmp_path):
     collected(tmp_path, SESSIONS[:-2], days[0].open - HOUR, vendor)
     said = []
     for number, session in enumerate(days):
-        for moment in moments(session):
+        for moment in moments(session)[::2]:
             now = moment.at + dt.timedelta(minutes=2)
             collected(tmp_path, [session], now, vendor)
             if moment.hour == 12:
@@ -99,8 +99,9 @@ def test_a_back_test_says_what_was_said_at_each_hour(tmp_path):
     order = ["session", "hour", "target", "model"]
     live = pd.concat(said).sort_values(order, ignore_index=True)
     later = make(DuckDBEngine(tmp_path), days, FRIDAY.close + 2 * HOUR).forecasts.sort_values(order, ignore_index=True)
+    later = later[later["hour"].isin((10, 12, 14))].reset_index(drop=True)
     pd.testing.assert_frame_equal(later.drop(columns="made_at"), live.drop(columns="made_at"), atol=2e-6)
-    assert len(later) == len(days) * 6 * 3 * 2
+    assert len(later) == len(days) * 3 * 3 * 2
 
 
 def test_an_hour_that_was_collected_later_counts_as_it_was_first_collected(tmp_path):
