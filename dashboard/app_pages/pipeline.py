@@ -56,7 +56,7 @@ def _local(lake: Lake, held: pd.DataFrame) -> None:
         (
             Figure("Sessions", f"{len(held):,}", f"since {labels.day(oldest, weekday=False)}"),
             Figure("Tickers", f"{len(tickers):,}", f"{tickers[0]} to {tickers[-1]}"),
-            Figure("Records", f"{records:,}", "repeats and restatements included"),
+            Figure("Records", f"{records:,}", "including repeats"),
             Figure("Size", labels.size(sum(sizes)), f"in {labels.count(len(sizes), 'file')}{then}"),
         )
     )

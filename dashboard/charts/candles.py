@@ -139,20 +139,25 @@ def _highs(touches: pd.DataFrame, palette: Palette, session: Session, price: dic
         if not part.empty:
             rule = layer(part, "rule", strokeWidth=1.8, color=palette.ink, strokeDash=dash, clip=True)
             layers.append(rule.encode(x=alt.X("hour_left:Q", **x), x2=alt.X2("hour_right:Q"), y=y))
-    # A price is wider than an hour of a day of 24.
+    # A price is wider than an hour of a day of 24: there, only the greatest one stands, towards the middle.
+    named, end, align, right = hours, "hour_left", "left", 2
+    if len(hours) > LABELS_FIT:
+        named = hours.nlargest(1, "high")
+        if named["middle"].iloc[0] > (session.minute(session.open) + session.minute(session.close)) / 2:
+            end, align, right = "hour_right", "right", -2
     names = layer(
-        hours if len(hours) <= LABELS_FIT else hours.nlargest(1, "high"),
+        named,
         "text",
-        align="left",
+        align=align,
         baseline="bottom",
         dy=-13,
-        dx=2,
+        dx=right,
         fontSize=11,
         fontWeight=600,
         color=palette.ink,
         clip=True,
     )
-    layers.append(names.encode(x=alt.X("hour_left:Q", **x), y=y, text=alt.Text("high:Q", format=",.2f")))
+    layers.append(names.encode(x=alt.X(f"{end}:Q", **x), y=y, text=alt.Text("high:Q", format=",.2f")))
     triangles = layer(
         touches,
         "point",

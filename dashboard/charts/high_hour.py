@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard import labels
-from dashboard.charts.axes import AROUND_ROWS, DASH, clock_span, ticker_axis
+from dashboard.charts.axes import AROUND_ROWS, DASH, LABELS_FIT, clock_span, ticker_axis
 from dashboard.charts.theme import Layers, Palette, layer, title
 from tickerlake.exchange import Exchange
 
@@ -77,9 +77,19 @@ def hour_map(
         expected=shares["least"].astype(str) + labels.DASH + shares["most"].astype(str),
         strong=off.abs() > _FAR * 0.6,
     )
-    axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelPadding=8, labelOverlap="greedy")
+    slots = list(dict.fromkeys(frame.sort_values("hour")["slot"]))
+    axis = alt.Axis(
+        orient="top",
+        values=slots if len(slots) <= LABELS_FIT else slots[::3],
+        labelAngle=0,
+        domain=False,
+        ticks=False,
+        labelPadding=8,
+        labelOverlap="greedy",
+        labelFlush=False,
+    )
     where: dict[str, Any] = {
-        "x": alt.X("slot:N", title=f"hour in {labels.city(place)}", sort=None, axis=axis),
+        "x": alt.X("slot:N", title=f"hour in {labels.city(place)}", scale=alt.Scale(domain=slots), axis=axis),
         "y": alt.Y("ticker:N", title=None, sort=list(order), axis=ticker_axis()),
         "tooltip": _tooltips(),
     }
@@ -95,6 +105,7 @@ def hour_map(
     texts = [
         layer(None, "text", fontSize=size, dy=down).encode(**where, text=alt.Text(text), color=ink)
         for text, size, down in (("count:Q", 11, -5), ("expected:N", 9.5, 8))
+        if len(slots) <= LABELS_FIT  # in a day of 24 hours the cells are too narrow
     ]
     return Layers(
         data=frame,

@@ -55,7 +55,7 @@ def compared(lake: Lake, question: Question, *, is_running: bool) -> Compared:
         None if is_running else lake.fingerprint(min(question.past, default=question.session), question.session)
     )
     if fingerprint is None:
-        return _compare(lake, question)
+        return _compare(lake, question, is_running=is_running)
     return _kept(lake, question, f"{lake} {question} {fingerprint}")
 
 
@@ -64,14 +64,19 @@ def _kept(_lake: Lake, _question: Question, key: str) -> Compared:  # noqa: ARG0
     return _compare(_lake, _question)
 
 
-def _compare(lake: Lake, question: Question) -> Compared:
+def _compare(lake: Lake, question: Question, *, is_running: bool = False) -> Compared:
     session, past, tickers, is_range, origin = question
     daily = prices.daily(lake, session, session)  # of every ticker: the page has queried that already
     mine = daily if tickers == ALL else daily[daily["ticker"].isin(tickers)]
-    highs, notes = lake.hourly_high(session, session, tickers)
-    hours = figures.hourly(highs, mine, lake.now(), lake.exchange)
+    # One question, unless the answer about the earlier sessions stays while this one's changes with every bar.
+    earliest, date = min(past, default=session), session.isoformat()
+    highs, notes = lake.hourly_high(session if is_running else earliest, session, tickers)
+    if notes and not is_running:
+        notes = lake.hourly_high(session, session, tickers)[1]  # the others are about earlier sessions
     before = prices.daily(lake, past[-1], past[0], tickers) if past else mine.head(0)
-    earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past else highs.head(0)
+    earlier = lake.hourly_high(past[-1], past[0], tickers)[0] if past and is_running else highs[highs["session"] < date]
+    highs = highs[highs["session"] == date]
+    hours = figures.hourly(highs, mine, lake.now(), lake.exchange)
     over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)
     against = measures.against(over, over_before)
     if is_range:

@@ -142,28 +142,32 @@ class Lake:
         tickers: tuple[str, ...],
         now: dt.datetime | None,
     ) -> _Reply:
-        for span in self._spans_at_once(name, first, last):
-            if (span, tickers) != ((first, last), ALL):
-                found = _part(name, self._answer(name, *span, ALL, now), first, last, tickers)
+        for begin, end, whose in self._wider(name, first, last, tickers):
+            if (begin, end, whose) != (first, last, tickers):
+                found = _part(name, self._answer(name, begin, end, whose, now), first, last, tickers)
                 if found is not None:
                     return found
         return self._answer(name, first, last, tickers, now)
 
-    def _spans_at_once(self, name: str, first: dt.date | None, last: dt.date | None) -> list[tuple[dt.date, dt.date]]:
-        """The spans that may be asked about instead of these sessions: their months, and they themselves.
+    def _wider(
+        self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...]
+    ) -> list[tuple[dt.date, dt.date, tuple[str, ...]]]:
+        """What may be asked about instead, as far as it is little: the months of these sessions, and every ticker.
 
         The month of a running session would change with every bar.
         """
         if not (first and last and self.size and name in _LITTLE and self.is_local):
             return []
-        spans = [(first, last)]
         day, now = dt.timedelta(days=1), self.now()
         over = self.exchange.date_at(now) - (day if self.exchange.running(now) else 0 * day)
-        if last <= over:
-            following = (last.replace(day=1) + 31 * day).replace(day=1)
-            spans.insert(0, (first.replace(day=1), min(following - day, over)))
-        bars = self.size * _BARS * 5 / 7
-        return [span for span in spans if bars * ((span[1] - span[0]).days + 1) <= _LITTLE[name]]
+        following = (last.replace(day=1) + 31 * day).replace(day=1)
+        month = (first.replace(day=1), min(following - day, over)) if last <= over else (first, last)
+        wider = [(*month, ALL), (*month, tickers)] if first < last else [(*month, ALL), (first, last, ALL)]
+        return [
+            (begin, end, whose)
+            for begin, end, whose in wider
+            if (self.size if whose == ALL else len(whose)) * ((end - begin).days + 1) * _BARS * 5 / 7 <= _LITTLE[name]
+        ]
 
     def _answer(
         self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...], now: dt.datetime | None
