@@ -31,7 +31,7 @@ AROUND_ROWS = 160
 
 def ticker_axis() -> alt.Axis:
     """One label for each row of a heat map."""
-    return alt.Axis(domain=False, ticks=False, labelFontWeight=600, labelOverlap=False, labelFlush=False)
+    return alt.Axis(domain=False, ticks=False, labelFontWeight=600, labelLimit=72, labelOverlap=False, labelFlush=False)
 
 
 def value_axis(scale: Scale, ticks: int) -> alt.Axis:

@@ -68,7 +68,7 @@ def heat_map(
     legend = alt.Legend(
         orient="bottom",
         labelExpr="datum.label" if value == "percentile" else PERCENT,
-        gradientLength=alt.ExprRef(f"{_NARROW} ? 110 : 180"),
+        gradientLength=alt.ExprRef("clamp(width - 170, 60, 180)"),
         tickCount=3,
         titleOrient="left",
     )

@@ -152,9 +152,10 @@ class Lake:
     def _wider(
         self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...]
     ) -> list[tuple[dt.date, dt.date, tuple[str, ...]]]:
-        """What may be asked about instead, as far as it is little: the months of these sessions, and every ticker.
+        """What may be asked about instead, whose answer may be there already.
 
-        The month of a running session would change with every bar.
+        That is the months of these sessions, and every ticker, as far as it is little; and the tickers that somebody
+        asked about before, if they are few more. The month of a running session would change with every bar.
         """
         if not (first and last and self.size and name in _LITTLE and self.is_local):
             return []
@@ -162,12 +163,20 @@ class Lake:
         over = self.exchange.date_at(now) - (day if self.exchange.running(now) else 0 * day)
         following = (last.replace(day=1) + 31 * day).replace(day=1)
         month = (first.replace(day=1), min(following - day, over)) if last <= over else (first, last)
-        wider = [(*month, ALL), (*month, tickers)] if first < last else [(*month, ALL), (first, last, ALL)]
-        return [
-            (begin, end, whose)
-            for begin, end, whose in wider
-            if (self.size if whose == ALL else len(whose)) * ((end - begin).days + 1) * _BARS * 5 / 7 <= _LITTLE[name]
-        ]
+        bars = self.size * _BARS * 5 / 7
+        spans = [span for span in (month, (first, last)) if bars * ((span[1] - span[0]).days + 1) <= _LITTLE[name]]
+        return [*((*span, ALL) for span in spans), (first, last, self._asked(name, first, last, tickers))]
+
+    def _asked(self, name: str, first: dt.date, last: dt.date, tickers: tuple[str, ...]) -> tuple[str, ...]:
+        """The tickers about which somebody asked this before, if these are most of them; else these."""
+        asked, question = _asked_before(), (self.settings, name, first, last, self.as_of)
+        before = asked.get(question, ())
+        if len(before) <= 2 * len(tickers) and set(before).issuperset(tickers):
+            return before
+        if len(asked) >= ANSWERS_KEPT:
+            asked.clear()
+        asked[question] = tickers
+        return tickers
 
     def _answer(
         self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...], now: dt.datetime | None
@@ -281,6 +290,11 @@ def _exchange_of(ticker: str) -> Exchange:
 @st.cache_resource(show_spinner=False)
 def _engine(settings: Settings) -> Engine:
     return open_engine(settings)
+
+
+@st.cache_resource(show_spinner=False)
+def _asked_before() -> dict[tuple[object, ...], tuple[str, ...]]:
+    return {}
 
 
 @st.cache_data(max_entries=ANSWERS_KEPT, show_spinner=False)

@@ -490,6 +490,15 @@ def test_charts_and_theme_share_their_colours():
         assert config[name]["backgroundColor"] == palette.paper
 
 
+@pytest.mark.parametrize(("rows", "renderer"), [(400, None), (700, "svg"), (3_100, None)])
+def test_more_marks_than_streamlit_draws_as_svg_are_drawn_so_all_the_same_up_to_a_limit(rows, renderer):
+    frame = pd.DataFrame({"n": range(rows)})
+    inner = theme.Layers(data=frame, layer=[theme.layer(None, "rect")])
+    spec = theme.Layers(layer=[inner, theme.layer(frame, "rule")]).to_dict()
+    assert spec.get("usermeta", {}).get("embedOptions", {}).get("renderer") == renderer
+    assert "usermeta" not in spec["layer"][0]
+
+
 def test_nothing_is_requested_from_another_host():
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
     assert config["browser"]["gatherUsageStats"] is False

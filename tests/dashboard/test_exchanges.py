@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from dashboard import labels
-from dashboard.charts import axes
+from dashboard.charts import axes, high_hour
+from dashboard.charts.theme import LIGHT
 from dashboard.data import figures
 from dashboard.pages import PAGES
 from tests.dashboard import lakes
@@ -143,5 +144,10 @@ def test_the_last_hour_of_new_york_ends_at_the_close():
 def test_a_day_of_24_hours_has_a_label_every_third():
     hours = axes.slot_axis([f"2026-11-20 {hour:02}" for hour in range(24)], CRYPTO).to_dict()["values"]
     assert [slot[-2:] for slot in hours] == ["00", "03", "06", "09", "12", "15", "18", "21"]
+    shares = pd.DataFrame({"hour": range(24), "ticker": "BTC-USD", "unusual": False, "least": 0, "most": 1})
+    shares = shares.assign(share=0.0, chance=0.1, chance_to=0.2)
+    held = high_hour.hour_map(shares, LIGHT, place=CRYPTO, order=["BTC-USD"], extreme="high").to_dict()
+    assert held["layer"][0]["encoding"]["x"]["axis"]["values"][:3] == ["00:00", "03:00", "06:00"]
+    assert [layer["mark"]["type"] for layer in held["layer"]] == ["rect"]
     minutes = axes.clock_axis(CRYPTO.session_on(lakes.FRIDAY))["axis"]["values"]
     assert minutes == list(range(0, 1441, 180))
