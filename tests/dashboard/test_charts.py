@@ -490,7 +490,7 @@ def test_charts_and_theme_share_their_colours():
         assert config[name]["backgroundColor"] == palette.paper
 
 
-@pytest.mark.parametrize(("rows", "renderer"), [(400, None), (700, "svg"), (3_100, None)])
+@pytest.mark.parametrize(("rows", "renderer"), [(400, None), (900, "svg"), (3_100, None)])
 def test_more_marks_than_streamlit_draws_as_svg_are_drawn_so_all_the_same_up_to_a_limit(rows, renderer):
     frame = pd.DataFrame({"n": range(rows)})
     inner = theme.Layers(data=frame, layer=[theme.layer(None, "rect")])
