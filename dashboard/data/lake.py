@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,8 @@ ANSWERS_KEPT = 128
 _LITTLE = {"daily": 50_000, "hourly_high": 50_000, "restatements": 50_000, "splits": 50_000, "bars": 20_000}
 """Of so many bars a query is asked about whole months and every ticker, so that the next choice needs no query. DuckDB
 plans for 30 ms, and reads so many bars in 20 ms."""
+_FRESH = 1.0
+"""For how many seconds a fingerprint counts: on a year of sessions it takes 9 ms."""
 _BARS = 78
 """About how many bars a ticker has in a session."""
 _RARE = {"restatements", "splits"}
@@ -80,6 +83,8 @@ class Lake:
     """The tickers of `exchange`, to which queries of every ticker are limited."""
     size: int = 0
     """How many tickers the lake has of all exchanges; 0 if that is not known."""
+    seen: dict[object, tuple[float, str]] = field(default_factory=dict, repr=False, compare=False)
+    """Fingerprints, and when they were taken. Each run of a page makes its own lake, and asks several times."""
 
     @property
     def is_local(self) -> bool:
@@ -226,6 +231,9 @@ class Lake:
         return self._fingerprint(first, last) if self.is_local else None
 
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
+        moment, known = self.seen.get((first, last), (0.0, ""))
+        if known and time.monotonic() - moment < _FRESH:
+            return known
         found = hashlib.blake2b(digest_size=16)
         for path in (
             *self.layout.files(first, last),
@@ -238,6 +246,7 @@ class Lake:
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()
                 found.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        self.seen[first, last] = time.monotonic(), found.hexdigest()
         return found.hexdigest()
 
 

@@ -115,7 +115,7 @@ def test_an_answer_is_kept_until_a_run_is_logged(tmp_path):
     ParquetSink(folder).log([run])
 
     assert before.empty
-    assert lake.query("runs", day, day)["outcome"].tolist() == ["no-data"]
+    assert Lake(Settings(lake=folder)).query("runs", day, day)["outcome"].tolist() == ["no-data"]
 
 
 def test_with_opens_no_bars_are_read(tmp_path, monkeypatch):
