@@ -3,7 +3,8 @@
     {"exchange": "XNYS"}            the schedules of each exchange
 
 A run with news claims what was told, publishes, and then stores it. One that is killed in between has not stored it, so
-the next run publishes the same again: a message may come twice, and none is lost. Of two runs at once, one publishes.
+a later run of the session publishes the same again: a message may come twice, and none is lost unless that was the last
+run. Of two runs at once, one publishes.
 
 Errors: ConfigError for an event or a setting that cannot be used, QueryFailed, SinkError.
 """
