@@ -76,7 +76,7 @@ format: $(VENV)/.dev ## Format the code and fix what the linter can fix
 bench: $(VENV)/.dev ## Measure speed, as ratios to a baseline in the same run
 	@$(PY) -m tests.bench
 
-soak: $(VENV)/.dev ## Kill watcher, collector, repair and compaction 200 times and compare with an undisturbed lake
+soak: $(VENV)/.dev ## Kill watcher, collector, repair, importer and compaction 200 times beside a reader (6 minutes)
 	@$(PY) -m tests.soak
 
 mutants: $(VENV)/.dev ## Change the pure code in small ways and count which changes the tests notice (15 minutes)

@@ -109,19 +109,22 @@ def simulate(sessions: str) -> Callable[[], object]:
     return run
 
 
-def imported(sessions: str) -> Callable[[], object]:
-    """Imports JSON lines of that many sessions of 500 tickers, a file a session, into a new lake."""
+def imported(sessions: str, low: str = "") -> Callable[[], object]:
+    """Imports JSON lines of that many sessions of 500 tickers, a file a session, into a new lake.
+
+    With `low` "-", each low is below zero, and each record rejected.
+    """
     from tickerlake.importers.importing import import_objects
     from tickerlake.importers.recorded import RecordedObject
     from tickerlake.lake.parquet import ParquetSink
 
-    text = json_lines()
+    text = json_lines().replace('"low":', f'"low":{low}')
 
     def run() -> None:
         files = (RecordedObject(day, NOW, content) for day, content in by_session(text, int(sessions)))
         with tempfile.TemporaryDirectory() as folder:
             report = import_objects(files, ParquetSink(Path(folder)))
-        assert report.read == report.stored, report.line()
+        assert report.read == (report.rejected.total() if low else report.stored), report.line()
 
     return run
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -116,8 +117,7 @@ def import_objects(
     splits = {split.ticker for split in sink.reports()}
     sources, unknown, adjusted = set(), set(), [bars.empty()]
     with closing(_Spill()) as spill:
-        for chunk in _chunks(objects, report, on_object):
-            frame = _frame(chunk, timezone)
+        for frame in map(partial(_frame, timezone=timezone), _chunks(objects, report, on_object)):
             report.read += len(frame)
             # A record from the future would be in force until then, whatever the source corrects meanwhile.
             future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
