@@ -70,7 +70,10 @@ def _of_each(
     codes: pd.Series, values: pd.Series, read: Callable[[pd.Series, exchange.Exchange], pd.DataFrame]
 ) -> pd.DataFrame:
     """What `read` makes of the `values` of each exchange in `codes`, by their index."""
-    parts = [read(values[codes == code], exchange.EXCHANGES[code]) for code in codes.unique()]
+    found = codes.unique()
+    if len(found) == 1:
+        return read(values, exchange.EXCHANGES[found[0]])
+    parts = [read(values[codes == code], exchange.EXCHANGES[code]) for code in found]
     return pd.concat(parts) if parts else read(values, exchange.XNYS)
 
 

@@ -275,6 +275,7 @@ _BLANK = (None,) * len(KEYS)
 
 
 def _together(read: Iterable[_Read]) -> Records:
+    """What was read one by one, as columns."""
     texts, fields = list(zip(*read, strict=True)) or ((), ())
     columns = list(zip(*(each or _BLANK for each in fields), strict=True)) or [()] * len(KEYS)
     return Records(texts, columns, [each is not None for each in fields])
