@@ -99,8 +99,9 @@ def _high_hour(lake: Lake, tickers: tuple[str, ...], inside: list[dt.date], *, s
                 alt=f"Furthest from chance: {best['ticker']}, {best['span']}, {best['count']} of {best['sessions']}",
             )
     st.caption(
-        "Chance is a random walk that moves as much in each hour as the ticker did; the grey band and the second line "
-        "of each cell hold 95 of 100 such walks. A frame marks what chance does not explain, given how many cells "
+        "Chance is a random walk that moves as much in each hour as the ticker did; the grey band and, where there is "
+        "room, the second line of each cell hold 95 of 100 such walks. A frame marks what chance does not explain, "
+        "given how many cells "
         f"there are. Tickers move together, so {high_hour.POOLED.lower()} count as one."
     )
 
