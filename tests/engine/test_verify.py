@@ -160,7 +160,7 @@ def test_a_table_that_looks_elsewhere(guarded, verification):
     glue, name = guarded.client("glue"), {"DatabaseName": guarded.outputs["database"]}
     table = glue.get_table(**name, Name="bars")["Table"]
     kept = {key: table[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
-    moved = {**kept["Parameters"], "projection.dt.range": "2020-01-01,2020-12-31"}
+    moved = {**kept["Parameters"], "projection.dt.range": "2021-01-01,NOW"}
     glue.update_table(**name, TableInput={**kept, "Parameters": moved})
     try:
         said = problem(verification, "check_athena")
