@@ -164,6 +164,17 @@ class Stack:
         until(lambda: glue.get_crawler(Name=name)["Crawler"]["State"] == "READY", "the crawl to end")
         return glue.get_crawler(Name=name)["Crawler"]["LastCrawl"]
 
+    def subscribe(self, topic: str, name: str) -> str:
+        """Makes a queue that receives what is published to `topic`, and returns its address."""
+        sqs = self.client("sqs")
+        queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = {"Version": "2012-10-17", "Statement": [{**allow, "Resource": arn}]}
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return queue
+
     # The world around it.
 
     @contextlib.contextmanager

@@ -44,10 +44,7 @@ def alerting(guarded, tmp_path_factory):
 @pytest.fixture(scope="module")
 def received(alerting):
     """`received()` takes what has arrived in a queue that subscribes to the topic: subjects and texts."""
-    sqs = alerting.client("sqs")
-    queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    alerting.client("sns").subscribe(TopicArn=alerting.outputs["alertTopic"], Protocol="sqs", Endpoint=arn)
+    sqs, queue = alerting.client("sqs"), alerting.subscribe(alerting.outputs["alertTopic"], "alerts")
 
     def taken():
         found = []

@@ -284,10 +284,8 @@ class TestCrawler:
     def test_a_failed_crawl_notifies_the_topic_and_stops_no_query(self, stack, event, engine, session, is_whole):
         stack.invoke(event)
         is_whole()
-        glue, sns, sqs = (stack.client(service) for service in ("glue", "sns", "sqs"))
-        heard = sqs.create_queue(QueueName="who-hears-of-alarms")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=heard, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        sns.subscribe(TopicArn=stack.outputs["alarmTopic"], Protocol="sqs", Endpoint=arn)
+        glue, sqs = (stack.client(service) for service in ("glue", "sqs"))
+        heard = stack.subscribe(stack.outputs["alarmTopic"], "who-hears-of-alarms")
         name = stack.outputs["crawler"]
         targets = glue.get_crawler(Name=name)["Crawler"]["Targets"]
         gone = {"CatalogTargets": [{"DatabaseName": stack.outputs["database"], "Tables": ["gone"]}]}
