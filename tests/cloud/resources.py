@@ -404,7 +404,11 @@ def _seen(value: Any, actual: Any, request: service_models.Request, path: str) -
         sent = request.convert[path](value)
         if sent == [value] and isinstance(actual, list) and len(actual) == 1:
             return _seen(value, actual[0], service_models.Request("", ""), path)
-        return value if sent == actual else actual
+        # AWS answers with the pairs of a mapping in any order.
+        same = sent == actual or (
+            isinstance(actual, list) and len(sent) == len(actual) and all(each in actual for each in sent)
+        )
+        return value if same else actual
     if isinstance(value, Mapping) and isinstance(actual, Mapping):
         targets = {key: request.renamed.get(f"{path}.{key}", key).split(".") for key in value}
         return {key: _seen(item, _at(actual, targets[key]), request, f"{path}.{key}") for key, item in value.items()}
