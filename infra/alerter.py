@@ -11,8 +11,9 @@ from pulumi_aws import lambda_, sns
 
 from infra.access import allow
 from infra.config import COLLECT_EVERY_MINUTES
-from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
+from infra.functions import QueryingArgs, ScheduleArgs, querying_function
 from infra.lake import ALERTS_PREFIX
+from infra.topics import topic
 from tickerlake.exchange import Exchange
 from tickerlake.schedule import SWEEP_AFTER
 
@@ -46,64 +47,38 @@ class Alerter(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlerterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:alerter:Alerter", name, None, opts)
-        self.topic = sns.Topic(
-            f"{name}-alerts",
-            # AWS's own key, which costs nothing and lets whoever may publish in this account use it.
-            kms_master_key_id="alias/aws/sns",
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        if args.email:
-            sns.TopicSubscription(
-                f"{name}-email",
-                topic=self.topic.arn,
-                protocol="email",
-                endpoint=args.email,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-        self.function = function(
+        # AWS's own key costs nothing, and whoever may publish in this account may use it.
+        self.topic = topic(name, "alerts", self, args.email, kms_key="alias/aws/sns")
+        self.function = querying_function(
             name,
             self,
-            FunctionArgs(
-                name=args.function_name,
-                description="Publishes new highs and price levels, each once, and corrects those that are restated",
-                code=args.code,
-                handler=HANDLER,
-                memory_mib=_MEMORY_MIB,
-                timeout_seconds=TIMEOUT_SECONDS,
-                environment={
-                    "ALERTER_RULES": args.rules,
-                    "ALERTER_TOPIC": self.topic.arn,
-                    "ALERTER_BUCKET": args.bucket.bucket,
-                    "ALERTER_DATABASE": args.database.name,
-                    "ALERTER_WORKGROUP": args.workgroup_name,
-                },
-                may=[
-                    *args.querying,
-                    allow(
-                        "FindWhatWasTold",
-                        ["s3:ListBucket"],
-                        [args.bucket.arn],
-                        {"StringLike": {"s3:prefix": [f"{ALERTS_PREFIX}*"]}},
-                    ),
-                    allow(
-                        "RememberWhatWasTold",
-                        ["s3:GetObject", "s3:PutObject"],
-                        [pulumi.Output.concat(args.bucket.arn, f"/{ALERTS_PREFIX}*")],
-                    ),
-                    allow("Publish", ["sns:Publish"], [self.topic.arn]),
-                ],
-                failures=args.failures,
-                log_retention_days=args.log_retention_days,
-            ),
-        )
-        schedules(
-            name,
-            self,
-            args.place,
-            self.function,
-            args.function_name,
-            args.failures,
+            args,
             {place: _wanted(place, args.buffer_seconds) for place in args.exchanges},
+            description="Publishes new highs and price levels, each once, and corrects those that are restated",
+            handler=HANDLER,
+            memory_mib=_MEMORY_MIB,
+            timeout_seconds=TIMEOUT_SECONDS,
+            environment={
+                "ALERTER_RULES": args.rules,
+                "ALERTER_TOPIC": self.topic.arn,
+                "ALERTER_BUCKET": args.bucket.bucket,
+                "ALERTER_DATABASE": args.database.name,
+                "ALERTER_WORKGROUP": args.workgroup_name,
+            },
+            may=[
+                allow(
+                    "FindWhatWasTold",
+                    ["s3:ListBucket"],
+                    [args.bucket.arn],
+                    {"StringLike": {"s3:prefix": [f"{ALERTS_PREFIX}*"]}},
+                ),
+                allow(
+                    "RememberWhatWasTold",
+                    ["s3:GetObject", "s3:PutObject"],
+                    [pulumi.Output.concat(args.bucket.arn, f"/{ALERTS_PREFIX}*")],
+                ),
+                allow("Publish", ["sns:Publish"], [self.topic.arn]),
+            ],
         )
         self.register_outputs({"function": self.function.name, "topic": self.topic.arn})
 

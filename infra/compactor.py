@@ -8,7 +8,7 @@ import pulumi
 from pulumi_aws import lambda_, s3
 
 from infra.access import allow
-from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
+from infra.functions import QueryingArgs, ScheduleArgs, querying_function
 from infra.lake import BARS_PREFIX
 
 HANDLER = "functions.compactor.handler.handler"
@@ -34,43 +34,29 @@ class Compactor(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: CompactorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:compactor:Compactor", name, None, opts)
-        self.function = function(
+        self.function = querying_function(
             name,
             self,
-            FunctionArgs(
-                name=args.function_name,
-                description="Makes one object of the many that hold a finished session's bars",
-                code=args.code,
-                handler=HANDLER,
-                memory_mib=_MEMORY_MIB,
-                timeout_seconds=TIMEOUT_SECONDS,
-                environment={
-                    "COMPACTOR_BUCKET": args.bucket.bucket,
-                    "COMPACTOR_RESULTS": args.results.bucket,
-                    "COMPACTOR_DATABASE": args.database.name,
-                    "COMPACTOR_WORKGROUP": args.workgroup_name,
-                },
-                may=[
-                    *args.querying,
-                    # It deletes only objects that it has listed, and whose records it has counted in the new ones.
-                    # Versions it cannot delete, so S3 keeps what it replaces for `oldVersionDays`.
-                    allow(
-                        "ReplaceBars",
-                        ["s3:DeleteObject", "s3:PutObject"],
-                        [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")],
-                    ),
-                ],
-                failures=args.failures,
-                log_retention_days=args.log_retention_days,
-            ),
-        )
-        schedules(
-            name,
-            self,
-            args.place,
-            self.function,
-            args.function_name,
-            args.failures,
+            args,
             {None: [ScheduleArgs("compact", COMPACT_SCHEDULE, {}, age_seconds=3600)]},
+            description="Makes one object of the many that hold a finished session's bars",
+            handler=HANDLER,
+            memory_mib=_MEMORY_MIB,
+            timeout_seconds=TIMEOUT_SECONDS,
+            environment={
+                "COMPACTOR_BUCKET": args.bucket.bucket,
+                "COMPACTOR_RESULTS": args.results.bucket,
+                "COMPACTOR_DATABASE": args.database.name,
+                "COMPACTOR_WORKGROUP": args.workgroup_name,
+            },
+            may=[
+                # It deletes only objects that it has listed, and whose records it has counted in the new ones.
+                # Versions it cannot delete, so S3 keeps what it replaces for `oldVersionDays`.
+                allow(
+                    "ReplaceBars",
+                    ["s3:DeleteObject", "s3:PutObject"],
+                    [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")],
+                ),
+            ],
         )
         self.register_outputs({"function": self.function.name})

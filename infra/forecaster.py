@@ -9,7 +9,7 @@ import pulumi
 from pulumi_aws import lambda_
 
 from infra.access import allow
-from infra.functions import FunctionArgs, QueryingArgs, ScheduleArgs, function, schedules
+from infra.functions import QueryingArgs, ScheduleArgs, querying_function
 from infra.lake import FORECASTS_PREFIX
 from tickerlake.exchange import Exchange
 
@@ -34,46 +34,32 @@ class Forecaster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ForecasterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:forecaster:Forecaster", name, None, opts)
-        self.function = function(
+        self.function = querying_function(
             name,
             self,
-            FunctionArgs(
-                name=args.function_name,
-                description="Forecasts the next hour's high, the day's high and the direction of each ticker",
-                code=args.code,
-                handler=HANDLER,
-                memory_mib=_MEMORY_MIB,
-                timeout_seconds=_TIMEOUT_SECONDS,
-                environment={
-                    "FORECASTER_BUCKET": args.bucket.bucket,
-                    "FORECASTER_DATABASE": args.database.name,
-                    "FORECASTER_WORKGROUP": args.workgroup_name,
-                },
-                may=[
-                    *args.querying,
-                    allow(
-                        "StoreForecasts",
-                        ["s3:PutObject"],
-                        [pulumi.Output.concat(args.bucket.arn, f"/{FORECASTS_PREFIX}*")],
-                    ),
-                ],
-                failures=args.failures,
-                log_retention_days=args.log_retention_days,
-            ),
-        )
-        schedules(
-            name,
-            self,
-            args.place,
-            self.function,
-            args.function_name,
-            args.failures,
+            args,
             {
                 place: [
                     ScheduleArgs("forecast", schedule(place), {"exchange": place.code}, age_seconds=_LATEST_SECONDS)
                 ]
                 for place in args.exchanges
             },
+            description="Forecasts the next hour's high, the day's high and the direction of each ticker",
+            handler=HANDLER,
+            memory_mib=_MEMORY_MIB,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            environment={
+                "FORECASTER_BUCKET": args.bucket.bucket,
+                "FORECASTER_DATABASE": args.database.name,
+                "FORECASTER_WORKGROUP": args.workgroup_name,
+            },
+            may=[
+                allow(
+                    "StoreForecasts",
+                    ["s3:PutObject"],
+                    [pulumi.Output.concat(args.bucket.arn, f"/{FORECASTS_PREFIX}*")],
+                ),
+            ],
         )
         self.register_outputs({"function": self.function.name})
 

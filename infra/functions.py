@@ -117,6 +117,40 @@ def function(name: str, parent: pulumi.Resource, args: FunctionArgs) -> lambda_.
     return made
 
 
+def querying_function(
+    name: str,
+    parent: pulumi.Resource,
+    args: QueryingArgs,
+    wanted: Mapping[Exchange | None, Sequence[ScheduleArgs]],
+    *,
+    description: str,
+    handler: str,
+    memory_mib: int,
+    timeout_seconds: int,
+    environment: Mapping[str, pulumi.Input[str]],
+    may: Sequence[Statement],
+) -> lambda_.Function:
+    """A function that queries the lake, and its schedules. `may` is what it may do besides querying."""
+    made = function(
+        name,
+        parent,
+        FunctionArgs(
+            name=args.function_name,
+            description=description,
+            code=args.code,
+            handler=handler,
+            memory_mib=memory_mib,
+            timeout_seconds=timeout_seconds,
+            environment=environment,
+            may=[*args.querying, *may],
+            failures=args.failures,
+            log_retention_days=args.log_retention_days,
+        ),
+    )
+    schedules(name, parent, args.place, made, args.function_name, args.failures, wanted)
+    return made
+
+
 @dataclass(frozen=True)
 class ScheduleArgs:
     """One schedule of a function."""

@@ -11,6 +11,7 @@ from pulumi_aws import budgets, cloudwatch, sns
 
 from infra.access import Place
 from infra.config import COLLECTOR_TIMEOUT_SECONDS, slug
+from infra.topics import topic
 from tickerlake.aws import METRICS_NAMESPACE
 from tickerlake.exchange import Exchange
 
@@ -80,15 +81,7 @@ class Monitoring(pulumi.ComponentResource):
         super().__init__("tickerlake:monitoring:Monitoring", name, None, opts)
         # Not encrypted with the AWS managed key for SNS: CloudWatch may not use that key, so alarms would be lost.
         # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
-        self.topic = sns.Topic(f"{name}-alarms", opts=pulumi.ResourceOptions(parent=self))
-        if args.alarm_email:
-            sns.TopicSubscription(
-                f"{name}-email",
-                topic=self.topic.arn,
-                protocol="email",
-                endpoint=args.alarm_email,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+        self.topic = topic(name, "alarms", self, args.alarm_email)
         rule = self._crawler_failure(name, args)
         self._topic_policy(name, args, rule)
         for alarm in alarms(args):

@@ -118,20 +118,24 @@ class Stack(pulumi.ComponentResource):
             ),
             inside,
         )
+
+        def querying(what: str) -> dict[str, Any]:
+            """The arguments that every function which queries the lake has."""
+            return {
+                "place": place,
+                "bucket": lake.bucket,
+                "database": catalog.database,
+                "workgroup_name": analytics.workgroup.name,
+                "querying": analytics.querying,
+                "code": collector.code,
+                "failures": collector.queue,
+                "function_name": f"{name}-{what}",
+                "log_retention_days": settings.log_retention_days,
+            }
+
         compactor = Compactor(
             f"{name}-compactor",
-            CompactorArgs(
-                place=place,
-                bucket=lake.bucket,
-                results=lake.results,
-                database=catalog.database,
-                workgroup_name=analytics.workgroup.name,
-                querying=analytics.querying,
-                code=collector.code,
-                failures=collector.queue,
-                function_name=f"{name}-compactor",
-                log_retention_days=settings.log_retention_days,
-            ),
+            CompactorArgs(results=lake.results, **querying("compactor")),
             inside,
         )
         forecaster = None
@@ -140,15 +144,7 @@ class Stack(pulumi.ComponentResource):
                 f"{name}-forecaster",
                 ForecasterArgs(
                     exchanges=exchanges,
-                    place=place,
-                    bucket=lake.bucket,
-                    database=catalog.database,
-                    workgroup_name=analytics.workgroup.name,
-                    querying=analytics.querying,
-                    code=collector.code,
-                    failures=collector.queue,
-                    function_name=f"{name}-forecaster",
-                    log_retention_days=settings.log_retention_days,
+                    **querying("forecaster"),
                 ),
                 inside,
             )
@@ -157,19 +153,11 @@ class Stack(pulumi.ComponentResource):
             alerter = Alerter(
                 f"{name}-alerter",
                 AlerterArgs(
-                    exchanges=list(settings.shards),
+                    exchanges=exchanges,
                     rules=settings.rules,
                     email=settings.alert_email,
                     buffer_seconds=settings.buffer_seconds,
-                    place=place,
-                    bucket=lake.bucket,
-                    database=catalog.database,
-                    workgroup_name=analytics.workgroup.name,
-                    querying=analytics.querying,
-                    code=collector.code,
-                    failures=collector.queue,
-                    function_name=f"{name}-alerter",
-                    log_retention_days=settings.log_retention_days,
+                    **querying("alerter"),
                 ),
                 inside,
             )

@@ -165,7 +165,8 @@ class Lake:
         if not (first and last and self.size and name in _LITTLE and self.is_local):
             return []
         day, now = dt.timedelta(days=1), self.now()
-        over = self.exchange.date_at(now) - (day if self.exchange.running(now) else 0 * day)
+        today = self.exchange.date_at(now)
+        over = today - day if self.exchange.running(now) else today
         following = (last.replace(day=1) + 31 * day).replace(day=1)
         month = (first.replace(day=1), min(following - day, over)) if last <= over else (first, last)
         bars = self.size * _BARS * 5 / 7

@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from botocore.config import Config
 from infra import packaging
 from tests.cloud.emulator import CREDENTIALS, Proxy, environment, running_emulator, running_proxy, until
 from tests.cloud.resources import Changes, create_all
+from tests.fakes.vendor import FakeVendor
 from tests.fakes.yahoo import FakeYahoo
 from tests.infra.monitor import run
-from tests.infra.recorder import REGION, ROOT, Recording, deployed, stack_config
+from tests.infra.recorder import REGION, ROOT, Recording, deploy, deployed, stack_config
 from tickerlake.exchange import Session
 from tickerlake.query import Settings
 
@@ -325,10 +326,13 @@ def _settings(folder: Path) -> dict[str, str]:
     return {"EMULATOR_FAULTS": str(folder / "faults.json")}
 
 
-def create_in(stack: Stack, recording: Recording, code: bytes | None = None) -> Stack:
-    """Creates in the emulator of `stack` what the program registered; `code` replaces that of the functions."""
+def create_in(stack: Stack, recording: Recording, code: bytes | None = None, vendor: FakeVendor | None = None) -> Stack:
+    """Creates in the emulator of `stack` what the program registered, for functions that reach `vendor`, else Yahoo.
+
+    `code` replaces that of the functions.
+    """
     added = {
-        **stack.yahoo.environment(),
+        **(vendor or stack.yahoo).environment(),
         "AWS_ENDPOINT_URL": stack.front,
         "PYTHONPATH": str(LAYER),
         "TEST_CLOCK": str(stack.folder / "clock"),
@@ -336,6 +340,13 @@ def create_in(stack: Stack, recording: Recording, code: bytes | None = None) -> 
     }
     stack.created += create_all(recording.registrations, stack.client, Changes(environment=added, code=code))
     return stack
+
+
+def create_beside(stack: Stack, name: str, config: Mapping[str, str], vendor: FakeVendor | None = None) -> Stack:
+    """Creates another stack, the one of `stack_config` but for `config`, in the emulator of `stack`."""
+    recording = deploy({**stack_config(NAME), **config}, name)
+    other = replace(stack, outputs=recording.exports["tickerlake"], created=[], _counted={})
+    return create_in(other, recording, own_code(), vendor)
 
 
 def cells(frame: Any) -> Any:

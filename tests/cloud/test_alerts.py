@@ -6,16 +6,13 @@ import datetime as dt
 import io
 import json
 import zipfile
-from dataclasses import replace
 
 import pytest
 
 from functions.alerter.memory import LEASE
-from tests.cloud.resources import Changes, create_all
-from tests.cloud.stack import LAYER, RunFailed, own_code
+from tests.cloud.stack import RunFailed, create_beside, own_code
 from tests.cloud.test_access import clients_of, refused
 from tests.fakes.yahoo import Bars
-from tests.infra.recorder import deploy, stack_config
 from tickerlake.sources.simulated import SimulatedSource
 
 KILLED = ("self._write(told, None)", 'os = __import__("os"); os.kill(os.getpid(), 9)')
@@ -27,17 +24,8 @@ def alerting(guarded, tmp_path_factory):
     """A stack that alerts of new highs of META, beside the other one."""
     rules = tmp_path_factory.mktemp("watchlist") / "tickerlake.toml"
     rules.write_text('tickers = ["META"]\n[[alerts]]\nnew_high = 1\n', encoding="utf-8")
-    config = {**stack_config("dev"), "tickerlake:alerts": "true", "tickerlake:watchlist": str(rules)}
-    recording = deploy(config, "alerting")
-    added = {
-        **guarded.yahoo.environment(),
-        "AWS_ENDPOINT_URL": guarded.front,
-        "AWS_CA_BUNDLE": str(guarded.authority),
-        "PYTHONPATH": str(LAYER),
-        "TEST_CLOCK": str(guarded.folder / "clock"),
-    }
-    create_all(recording.registrations, guarded.client, Changes(environment=added, code=own_code()))
-    yield replace(guarded, outputs=recording.exports["tickerlake"], _counted={})
+    config = {"tickerlake:alerts": "true", "tickerlake:watchlist": str(rules)}
+    yield create_beside(guarded, "alerting", config)
     guarded.yahoo.answers("META", Bars())
 
 

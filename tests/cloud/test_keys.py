@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
-from tests.cloud.resources import Changes, create_all
-from tests.cloud.stack import LAYER, RunFailed, own_code
+from tests.cloud.stack import RunFailed, create_beside
 from tests.fakes.alpaca import KEY, FakeAlpaca
-from tests.infra.recorder import deploy, stack_config
 
 GOOD = json.dumps({"APCA_API_KEY_ID": KEY.ident, "APCA_API_SECRET_KEY": KEY.secret})
 STALE = json.dumps({"APCA_API_KEY_ID": KEY.ident, "APCA_API_SECRET_KEY": "a-stale-secret"})
@@ -20,18 +17,9 @@ PARAMETER = "/tickerlake-keyed-collector/key"
 @pytest.fixture(scope="module")
 def keyed(guarded):
     """A stack that collects from Alpaca, with a key that Alpaca no longer accepts."""
-    config = {**stack_config("dev"), "tickerlake:source": "alpaca", "tickerlake:sourceKey": STALE}
-    recording = deploy(config, "keyed")
+    config = {"tickerlake:source": "alpaca", "tickerlake:sourceKey": STALE}
     with FakeAlpaca.running() as alpaca:
-        added = {
-            **alpaca.environment(),
-            "AWS_ENDPOINT_URL": guarded.front,
-            "AWS_CA_BUNDLE": str(guarded.authority),
-            "PYTHONPATH": str(LAYER),
-            "TEST_CLOCK": str(guarded.folder / "clock"),
-        }
-        create_all(recording.registrations, guarded.client, Changes(environment=added, code=own_code()))
-        yield replace(guarded, outputs=recording.exports["tickerlake"], _counted={})
+        yield create_beside(guarded, "keyed", config, alpaca)
 
 
 def test_a_new_key_counts_without_a_deployment_and_is_never_logged(keyed, monkeypatch):
