@@ -2,9 +2,9 @@
 
     {"exchange": "XNYS"}            the schedules of each exchange
 
-A run with news claims what was told, publishes, and then stores it. One that is killed in between has not stored it, so
-a later run of the session publishes the same again: a message may come twice, and none is lost unless that was the last
-run. Of two runs at once, one publishes.
+A run with new alerts locks the list of those already sent, publishes, and then updates the list. If it is killed in
+between, a later run in the same session publishes the alerts again: a message may arrive twice, and is lost only if
+there is no later run. Only one of two concurrent runs publishes.
 
 Errors: ConfigError for an event or a setting that cannot be used, QueryFailed, SinkError.
 """
@@ -72,15 +72,15 @@ def respond(
     place: Exchange,
     now: dt.datetime,
 ) -> dict[str, Any]:
-    """Tells what is news of the session at `place`, once, and returns the report, ready for JSON."""
+    """Publishes new alerts for the session at `place`, each once, and returns the report, ready for JSON."""
     report = {"exchange": place.code, "session": str(place.date_at(now)), "alerts": 0}
     try:
-        told = memory.read(now)
-        messages, after = judge(rules, days(engine, rules, now, place), told)
+        sent = memory.read(now)
+        messages, after = judge(rules, days(engine, rules, now, place), sent)
         if messages:
             memory.claim(now)
             tell(messages)
-        if after != told:
+        if after != sent:
             memory.store(after)
     except Claimed as other:
         logger.info(str(other))

@@ -1,7 +1,7 @@
-"""What was told, in the lake's bucket: one object of JSON for each exchange, `alerts/XNYS.json`.
+"""The alerts already sent, in the lake's bucket: one JSON object per exchange, such as `alerts/XNYS.json`.
 
-It is only ever replaced by who knows its last version (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
-So of two runs at once, one can claim what is to be told, and the other leaves it alone.
+A run replaces it only if nobody else has since it read it (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+So only one of two concurrent runs can claim the new alerts.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from tickerlake.errors import SinkError
 ALERTS_PREFIX = "alerts/"
 LEASE = dt.timedelta(minutes=3)
 """How long a claim holds: longer than a run may take, and over before the next run that is scheduled."""
-# Somebody else was first, or is at it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+# Another run has written it, or is writing it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 class Claimed(Exception):
-    """Another run is telling, or has told."""
+    """Another run is sending these alerts, or has sent them."""
 
 
 class Memory:
-    """What was told of the exchange with this code. `read` it first."""
+    """The alerts already sent for the exchange with this code. `read` them first."""
 
     def __init__(self, client: Any, bucket: str, code: str) -> None:
         self._client = client
         self._bucket = bucket
         self._key = f"{ALERTS_PREFIX}{code.replace('/', '-')}.json"
         self._version = ""
-        self._told: list[Told] = []
+        self._sent: list[Told] = []
 
     def read(self, now: dt.datetime) -> list[Told]:
-        """What was told; nothing without an object. Claimed, SinkError."""
+        """The alerts already sent; none if there is no object. Claimed, SinkError."""
         try:
             # Who may list only some prefixes gets "access denied" for an object that is not there, not "no such key".
             if not self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)["KeyCount"]:
                 return []
             found = self._client.get_object(Bucket=self._bucket, Key=self._key)
             self._version, content = found["ETag"], json.loads(found["Body"].read())
-            self._told = load(json.dumps(content["told"]))
+            self._sent = load(json.dumps(content["told"]))
             claimed = dt.datetime.fromisoformat(content["claimed_at"]) if content["claimed_at"] else None
         except (BotoCoreError, ClientError) as error:
             raise SinkError(f"cannot read {self._place}: {error}") from error
@@ -55,18 +55,18 @@ class Memory:
             ) from error
         if claimed and now - claimed < LEASE:
             raise Claimed(f"another run has claimed {self._place} at {claimed:%H:%M:%S} UTC")
-        return self._told
+        return self._sent
 
     def claim(self, now: dt.datetime) -> None:
-        """Keeps other runs from telling for as long as `LEASE`. Claimed, SinkError."""
-        self._write(self._told, now)
+        """Keeps other runs from sending for as long as `LEASE`. Claimed, SinkError."""
+        self._write(self._sent, now)
 
-    def store(self, told: Sequence[Told]) -> None:
-        """Remembers what has been told, and ends the claim. Claimed, SinkError."""
-        self._write(told, None)
+    def store(self, sent: Sequence[Told]) -> None:
+        """Records the alerts sent, and releases the claim. Claimed, SinkError."""
+        self._write(sent, None)
 
-    def _write(self, told: Sequence[Told], claimed: dt.datetime | None) -> None:
-        content = {"claimed_at": claimed and claimed.isoformat(), "told": json.loads(dump(told))}
+    def _write(self, sent: Sequence[Told], claimed: dt.datetime | None) -> None:
+        content = {"claimed_at": claimed and claimed.isoformat(), "told": json.loads(dump(sent))}
         condition = {"IfMatch": self._version} if self._version else {"IfNoneMatch": "*"}
         try:
             self._version = self._client.put_object(

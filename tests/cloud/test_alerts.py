@@ -15,8 +15,8 @@ from tests.cloud.test_access import clients_of, refused
 from tests.fakes.yahoo import Bars
 from tickerlake.sources.simulated import SimulatedSource
 
-KILLED = ("self._write(told, None)", 'os = __import__("os"); os.kill(os.getpid(), 9)')
-"""Ends the process when it should store what it has told."""
+KILLED = ("self._write(sent, None)", 'os = __import__("os"); os.kill(os.getpid(), 9)')
+"""Ends the process when it should record what it has sent."""
 
 
 @pytest.fixture(scope="module")
