@@ -24,6 +24,11 @@ def is_on_this_machine() -> bool:
     return _is_loopback(st.get_option("server.address"))
 
 
+def for_owner(advice: str) -> str:
+    """`advice` to run a command; empty for visitors, who may only look."""
+    return "" if is_read_only() else advice
+
+
 def check(*, tickers: int = 0, sessions: int = 0) -> None:
     """ConfigError if a visitor of a read-only dashboard asks for more than one page should take."""
     if is_read_only():

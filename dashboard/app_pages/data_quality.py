@@ -151,7 +151,7 @@ def _coverage_table(faulty: pd.DataFrame) -> None:
 def _forgetting(lake: Lake) -> None:
     """When the vendor forgets what is missing, also from sessions that the page does not show."""
     if lake.as_of is None and (said := lake.forgetting()):
-        more = "" if access.is_read_only() else " Ask for them: `tickerlake repair`."
+        more = access.for_owner(" Ask for them: `tickerlake repair`.")
         st.warning(f"{labels.escape(said)}.{more}", icon=":material/hourglass_bottom:")
 
 
@@ -162,9 +162,12 @@ def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:
     st.header("Suspected splits", anchor=False)
     row = found.iloc[0]
     command = labels.code(f"tickerlake actions add {row['ticker']} {row['session']} {row['ratio']}")
+    advice = (
+        f" If it was one, add it: {command}. "
+        "If the lake knows the split, earlier bars may not be adjusted; then add `--adjusted-from never`."
+    )
     st.warning(
-        f"Prices jump as after a split. If it was one, add it: {command}. "
-        "If the lake knows the split, earlier bars may not be adjusted; then add `--adjusted-from never`.",
+        f"Prices jump as after a split.{access.for_owner(advice)}",
         icon=":material/call_split:",
     )
     export.table(

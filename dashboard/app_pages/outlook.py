@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import labels
+from dashboard import access, labels
 from dashboard.charts.outlook import against_chart, calibration_chart, fan_chart, skill_chart
 from dashboard.chrome import as_of, export, header, live, notes, one_ticker
 from dashboard.chrome.theme import palette
@@ -17,6 +17,7 @@ from tickerlake.forecast.scores import BASELINE, ORDER
 from tickerlake.forecast.verdict import Verdict, verdict
 
 _MAKE = "Make some with `tickerlake forecast`, or back-test earlier sessions with `tickerlake forecast --first DATE`."
+_LATER = "They appear here once the owner of the lake makes some."
 
 
 def page() -> None:
@@ -40,22 +41,25 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(session.date)}")
     forecasts = lake.query("forecasts", tickers=scored)
     if forecasts.empty:
-        st.info("The lake has no forecasts.", icon=":material/query_stats:")
-        st.markdown(_MAKE)
+        _none("The lake has no forecasts.")
         return
     judged = verdict(forecasts)
     if judged.sentence:
         st.markdown(f"**{labels.escape(judged.sentence)}**")
     rows = outlook.shown(forecasts, ticker, session, judged.champions)
     if rows.empty:
-        st.info(f"No forecasts of {labels.escape(ticker)} in this session.", icon=":material/query_stats:")
-        st.markdown(_MAKE)
+        _none(f"No forecasts of {labels.escape(ticker)} in this session.")
     else:
         _session(lake, session, ticker, rows, simulated=simulated)
         daily = prices.daily(lake, session.date, session.date)
         notes.gaps(daily[daily["ticker"] == ticker], session, lake.now())
     _scores(lake, scored, forecasts, judged, simulated=simulated)
     st.caption("Not investment advice.")
+
+
+def _none(said: str) -> None:
+    st.info(said, icon=":material/query_stats:")
+    st.markdown(_LATER if access.is_read_only() else _MAKE)
 
 
 def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFrame, *, simulated: bool) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 
 import streamlit as st
 
-from dashboard import labels
+from dashboard import access, labels
 from dashboard.chrome import collect_control, url
 from dashboard.data import lake
 from tickerlake.errors import ConfigError, LakeEmpty, NoAccess, QueryFailed, TickerlakeError
@@ -20,7 +20,8 @@ def show(error: TickerlakeError, *, start_over: bool = True) -> None:
     match error:
         case LakeEmpty():
             st.header("The lake is empty", anchor=False)
-            st.info(text, icon=":material/water_loss:")
+            if not access.is_read_only():
+                st.info(text, icon=":material/water_loss:")
             if collect_control.offered():
                 st.markdown("Collect the last session from Yahoo, or look around with simulated prices.")
                 collect_control.fill(current_lake())

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import clock, labels
+from dashboard import access, clock, labels
 from dashboard.chrome import as_of, collect_control, login
 from dashboard.chrome.live import REFRESH, live
 from dashboard.data import figures, news
@@ -48,9 +48,10 @@ def skipped(lake: Lake, place: DeltaGenerator) -> None:
         return
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        cure = " Run `tickerlake repair` to move damaged files to quarantine and fill the gap."
         place.warning(
-            f"**Some bars are left out:** cannot use {labels.escape(f'{faults[0].path}: {faults[0].reason}')}{more}. "
-            "Run `tickerlake repair` to move damaged files to quarantine and fill the gap.",
+            f"**Some bars are left out:** cannot use {labels.escape(f'{faults[0].path}: {faults[0].reason}')}{more}."
+            f"{access.for_owner(cure)}",
             icon=":material/broken_image:",
         )
 

@@ -258,7 +258,9 @@ class TestReadOnly:
         assert "LAKE_DIR" not in "".join(frame.value.to_csv() for frame in at.dataframe)
         assert "collect" not in at.session_state
         assert "collect" in app(real).session_state
-        assert "**Collect**" not in text(app(tmp_path / "nothing", environment=self.ONLY))
+        empty = text(app(tmp_path / "nothing", environment=self.ONLY))
+        assert "**Collect**" not in empty
+        assert "tickerlake collect" not in empty
 
     def test_one_visitor_asks_for_a_page_at_a_time(self, app, crowded, monkeypatch):
         monkeypatch.setattr(limits, "MOST_TICKERS", 69)

@@ -118,8 +118,12 @@ STATES = {
     ),
     "damaged": State("damaged", {EVERYWHERE: ("Some bars are left out:", "x.parquet")}),
     "read-only": State(
-        "running",
-        {EVERYWHERE: ("No watcher runs", "Open until 16:00 EST")},
+        "damaged",
+        {
+            EVERYWHERE: ("No watcher runs", "Open until 16:00 EST", "Some bars are left out:"),
+            "outlook": "They appear here once the owner of the lake makes some.",
+        },
+        never=("tickerlake ",),
         now=lakes.MIDDAY,
         environment={access.VARIABLE: "1"},
         is_offered=False,
@@ -145,8 +149,8 @@ def nothing(tmp_path):
 
 
 @pytest.fixture
-def damaged(real, tmp_path):
-    lake = shutil.copytree(real, tmp_path / "damaged")
+def damaged(running, tmp_path):
+    lake = shutil.copytree(running, tmp_path / "damaged")
     (Layout(lake).partition(Layout(lake).sessions()[0]) / "x.parquet").write_text("damaged")
     return lake
 
