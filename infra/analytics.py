@@ -11,7 +11,7 @@ from pulumi_aws import athena, glue, iam, s3
 
 import tickerlake.query.catalog
 from infra.access import Place, Statement, allow, document
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, HOURS_PREFIX, RUNS_PREFIX
 from tickerlake import watchlist
 from tickerlake.exchange import Exchange
 from tickerlake.query import statement
@@ -19,7 +19,7 @@ from tickerlake.query.runner import LOOK_BACK, calendar_entry
 from tickerlake.symbols import RENAMES
 
 _MEGABYTE = 1_000_000
-_READ = (BARS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX, FORECASTS_PREFIX)
+_READ = (BARS_PREFIX, HOURS_PREFIX, ACTIONS_PREFIX, RUNS_PREFIX, FORECASTS_PREFIX)
 DAYS = 7
 """How many days back the saved queries look."""
 

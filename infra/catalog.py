@@ -11,12 +11,13 @@ import pulumi
 from pulumi_aws import glue, s3
 
 from infra.access import Place, allow, service_role
-from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, RUNS_PREFIX
+from infra.lake import ACTIONS_PREFIX, BARS_PREFIX, FORECASTS_PREFIX, HOURS_PREFIX, RUNS_PREFIX
 from tickerlake.exchange import Exchange
-from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, PARTITION, RUNS, SESSION, Column
+from tickerlake.record import ACTIONS, COLUMNS, FORECASTS, HOURS, PARTITION, RUNS, SESSION, Column
 from tickerlake.schedule import SWEEP_AFTER
 
 TABLE = "bars"
+HOURS_TABLE = "settled_hours"
 ACTIONS_TABLE = "actions"
 RUNS_TABLE = "runs"
 FORECASTS_TABLE = "forecasts"
@@ -42,10 +43,11 @@ class CatalogArgs:
 
 
 class Catalog(pulumi.ComponentResource):
-    """The table of bars, whose schema Firehose writes and Athena reads; the tables of splits, runs and forecasts."""
+    """The table of bars, whose schema Firehose writes and Athena reads; the other tables."""
 
     database: glue.CatalogDatabase
     table: glue.CatalogTable
+    hours: glue.CatalogTable
     actions: glue.CatalogTable
     runs: glue.CatalogTable
     forecasts: glue.CatalogTable
@@ -77,17 +79,23 @@ class Catalog(pulumi.ComponentResource):
                 **_projection(PARTITION, location, args.first_session),
             },
             partition_keys=_partition_keys(PARTITION),
-            storage_descriptor=glue.CatalogTableStorageDescriptorArgs(
-                location=location,
-                input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-                output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-                ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
-                    name="parquet",
-                    serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-                    parameters={"serialization.format": "1"},
-                ),
-                columns=_columns(COLUMNS),
-            ),
+            storage_descriptor=_parquet(location, COLUMNS),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        hours = pulumi.Output.concat("s3://", args.bucket.bucket, "/", HOURS_PREFIX)
+        self.hours = glue.CatalogTable(
+            f"{name}-hours",
+            name=HOURS_TABLE,
+            database_name=self.database.name,
+            description="The bars of each finished session, summed up hour by hour: a cache that the compactor writes",
+            table_type="EXTERNAL_TABLE",
+            parameters={
+                "EXTERNAL": "TRUE",
+                "classification": "parquet",
+                **_projection(PARTITION, hours, args.first_session),
+            },
+            partition_keys=_partition_keys(PARTITION),
+            storage_descriptor=_parquet(hours, HOURS),
             opts=pulumi.ResourceOptions(parent=self),
         )
         # No partitions and no crawler: splits are rare, so this is a few small objects.
@@ -129,7 +137,7 @@ class Catalog(pulumi.ComponentResource):
             *self.bars_arns,
             *(
                 args.place.arn("glue", pulumi.Output.concat("table/", self.database.name, "/", table.name))
-                for table in (self.actions, self.runs, self.forecasts)
+                for table in (self.hours, self.actions, self.runs, self.forecasts)
             ),
         ]
 
@@ -246,6 +254,20 @@ def _projection(key: Column, location: pulumi.Output[str], first: dt.date) -> di
 
 def _partition_keys(key: Column) -> list[glue.CatalogTablePartitionKeyArgs]:
     return [glue.CatalogTablePartitionKeyArgs(name=key.name, type=key.type, comment=key.comment)]
+
+
+def _parquet(location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
+    return glue.CatalogTableStorageDescriptorArgs(
+        location=location,
+        input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
+            name="parquet",
+            serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+            parameters={"serialization.format": "1"},
+        ),
+        columns=_columns(columns),
+    )
 
 
 def _json_lines(location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:

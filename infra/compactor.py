@@ -1,4 +1,4 @@
-"""The compactor: the Lambda function that makes one object of a session's many, on a schedule every hour."""
+"""The compactor: the Lambda function that compacts finished sessions and sums up their hours, every hour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pulumi_aws import lambda_, s3
 
 from infra.access import allow
 from infra.functions import QueryingArgs, ScheduleArgs, querying_function
-from infra.lake import BARS_PREFIX
+from infra.lake import BARS_PREFIX, HOURS_PREFIX
 
 HANDLER = "functions.compactor.handler.handler"
 TIMEOUT_SECONDS = 240
@@ -39,7 +39,7 @@ class Compactor(pulumi.ComponentResource):
             self,
             args,
             {None: [ScheduleArgs("compact", COMPACT_SCHEDULE, {}, age_seconds=3600)]},
-            description="Makes one object of the many that hold a finished session's bars",
+            description="Makes one object of the many of each finished session, and sums up its hours",
             handler=HANDLER,
             memory_mib=_MEMORY_MIB,
             timeout_seconds=TIMEOUT_SECONDS,
@@ -53,9 +53,9 @@ class Compactor(pulumi.ComponentResource):
                 # It deletes only objects that it has listed, and whose records it has counted in the new ones.
                 # Versions it cannot delete, so S3 keeps what it replaces for `oldVersionDays`.
                 allow(
-                    "ReplaceBars",
+                    "ReplaceBarsAndHours",
                     ["s3:DeleteObject", "s3:PutObject"],
-                    [pulumi.Output.concat(args.bucket.arn, f"/{BARS_PREFIX}*")],
+                    [pulumi.Output.concat(args.bucket.arn, f"/{prefix}*") for prefix in (BARS_PREFIX, HOURS_PREFIX)],
                 ),
             ],
         )

@@ -97,8 +97,10 @@ class Scale:
         runs = self.shards * (collecting + idle)
         scanned = max(self.scanned_mb(compacted=True) * 1e6, ATHENA_LEAST)
         before, after = self.scanned_mb(compacted=False) * 1e6, self.scanned_mb(compacted=True) * 1e6
-        # The objects are read once to write the new ones, and then three times, and the new ones twice, to compare.
+        # The objects are read once to write the new ones, and then three times, and the new ones twice, to compare. The
+        # hours read the new ones twice, and one column more.
         compaction = max(before, ATHENA_LEAST) + max(3 * before + 2 * after, ATHENA_LEAST)
+        compaction += max(2 * after, ATHENA_LEAST) + ATHENA_LEAST
         # Each shard reads all sessions that Yahoo still serves to find its gaps; four more queries are short.
         sweep = max(SESSIONS_BACK[self.minutes] * after, ATHENA_LEAST) + 4 * ATHENA_LEAST
         return {

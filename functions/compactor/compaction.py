@@ -4,6 +4,8 @@
 2. Those objects are copied to the session's folder, under names that no other run uses.
 3. One query counts what the old and the new objects hold, and looks for records that the new ones lack.
 4. The old objects are deleted: those that were listed before step 1, and no others.
+5. `UNLOAD` sums up the bars in force hour by hour, and the result is copied to the table settled_hours. Hours that are
+   of no use any more are deleted an hour later, when no query that chose them is still running.
 
 Not `INSERT INTO`: a query that fails leaves behind what it has written so far, in the table itself, and Athena does not
 delete it: https://docs.aws.amazon.com/athena/latest/ug/unload.html ("Orphaned data not deleted"). What a failed UNLOAD
@@ -19,8 +21,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +29,52 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.athena import Athena
 from tickerlake.errors import SinkError
+from tickerlake.lake import bucket, hours
+from tickerlake.lake.bucket import BARS_PREFIX, HOURS_PREFIX, Stored
 from tickerlake.lake.finished import COMPACTED
-from tickerlake.lake.sql import kept, quoted
-from tickerlake.record import COLUMNS, KEY
+from tickerlake.lake.sql import in_force, kept, quoted
+from tickerlake.record import COLUMNS, HOURS, KEY
 
-BARS_PREFIX = "bars/"
 MOST_OBJECTS = 1_000
 """Their names must fit into a query twice: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html (256 KB)"""
-# Athena does not read objects whose names begin with a dot or an underscore.
-_PARTITION = re.compile(rf"{BARS_PREFIX}dt=(\d{{4}}-\d\d-\d\d)/[^/._][^/]*", re.ASCII)
 _RUN = re.compile(rf".*/\d{{8}}T\d{{6}}Z-([0-9a-f]{{12}})-\d+{re.escape(COMPACTED)}")
 _DELETED_AT_ONCE = 1_000
+_READ_FOR = dt.timedelta(hours=1)
+"""How long a query may still read hours that it chose: Athena ends one after 30 minutes, see service-limits.html."""
 _NAMES = ", ".join(column.name for column in COLUMNS)
+_HOURS = ", ".join(column.name for column in HOURS)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The objects of one session."""
+
+    bars: Sequence[Stored]
+    hours: Sequence[Stored] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its bars."""
+        return [each.key for each in self.bars]
+
+    @property
+    def settled(self) -> bucket.Settled | None:
+        """Its hours, if they hold for exactly these bars."""
+        return bucket.settled(self.bars, self.hours)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is compact and has its hours."""
+        return is_compact(self.keys) and self.settled is not None
+
+    def superseded(self, now: dt.datetime) -> list[str]:
+        """The keys of the hours that do not hold for these bars, or are not all there, and that nobody reads now."""
+        held = self.settled
+        return [
+            each.key
+            for each in self.hours
+            if each.written + _READ_FOR < now and not (held and f"-{held.run}-" in each.key)
+        ]
 
 
 @dataclass(frozen=True)
@@ -63,17 +98,13 @@ class Lake:
         self._athena = athena
         self._client = client
 
-    def sessions(self) -> dict[str, list[str]]:
+    def sessions(self) -> dict[str, Listed]:
         """The objects of each session, newest session first. SinkError."""
-        found: dict[str, list[str]] = defaultdict(list)
-        try:
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=BARS_PREFIX):
-                for item in page.get("Contents", ()):
-                    if match := _PARTITION.fullmatch(item["Key"]):
-                        found[match[1]].append(item["Key"])
-        except (BotoCoreError, ClientError) as error:
-            raise SinkError(f"cannot list s3://{self._bucket}/{BARS_PREFIX}: {error}") from error
-        return dict(sorted(found.items(), reverse=True))
+        bars, summed = self._list(BARS_PREFIX), self._list(HOURS_PREFIX)
+        return {
+            session: Listed(bars.get(session, ()), summed.get(session, ()))
+            for session in sorted({*bars, *summed}, reverse=True)
+        }
 
     def exchanges(self, session: str) -> list[str]:
         """The codes of the exchanges with bars in `session`. QueryFailed."""
@@ -102,10 +133,52 @@ class Lake:
             before, after = self._compare(session, listed, written)
         except BaseException:
             # Nothing is deleted yet, so the old objects hold everything.
-            self._delete(written)
+            self.delete(written)
             raise
-        self._delete(listed)
+        self.delete(listed)
         return Compacted(session, len(listed), before, len(written), after)
+
+    def settle(self, session: str) -> bool:
+        """Writes the hours of a finished session; returns whether there are any now. SinkError, QueryFailed.
+
+        There are none if the session is not compact, because objects came meanwhile.
+        """
+        bars = self._list(BARS_PREFIX, session, session).get(session, ())
+        keys = [each.key for each in bars]
+        if not keys or not is_compact(keys):
+            return False
+        run = uuid.uuid4().hex[:12]
+        records = f"({self._records(session, keys)})"
+        summed = hours.summed(f"({in_force(f'{records} records')})")
+        staged = self._athena.unload(
+            f"SELECT {_HOURS} FROM ({summed}) summed ORDER BY {hours.ORDER}",  # noqa: S608  # our own names
+            f"s3://{self._results}/hours/{session}/{run}/",
+        )
+        ((newest,),) = self._athena.run(f"SELECT max(collected_at) FROM {records} records", {}).rows  # noqa: S608
+        names = bucket.keys_of_hours(session, bars, newest.astimezone(dt.UTC), run, len(staged))
+        for source, key in zip(staged, names, strict=True):
+            self._copy(source, key)
+        return bool(staged)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Deletes these objects. SinkError: what they hold is there twice then."""
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            objects = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
+            try:
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+            except (BotoCoreError, ClientError) as error:
+                raise SinkError(f"cannot delete {objects[0]['Key']}: {error}; what it holds is there twice") from error
+            if faults := answer.get("Errors"):
+                raise SinkError(
+                    f"cannot delete {faults[0]['Key']}: {faults[0].get('Message', faults[0].get('Code'))}; "
+                    "what it holds is there twice"
+                )
+
+    def _list(self, prefix: str, first: str = "", last: str = "9999-12-31") -> bucket.Sessions:
+        try:
+            return bucket.sessions(self._client, self._bucket, prefix, first, last)
+        except (BotoCoreError, ClientError) as error:
+            raise SinkError(f"cannot list s3://{self._bucket}/{prefix}: {error}") from error
 
     def _compare(self, session: str, listed: Sequence[str], written: Sequence[str]) -> tuple[int, int]:
         """The number of records before and after. SinkError if more is gone than repeats."""
@@ -143,29 +216,11 @@ SELECT
         except (BotoCoreError, ClientError) as error:
             raise SinkError(f"cannot copy {source} to s3://{self._bucket}/{key}: {error}") from error
 
-    def _delete(self, keys: Sequence[str]) -> None:
-        for start in range(0, len(keys), _DELETED_AT_ONCE):
-            objects = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-            try:
-                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
-            except (BotoCoreError, ClientError) as error:
-                raise SinkError(f"cannot delete {objects[0]['Key']}: {error}; records are there twice") from error
-            if faults := answer.get("Errors"):
-                raise SinkError(
-                    f"cannot delete {faults[0]['Key']}: {faults[0].get('Message', faults[0].get('Code'))}; "
-                    "records are there twice"
-                )
-
 
 def is_compact(keys: Sequence[str]) -> bool:
     """Whether one object, or one run of compaction, holds the session."""
     runs = {match[1] if (match := _RUN.fullmatch(key)) else key for key in keys}
     return len(keys) <= 1 or (len(runs) == 1 and not runs & set(keys))
-
-
-def waiting(sessions: Mapping[str, Sequence[str]]) -> list[str]:
-    """Those of `sessions` that are not compact, in their order."""
-    return [session for session, keys in sessions.items() if not is_compact(keys)]
 
 
 def _kept(records: str) -> str:

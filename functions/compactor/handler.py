@@ -1,6 +1,7 @@
-"""The compactor as a Lambda function: it makes one object of the many of each finished session, newest first.
+"""The compactor as a Lambda function: it makes one object of the many of each finished session, newest first, and sums
+up its hours.
 
-    {}                              every finished session that has several objects, as far as the time allows
+    {}                              every finished session that needs it, as far as the time allows
     {"session": "2026-11-20"}       one session
 
 A session is a date. It is finished an hour after the close of the last exchange with bars in it; Athena says which
@@ -27,7 +28,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from functions.athena import Athena
-from functions.compactor.compaction import Lake, waiting
+from functions.compactor.compaction import Lake, is_compact
 from functions.compactor.settings import Settings
 from tickerlake import aws
 from tickerlake.errors import ConfigError, QueryFailed, SinkError, TickerlakeError
@@ -87,17 +88,28 @@ def respond(
     sessions = lake.sessions()
     due = [
         session
-        for session in waiting(sessions)
-        if session == wanted or (wanted is None and is_finished(session, now, lake.exchanges))
+        for session, listed in sessions.items()
+        if (not listed.is_done or listed.superseded(now))
+        and (session == wanted or (wanted is None and is_finished(session, now, lake.exchanges)))
     ]
-    done, failed = [], {}
+    compacted, settled, failed = [], [], {}
     while due and seconds_left() > SECONDS_A_SESSION:
         session = due.pop(0)
+        listed = sessions[session]
         try:
-            done.append(lake.compact(session, sessions[session], now))
+            if not is_compact(listed.keys):
+                compacted.append(lake.compact(session, listed.keys, now))
+            if not listed.is_done and lake.settle(session):
+                settled.append(session)
+            lake.delete(listed.superseded(now))
         except (QueryFailed, SinkError) as error:
             failed[session] = str(error)
-    report = {"compacted": [asdict(each) for each in done], "failed": failed, "left": len(due)}
+    report = {
+        "compacted": [asdict(each) for each in compacted],
+        "settled": settled,
+        "failed": failed,
+        "left": len(due),
+    }
     if failed:
         session, reason = next(iter(failed.items()))
         raise CompactionFailed(f"{len(failed)} sessions were not compacted; the first, {session}: {reason}", report)

@@ -18,6 +18,7 @@ a hash of its source; `test_patches.py` fails when a new version changes one.
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -41,7 +42,7 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import athena, eventbridge, firehose, glue, iam, s3, scheduler
 
-from tickerlake.query.engines.duckdb import TRINO_FUNCTIONS
+from tickerlake.lake.sql import trino_functions
 
 VERSION = "1.5.33"
 TIME_SCALE = float(os.environ.get("EMULATOR_TIME_SCALE", "0.005"))
@@ -62,6 +63,7 @@ PATCHED = {
     (athena, "_materialize_table_files"): "e4f134f666f9c516",
     (athena, "_save_query_results"): "4ff2ac770a744f4b",
     (athena, "_table_relation"): "a1a2686723d2ddff",
+    (athena, "_table_references"): "f2a468cd12d96ce7",
     (athena, "_duckdb_type"): "4198ed4b47d0c533",
     (iam_actions, "extract_resource_arn"): "82f51700695c62fd",
     (iam_actions, "request_tag_context"): "d46adb816e024778",
@@ -92,6 +94,7 @@ def apply() -> None:
     athena._materialize_table_files = _materialize_table_files
     athena._save_query_results = _save_query_results
     athena._table_relation = _table_relation
+    athena._table_references = _table_references
     iam_actions.extract_resource_arn = _extract_resource_arn
     iam_actions.request_tag_context = _request_tag_context
     iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = _simulate_principal_policy
@@ -229,11 +232,11 @@ def _partitions(location: str, keys: list[str]) -> set[tuple[str, ...]]:
 
 # Athena
 
-_TRINO = """
-{}
+_TRINO = f"""
+{trino_functions("TEMP MACRO")}
 SET TimeZone = 'UTC';
 SET integer_division = true;
-""".format("\n".join(f"CREATE OR REPLACE TEMP MACRO {name} AS {text};" for name, text in TRINO_FUNCTIONS.items()))
+"""
 
 
 def _start_query_execution(request: dict[str, Any]) -> Any:
@@ -251,8 +254,8 @@ def _start_query_execution(request: dict[str, Any]) -> Any:
 
 
 _UNLOAD = re.compile(r"UNLOAD \((.*)\) TO 's3://([^/']+)/([^']+)' WITH \(format = 'PARQUET',.*\)", re.DOTALL)
-_UNLOADED_ROWS = 200
-"""In each object that UNLOAD writes. Athena decides by itself how many there are."""
+_UNLOADED_OBJECTS = 3
+"""How many objects UNLOAD writes. Athena decides by itself."""
 _shows_paths: contextvars.ContextVar[bool] = contextvars.ContextVar("shows_paths", default=False)
 
 
@@ -270,6 +273,13 @@ async def _run_duckdb(query: str, database: str, catalog: str | None = None) -> 
     return {**results, "rows": [[_as_athena_writes(value) for value in row] for row in results["rows"]]}
 
 
+def _table_references(query: str) -> list[Any]:
+    """The tables that a query reads, without those of its WITH, which the emulator looks for at the start only."""
+    before = len(_TRINO) if query.startswith(_TRINO) else 0
+    found = _ORIGINAL[athena, "_table_references"](query[before:])
+    return [dataclasses.replace(each, start=each.start + before, end=each.end + before) for each in found]
+
+
 async def _unload(select: str, bucket: str, prefix: str, database: str) -> dict[str, Any]:
     """Writes the rows of `select` as Parquet below `prefix`; returns a row for each object."""
     if [key for key in s3._buckets[bucket]["objects"] if key.startswith(prefix)]:
@@ -279,9 +289,10 @@ async def _unload(select: str, bucket: str, prefix: str, database: str) -> dict[
         await _ORIGINAL[athena, "_run_duckdb"](_TRINO + text, database)
         rows = pyarrow.parquet.read_table(f"{folder}/all")
         written = []
-        for start in range(0, rows.num_rows, _UNLOADED_ROWS):
+        step = -(-rows.num_rows // _UNLOADED_OBJECTS) or 1
+        for start in range(0, rows.num_rows, step):
             part = io.BytesIO()
-            pyarrow.parquet.write_table(rows.slice(start, _UNLOADED_ROWS), part)
+            pyarrow.parquet.write_table(rows.slice(start, step), part)
             written.append(f"s3://{bucket}/{prefix}{uuid.uuid4()}")
             _put(written[-1], part.getvalue())
     return {"columns": ["object"], "rows": [[location] for location in written]}

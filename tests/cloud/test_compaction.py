@@ -8,6 +8,7 @@ import time
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -127,6 +128,20 @@ def keys(stack, session):
     return stack.objects(f"bars/dt={session.dt}/")
 
 
+def hours(stack, session):
+    return stack.objects(f"hours/dt={session.dt}/")
+
+
+def raised(stack, session, by):
+    """Raises every high among the session's hours, so that an answer shows where it comes from."""
+    for key in hours(stack, session):
+        table = pq.read_table(io.BytesIO(stack.read(key)))
+        place = table.column_names.index("high")
+        body = io.BytesIO()
+        pq.write_table(table.set_column(place, "high", pc.add(table["high"], float(by))), body)
+        stack.client("s3").put_object(Bucket=stack.outputs["bucket"], Key=key, Body=body.getvalue())
+
+
 def now():
     return dt.datetime.now(dt.UTC)
 
@@ -148,6 +163,7 @@ def test_its_schedule_starts_it_and_every_query_answers_as_before(stack, session
     assert (done["records"], done["records_after"]) == (3 * count(session), 2 * count(session))
     assert not set(keys(stack, session)) & set(old)
     assert is_compact(keys(stack, session))
+    assert session.dt in reports[0]["settled"]
     same(before, answers(session))
     assert stack.failures() == []
 
@@ -176,23 +192,63 @@ KILLS = [
     ("athena", "get_paginator", 1),
     ("s3", "delete_objects", 1),
 ]
+SETTLING_KILLS = [
+    ("athena", "start_query_execution", 1),
+    ("s3", "get_object", 1),
+    ("athena", "start_query_execution", 2),
+    ("s3", "copy_object", 1),
+    ("s3", "copy_object", 3),
+]
 
 
 def test_runs_that_are_killed_at_any_step_lose_nothing_and_change_no_answer(stack, collected, answers, lake):
     before = answers(collected)
-    for service, operation, call in KILLS:
+
+    def killed_at(service, operation, call):
         dying = Mortal(stack.client(service), operation, call)
         both = {service: dying} if service == "s3" else {service: dying, "s3": Following(stack.client("s3"), dying)}
-
         with pytest.raises(Death):
             respond({"session": collected.dt}, lake(**both), now())
-
-        assert not is_compact(keys(stack, collected)), (service, operation)
         same(before, answers(collected))
+
+    for kill in KILLS:
+        killed_at(*kill)
+        assert not is_compact(keys(stack, collected)), kill
+    lake().compact(collected.dt, keys(stack, collected), now())
+    for kill in SETTLING_KILLS:
+        killed_at(*kill)
+        assert not lake().sessions()[collected.dt].is_done, kill
     respond({"session": collected.dt}, lake(), now())
 
-    assert is_compact(keys(stack, collected))
+    assert lake().sessions()[collected.dt].is_done
     same(before, answers(collected))
+    # What the killed runs left is deleted once no query can be reading it.
+    assert len(hours(stack, collected)) > 3
+    respond({"session": collected.dt}, lake(), now() + dt.timedelta(hours=2))
+    assert len(hours(stack, collected)) == 3
+    same(before, answers(collected))
+
+
+def test_hourly_highs_come_from_the_settled_hours_while_these_hold(stack, collected, answers, lake, engine):
+    before = answers(collected)["hourly_high"]
+    asked = {"first": collected.date, "last": collected.date}
+    respond({"session": collected.dt}, lake(), now())
+    raised(stack, collected, by=1000)
+
+    settled = run(engine, "hourly_high", **asked).frame
+    assert (settled["high"] == before["high"] + 1000).all()
+    # Not all that they hold was known then.
+    early = run(engine, "hourly_high", **asked, as_of=collected.close + dt.timedelta(hours=1)).frame
+    assert (early["high"] < 1000).all()
+    assert len(early) == len(before)
+    late = f"bars/dt={collected.dt}/late.parquet"
+    stack.client("s3").put_object(Bucket=stack.outputs["bucket"], Key=late, Body=stack.read(keys(stack, collected)[0]))
+    pd.testing.assert_frame_equal(run(engine, "hourly_high", **asked).frame, before)
+    # The next run makes new hours; the old ones stay for the queries that chose them, and no other query reads them.
+    respond({"session": collected.dt}, lake(), now())
+    assert late not in keys(stack, collected)
+    assert len(hours(stack, collected)) == 6
+    pd.testing.assert_frame_equal(run(engine, "hourly_high", **asked).frame, before)
 
 
 def test_a_second_run_changes_nothing(stack, collected, lake):
@@ -201,7 +257,7 @@ def test_a_second_run_changes_nothing(stack, collected, lake):
 
     report = respond({"session": collected.dt}, lake(), now())
 
-    assert report == {"compacted": [], "failed": {}, "left": 0}
+    assert report == {"compacted": [], "settled": [], "failed": {}, "left": 0}
     assert keys(stack, collected) == compacted
 
 

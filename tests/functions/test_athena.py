@@ -8,10 +8,13 @@ import trino_sql_validator
 
 from functions.athena import Athena
 from functions.collector import lake as collector
-from functions.compactor.compaction import Lake, is_compact, waiting
+from functions.compactor.compaction import Lake, Listed, is_compact
 from functions.compactor.handler import CompactionFailed, respond
 from tests.fakes.aws import refusal
 from tickerlake.errors import ConfigError, QueryFailed, SinkError
+from tickerlake.lake import hours
+from tickerlake.lake.bucket import RUN_OF_HOURS, Stored
+from tickerlake.lake.sql import in_force
 
 KEYS = ["bars/dt=2026-11-20/a.parquet", "bars/dt=2026-11-20/b.parquet"]
 SUNDAY = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -90,7 +93,13 @@ def test_trino_can_read_every_text_of_the_functions():
     heard = Heard()
     with pytest.raises(QueryFailed):
         Lake("bucket", "results", heard, Bucket()).compact("2026-11-20", KEYS, SUNDAY)
-    texts = [*heard.texts, collector._IN_FORCE, collector._RUNS]
+    texts = [
+        *heard.texts,
+        hours.summed(f"({in_force('bars')})"),
+        f"SELECT {RUN_OF_HOURS} FROM settled_hours",
+        collector._IN_FORCE,
+        collector._RUNS,
+    ]
 
     for text in texts:
         given = {name: f"'{name}'" for name in ("first", "last", "source")}
@@ -98,7 +107,7 @@ def test_trino_can_read_every_text_of_the_functions():
         found = trino_sql_validator.validate(text % {**given, **lists} if "%(" in text else text)
         assert found.valid, (text, found)
         assert not found.unknown_functions, found.unknown_functions
-    assert len(texts) == 4
+    assert len(texts) == 6
 
 
 # The compactor
@@ -117,7 +126,6 @@ def test_trino_can_read_every_text_of_the_functions():
 )
 def test_a_session_is_compact_if_one_object_or_one_run_holds_it(keys, expected):
     assert is_compact(keys) == expected
-    assert waiting({"2026-11-20": keys}) == ([] if expected else ["2026-11-20"])
 
 
 class Sessions:
@@ -127,7 +135,7 @@ class Sessions:
         self._sessions, self._fails, self.compacted = sessions, fails, []
 
     def sessions(self):
-        return dict.fromkeys(self._sessions, KEYS)
+        return dict.fromkeys(self._sessions, Listed([Stored(key, "tag", SUNDAY) for key in KEYS]))
 
     def exchanges(self, session):
         return ["XNYS"]

@@ -1,13 +1,18 @@
 """Which sessions the compactor takes. The emulator's tests follow their records: tests/cloud/test_compaction.py."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
-from functions.compactor.compaction import Compacted
+from functions.compactor.compaction import Compacted, Listed
 from functions.compactor.handler import respond
 from tickerlake.errors import ConfigError
+from tickerlake.lake.bucket import Stored, keys_of_hours, settled
 
+NIGHT = dt.datetime(2026, 11, 21, 3, tzinfo=dt.UTC)
+BARS = [Stored(f"bars/dt=2026-11-20/{name}", "tag", NIGHT) for name in "ab"]
+NEWEST = NIGHT.replace(microsecond=123_000)
 TRADED = {"2026-11-20": ["XNYS", "XLON"], "2026-11-21": ["24/7"], "2026-11-22": ["24/7", "XNYS"]}
 
 
@@ -18,7 +23,10 @@ class Lake:
         self.asked = []
 
     def sessions(self):
-        return {session: [f"bars/dt={session}/{number}" for number in (1, 2)] for session in TRADED}
+        return {
+            session: Listed([Stored(f"bars/dt={session}/{number}", "tag", NIGHT) for number in (1, 2)])
+            for session in TRADED
+        }
 
     def exchanges(self, session):
         self.asked.append(session)
@@ -26,6 +34,12 @@ class Lake:
 
     def compact(self, session, listed, now):
         return Compacted(session, len(listed), 2, 1, 2)
+
+    def settle(self, session):
+        return True
+
+    def delete(self, keys):
+        assert not keys
 
 
 @pytest.mark.parametrize(
@@ -55,3 +69,36 @@ def test_athena_is_asked_about_recent_sessions_only():
 def test_a_session_that_may_still_be_collected_is_refused_by_name():
     with pytest.raises(ConfigError, match="2026-11-21 may still be collected"):
         respond({"session": "2026-11-21"}, Lake(), dt.datetime(2026, 11, 22, 0, 59, tzinfo=dt.UTC))
+
+
+# Settled hours
+
+
+def made(run, bars=BARS, count=2, written=NIGHT):
+    keys = keys_of_hours("2026-11-20", bars, NEWEST, run * 12, count)
+    return [Stored(key, "tag", written) for key in keys]
+
+
+def test_hours_hold_for_exactly_the_objects_that_they_were_made_from():
+    held = settled(BARS, made("a"))
+
+    assert (held.run, held.newest) == ("a" * 12, NEWEST)
+    assert settled(BARS[::-1], made("a")) == held
+    assert settled(BARS[:1], made("a")) is None
+    assert settled([BARS[0], replace(BARS[1], tag="other")], made("a")) is None
+
+
+def test_only_hours_that_are_all_there_hold_and_those_of_one_run():
+    assert settled(BARS, made("a")[:1]) is None
+    assert settled(BARS, [made("a")[0], made("b")[1]]) is None
+    assert settled(BARS, [*made("a")[:1], *made("b")]).run == "b" * 12
+    assert settled(BARS, [*made("b"), *made("a")]).run == "a" * 12
+
+
+def test_hours_that_nobody_needs_are_deleted_an_hour_later():
+    old, halves, new = made("b", BARS[:1]), made("c")[:1], made("a")
+    listed = Listed(BARS, [*old, *halves, *new])
+
+    assert listed.superseded(NIGHT + dt.timedelta(hours=1)) == []
+    assert listed.superseded(NIGHT + dt.timedelta(hours=1, seconds=1)) == [each.key for each in (*old, *halves)]
+    assert len(Listed([], new).superseded(NIGHT + dt.timedelta(days=1))) == len(new)

@@ -16,10 +16,14 @@ from functions.collector.lake import _IN_FORCE
 from tests.query.lakes import CASES, read_records, write_case, write_lake
 from tests.query.test_answers import random_records
 from tickerlake.errors import ConfigError, LakeEmpty, QueryFailed
-from tickerlake.lake.sql import kept
+from tickerlake.lake.hours import ORDER
+from tickerlake.lake.hours import summed as summed_up
+from tickerlake.lake.sql import in_force, kept
 from tickerlake.query import load, names, run, types
 from tickerlake.query.engines.duckdb import DuckDBEngine
-from tickerlake.record import COLUMNS
+from tickerlake.query.runner import bind
+from tickerlake.query.statement import defining, preference
+from tickerlake.record import COLUMNS, HOURS
 
 if not (os.environ.get("TRINO_URL") or os.environ.get("TRINO_TESTS")):
     pytest.skip("the comparison with a Trino server runs with `make test-trino`", allow_module_level=True)
@@ -66,6 +70,25 @@ def test_compaction_keeps_the_records_it_keeps_on_duckdb(engines):
 
     assert len(theirs)
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_settled_hours_are_the_same_and_answer_as_the_bars_do(engines):
+    (trino, duckdb), query = engines, load("hourly_high")
+    names = ", ".join(column.name for column in HOURS)
+    text = query.sql.replace("settled_hours", "summed_hours")
+    for (session,) in duckdb.run("SELECT DISTINCT dt FROM bars", {}).rows:
+        current = f"(SELECT * FROM bars WHERE dt = '{session}') current"
+        summed = f"SELECT {names} FROM ({summed_up(f'({in_force(current)})')}) summed"
+        ours, theirs = (engine.run(f"{summed} ORDER BY {ORDER}", {}).frame for engine in engines)
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+        values = bind(trino, query, {"first": session, "last": session}) | {"sources": preference(trino.sources)}
+        given = defining(f"summed_hours AS (SELECT *, '{session}' AS dt FROM ({summed}) given)", text)
+        from_hours = trino.run(given, values | {"settled": session}).declared(query.columns).frame
+        try:
+            pd.testing.assert_frame_equal(from_hours, run(duckdb, "hourly_high", first=session, last=session).frame)
+        except ConfigError:  # all its bars are withdrawn
+            assert from_hours.empty
 
 
 def test_the_sweep_finds_the_bars_in_force_that_it_finds_on_duckdb(engines):

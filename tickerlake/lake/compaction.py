@@ -33,7 +33,7 @@ from tickerlake.lake.faults import faults_in
 from tickerlake.lake.finished import COMPACTED, is_finished
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.placing import place, supersede
-from tickerlake.lake.sql import array, kept, quoted, reason, typed
+from tickerlake.lake.sql import array, kept, quoted, reason, trino_functions, typed
 from tickerlake.record import COLUMNS, KEY, KNOWLEDGE, PARTITION
 
 _LISTINGS = 5
@@ -54,7 +54,8 @@ SELECT
 FROM stored
 """  # noqa: S608  # our own names
 _IN_FORCE = "CREATE TEMPORARY VIEW in_force AS FROM stored WHERE high < 1e300"
-_HOURS = f"CREATE OR REPLACE TEMPORARY TABLE hours AS {hours.SQL}"
+_HOURS = f"CREATE OR REPLACE TEMPORARY TABLE hours AS {hours.summed('in_force')}"
+_SUMMED = f"SELECT * EXCLUDE once FROM hours ORDER BY {hours.ORDER}"  # noqa: S608  # our own names
 
 # Few bars have several records; only theirs are compared.
 _REPEATED = f"""
@@ -177,7 +178,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, layout: Layout, session: str
         supersede(listed, compacted)
     before = layout.hours_of(session)
     target = hours.target(layout, compacted, newest)
-    place(layout, target, lambda path: _copy(connection, "SELECT * EXCLUDE once FROM hours", path))
+    place(layout, target, lambda path: _copy(connection, _SUMMED, path))
     supersede(before, target)
 
 
@@ -237,6 +238,7 @@ def _open(layout: Layout) -> duckdb.DuckDBPyConnection:
     layout.incoming.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute(trino_functions())
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
     connection.execute("SET parquet_metadata_cache = true")  # each file is opened twice
     connection.execute(f"SET temp_directory = {quoted(layout.incoming / f'spill-{os.getpid()}')}")

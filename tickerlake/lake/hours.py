@@ -1,4 +1,4 @@
-"""The table `settled_hours`: the bars of each finished session, summed up hour by hour.
+"""The table `settled_hours`: the bars of each finished session, summed up hour by hour (in S3, see `bucket`).
 
 It is a cache. Each of its files is made from one compacted file of bars, and its name says from which one and when the
 newest record in it was collected. A session is settled while its bars are in exactly that file: as soon as anything
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from tickerlake.lake.layout import Layout
 
-_TIME = "%Y%m%dT%H%M%S%fZ"
+TIME = "%Y%m%dT%H%M%S%fZ"
 
-SQL = """
+_SUMMED = """
 WITH
 highs AS (
     SELECT
@@ -26,20 +26,18 @@ highs AS (
         hour,
         bar_minutes,
         source,
-        -- Both pass over bars without this price.
-        min_by(open, ts) AS open,
+        min_by(open, ts) FILTER (WHERE open IS NOT NULL) AS open,
         max(high) AS high,
         min(low) AS low,
-        max_by(close, ts) AS close,
+        max_by(close, ts) FILTER (WHERE close IS NOT NULL) AS close,
         CAST(sum(volume) AS bigint) AS volume,
         count(*) AS bars,
         max(collected_at) AS collected_at,
-        list(STRUCT_PACK(high, ts)) AS each,
-        bit_or(CAST(1 AS bigint) << CAST(extract(MINUTE FROM ts) AS integer)) AS minutes,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
         date_trunc('hour', min(ts)) = date_trunc('hour', max(ts)) AS same_hour,
         bool_and(ts = date_trunc('minute', ts)) AS to_the_minute,
         bool_and(extract(MINUTE FROM ts) + bar_minutes <= 60) AS inside
-    FROM in_force
+    FROM {bars}
     GROUP BY ticker, hour, bar_minutes, source
 ),
 tickers AS (
@@ -52,8 +50,21 @@ tickers AS (
     GROUP BY ticker
 ),
 touched AS (
-    SELECT *, list_transform(list_filter(each, lambda bar: bar.high = highs.high), lambda bar: bar.ts) AS times
-    FROM highs
+    SELECT
+        b.ticker,
+        b.hour,
+        b.bar_minutes,
+        b.source,
+        min(b.ts) AS ts,
+        bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM b.ts) AS integer))) AS touches
+    FROM {bars} b
+    JOIN highs h
+        ON h.ticker = b.ticker
+        AND h.hour = b.hour
+        AND h.bar_minutes = b.bar_minutes
+        AND h.source = b.source
+        AND h.high = b.high
+    GROUP BY b.ticker, b.hour, b.bar_minutes, b.source
 )
 SELECT
     h.ticker,
@@ -66,26 +77,31 @@ SELECT
     h.close,
     h.volume,
     h.bars,
-    list_min(h.times) AS ts,
-    list_bit_or(
-        list_transform(h.times, lambda ts: CAST(1 AS bigint) << CAST(extract(MINUTE FROM ts) AS integer))
-    ) AS touches,
+    m.ts,
+    m.touches,
     h.collected_at,
     t.plain AND h.same_hour AS plain,
-    h.bars = bit_count(h.minutes) AND h.same_hour AND h.to_the_minute AS once
-FROM touched h
+    h.bars = bit_count(h.minutes, 64) AND h.same_hour AND h.to_the_minute AS once
+FROM highs h
+JOIN touched m ON m.ticker = h.ticker AND m.hour = h.hour AND m.bar_minutes = h.bar_minutes AND m.source = h.source
 JOIN tickers t ON t.ticker = h.ticker
-ORDER BY h.ticker, h.hour, h.bar_minutes, h.source
 """
-"""The rows of one session, for DuckDB, from a table `in_force` of its bars in force.
+ORDER = "ticker, hour, bar_minutes, source"
+"""By which the rows are sorted."""
 
-`once` says that no bar of the hour is there twice.
-"""
+
+def summed(bars: str) -> str:
+    """The SQL, for DuckDB and Athena, of the hours of `bars`: a table, or a query in parentheses, of the bars in force
+    of one session.
+
+    Its column `once` says that no bar of the hour is there twice.
+    """
+    return _SUMMED.format(bars=bars)
 
 
 def target(layout: Layout, bars: Path, newest: dt.datetime) -> Path:
     """The file of hours that is made from the file `bars`, whose newest record was collected at `newest` (UTC)."""
-    return layout.hours / bars.parent.name / f"{newest.strftime(_TIME)}-{_digest(bars)}.parquet"
+    return layout.hours / bars.parent.name / f"{newest.strftime(TIME)}-{_digest(bars)}.parquet"
 
 
 def is_settled(layout: Layout, session: str, bars: Iterable[Path]) -> bool:
@@ -117,7 +133,7 @@ def _made_from(layout: Layout, session: str, bars: list[Path]) -> Path | None:
 
 
 def _newest(hours: Path) -> dt.datetime:
-    return dt.datetime.strptime(hours.name.partition("-")[0], _TIME).replace(tzinfo=dt.UTC)
+    return dt.datetime.strptime(hours.name.partition("-")[0], TIME).replace(tzinfo=dt.UTC)
 
 
 def _digest(file: Path) -> str:

@@ -7,8 +7,20 @@ from pathlib import Path
 
 from tickerlake.record import COLUMNS, HOURS, KEY, KNOWLEDGE, Column
 
+# Trino's names of functions that DuckDB has under other names only.
+_TRINO_FUNCTIONS = {
+    "array_join(list, separator)": "array_to_string(list, separator)",
+    "bit_count(bits, width)": "system.main.bit_count(bits)",
+    "bitwise_and(one, other)": "one & other",
+    "bitwise_left_shift(bits, places)": "bits << places",
+    "bitwise_or_agg(bits)": "bit_or(bits)",
+    "element_at(list, place)": "list[place]",
+    "sequence(start, stop)": "generate_series(start, stop)",
+}
+
 _NAMES = ", ".join(column.name for column in COLUMNS)
 _SAME = ", ".join(column.name for column in COLUMNS if column.name != "collected_at")
+_NEWEST_FIRST = ", ".join(f"{name} DESC NULLS LAST" for name in KNOWLEDGE)
 _BAR = f"PARTITION BY {', '.join(KEY)} ORDER BY {', '.join(f'{name} NULLS FIRST' for name in KNOWLEDGE)}"
 
 
@@ -48,6 +60,23 @@ FROM (
 ) compared
 WHERE NOT (as_before AND as_after)
 """  # noqa: S608  # our own names
+
+
+def in_force(records: str) -> str:
+    """The SQL of those of `records`, a table with at least the columns of bars, that are in force: each bar once."""
+    return f"""
+SELECT *
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY {", ".join(KEY)} ORDER BY {_NEWEST_FIRST}) AS version
+    FROM {records}
+) versions
+WHERE version = 1 AND high < 1e300
+"""  # noqa: S608  # our own names
+
+
+def trino_functions(kind: str = "MACRO") -> str:
+    """Statements that give DuckDB the functions of Trino that it has under other names only."""
+    return "\n".join(f"CREATE OR REPLACE {kind} {name} AS {meaning};" for name, meaning in _TRINO_FUNCTIONS.items())
 
 
 def array(texts: Sequence[Path | str]) -> str:

@@ -6,7 +6,7 @@ Its tables are `bars` (each bar in force, once), `records` (all, as stored), `ac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tickerlake.errors import ConfigError
@@ -23,7 +23,7 @@ TABLES = {"actions": ACTIONS, "runs": RUNS, "forecasts": FORECASTS}
 OPTIONAL = ("actions", "forecasts")
 """Those that a stack deployed earlier may lack; queries then find them empty."""
 SETTLED_HOURS = "settled_hours"
-"""The cache of compaction, which only a local lake has."""
+"""The cache of compaction. An engine that cannot tell which of it holds finds it empty."""
 QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
 LISTINGS = ("SHOW", "DESCRIBE")
 _WITH = re.compile(r"\s*WITH\b(\s+RECURSIVE\b)?", re.IGNORECASE)
@@ -66,9 +66,7 @@ def empty(columns: Sequence[Column]) -> str:
 
 def without(tables: Collection[str], text: str) -> str:
     """`text` for a database that lacks these tables: its WITH clause defines those it names as empty ones."""
-    named = (table for table in sorted(tables) if re.search(rf"\b{table}\b", text))
-    definitions = ", ".join(f"{table} AS ({empty(_COLUMNS[table])})" for table in named)
-    return defining(definitions, text)
+    return _with({table: empty(_COLUMNS[table]) for table in sorted(tables)}, text)
 
 
 class TableMissing(Exception):
@@ -85,11 +83,15 @@ class OptionalTables:
     def __init__(self) -> None:
         self.missing: frozenset[str] = frozenset()
 
-    def run(self, text: str, ask: Callable[[str], Answer]) -> Answer:
-        """The answer of `ask` to `text`, in which the tables that the database lacks are empty."""
+    def run(self, text: str, ask: Callable[[str], Answer], settled_hours: str = "") -> Answer:
+        """The answer of `ask` to `text`, in which the tables that the database lacks are empty.
+
+        `settled_hours` is the SQL of that table; without it, it is empty too.
+        """
+        hours = {SETTLED_HOURS: settled_hours or empty(_COLUMNS[SETTLED_HOURS])}
         while True:
             try:
-                return ask(without(self.missing | {SETTLED_HOURS}, text))
+                return ask(without(self.missing, _with(hours, text)))
             except TableMissing as error:
                 # The tables were declared before the lake had this one.
                 self.missing |= {error.table}
@@ -135,6 +137,12 @@ def defining(definitions: str, text: str) -> str:
     if match := _WITH.match(_blanked(text)):
         return f"{text[: match.end()]} {definitions}, {text[match.end() :]}"
     return f"WITH {definitions} {text}"
+
+
+def _with(tables: Mapping[str, str], text: str) -> str:
+    """`text` with those of `tables`, SQL by name, that it names at the head of its WITH clause."""
+    named = (f"{table} AS ({sql})" for table, sql in tables.items() if re.search(rf"\b{table}\b", text))
+    return defining(", ".join(named), text)
 
 
 def _blanked(text: str) -> str:

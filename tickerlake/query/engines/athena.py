@@ -13,8 +13,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from botocore.config import Config
@@ -43,8 +45,12 @@ from pyathena.util import RetryConfig, parse_output_location
 
 from tickerlake import aws, watchlist
 from tickerlake.errors import NoAccess, QueryFailed, TickerlakeError
+from tickerlake.lake import bucket
+from tickerlake.lake.bucket import BARS_PREFIX, HOURS_PREFIX, RUN_OF_HOURS
+from tickerlake.lake.sql import quoted
 from tickerlake.query.answer import Answer, answer
-from tickerlake.query.statement import OptionalTables, with_tables
+from tickerlake.query.statement import SETTLED_HOURS, OptionalTables, with_tables
+from tickerlake.record import HOURS, PARTITION
 from tickerlake.settings import Settings
 
 # https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html: 1,000 rows including the header
@@ -53,6 +59,9 @@ POLL_SECONDS = 0.5
 # Athena throttles by account and second: https://docs.aws.amazon.com/athena/latest/ug/service-limits.html.
 # Fail within ten seconds: a user is waiting.
 RETRY = RetryConfig(attempt=4, max_delay=4)
+
+# The mode that AWS recommends; AWS_MAX_ATTEMPTS stays the user's.
+_CONFIG = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=30)
 
 _CREDENTIALS_MISSING = (
     NoCredentialsError,
@@ -83,6 +92,7 @@ _NO_WORKGROUP = re.compile(r"work ?group\b.* not found", re.IGNORECASE)
 # PyAthena logs each failure with its traceback before it raises it. Without logging set up, that would reach the
 # terminal.
 logging.getLogger("pyathena").addHandler(logging.NullHandler())
+_log = logging.getLogger(__name__)
 
 
 def open_engine(settings: Settings) -> AthenaEngine:
@@ -129,7 +139,45 @@ class AthenaEngine:
         The query is cancelled, so that it scans no further, after the time-out of the settings and on Ctrl-C.
         Raises NoAccess if the workgroup, table, region or credentials are missing, else QueryFailed.
         """
-        return self._tables.run(sql, lambda text: self._run(text, parameters, limit))
+        hours = self._hours(parameters) if "settled" in parameters else {}
+        values = {**parameters, "settled": ",".join(hours)} if hours else parameters
+        return self._tables.run(sql, lambda text: self._run(text, values, limit), self._table(hours.values()))
+
+    def _hours(self, parameters: Mapping[str, Any]) -> dict[str, str]:
+        """Of each session in question that is settled and was known in full at `as_of`, the run that wrote its hours.
+
+        None if they cannot be listed: the query then reads the bars, and tells of a lake that cannot be reached.
+        """
+        span, moment = (parameters["first"], parameters["last"]), dt.datetime.fromisoformat(parameters["as_of"])
+        try:
+            name = self._bucket
+            bars, hours = (bucket.sessions(self._s3, name, prefix, *span) for prefix in (BARS_PREFIX, HOURS_PREFIX))
+        except (ClientError, BotoCoreError) as error:
+            _log.info("settled hours are not used: %s", _one_line(error))
+            return {}
+        held = {session: bucket.settled(bars.get(session, ()), there) for session, there in hours.items()}
+        return {
+            session: made.run for session, made in held.items() if made and made.newest <= moment.replace(tzinfo=dt.UTC)
+        }
+
+    def _table(self, runs: Collection[str]) -> str:
+        """The SQL of the table settled_hours as these runs wrote it."""
+        if not runs:
+            return ""
+        names = ", ".join(column.name for column in (*HOURS, PARTITION))
+        table = f'"{self._settings.database}"."{SETTLED_HOURS}"'
+        return f"SELECT {names} FROM {table} WHERE {RUN_OF_HOURS} IN ({', '.join(map(quoted, runs))})"  # noqa: S608
+
+    @cached_property
+    def _bucket(self) -> str:
+        """The bucket of the lake, in which the stack has put the table settled_hours. Raises botocore's errors."""
+        glue = aws.client("glue", self._settings.region, config=_CONFIG)
+        table = glue.get_table(DatabaseName=self._settings.database, Name=SETTLED_HOURS)["Table"]
+        return urlsplit(table["StorageDescriptor"]["Location"]).netloc
+
+    @cached_property
+    def _s3(self) -> Any:
+        return aws.client("s3", self._settings.region, config=_CONFIG)
 
     def _run(self, sql: str, parameters: Mapping[str, Any], limit: int | None) -> Answer:
         started = self._clock()
@@ -168,8 +216,7 @@ class AthenaEngine:
                 retry_config=self._retry,
                 result_reuse_enable=self._settings.reuse_minutes > 0,
                 result_reuse_minutes=self._settings.reuse_minutes,
-                # The mode that AWS recommends; AWS_MAX_ATTEMPTS stays the user's.
-                config=Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=30),
+                config=_CONFIG,
             )
         except BotoCoreError as error:
             raise self._failure(error, None) from error

@@ -18,7 +18,7 @@ from tickerlake.errors import LakeEmpty, OutOfMemory, QueryFailed
 from tickerlake.lake.faults import faults_in
 from tickerlake.lake.hours import session_of, settled
 from tickerlake.lake.layout import Fault, Layout
-from tickerlake.lake.sql import array, quoted, reason, table
+from tickerlake.lake.sql import array, quoted, reason, table, trino_functions
 from tickerlake.query.answer import Answer, Result, answer
 from tickerlake.query.statement import TABLES, bars_of, defining, empty, records_of, refuse
 from tickerlake.record import COLUMNS, HOURS, PARTITION
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-
-# Trino's names of functions that DuckDB has under other names only.
-TRINO_FUNCTIONS = {
-    "array_join(list, separator)": "array_to_string(list, separator)",
-    "bit_count(bits, width)": "system.main.bit_count(bits)",
-    "bitwise_and(one, other)": "one & other",
-    "bitwise_left_shift(bits, places)": "bits << places",
-    "bitwise_or_agg(bits)": "bit_or(bits)",
-    "element_at(list, place)": "list[place]",
-    "sequence(start, stop)": "generate_series(start, stop)",
-}
 
 _PLAIN_TYPES = {"VARCHAR", "INTEGER", "BIGINT", "DOUBLE", "BOOLEAN", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 """Types of which DuckDB makes a whole pandas column."""
@@ -265,8 +254,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
     # Not an option of connect(): the extension that knows time zones is loaded later than options are read.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL parquet_metadata_cache = true")  # a query reads each file several times
-    for signature, meaning in TRINO_FUNCTIONS.items():
-        connection.execute(f"CREATE OR REPLACE MACRO {signature} AS {meaning}")
+    connection.execute(trino_functions())
     return connection
 
 
