@@ -67,13 +67,13 @@ class Alerter(pulumi.ComponentResource):
             },
             may=[
                 allow(
-                    "FindWhatWasTold",
+                    "ListAlerts",
                     ["s3:ListBucket"],
                     [args.bucket.arn],
                     {"StringLike": {"s3:prefix": [f"{ALERTS_PREFIX}*"]}},
                 ),
                 allow(
-                    "RememberWhatWasTold",
+                    "StoreAlerts",
                     ["s3:GetObject", "s3:PutObject"],
                     [pulumi.Output.concat(args.bucket.arn, f"/{ALERTS_PREFIX}*")],
                 ),

@@ -28,9 +28,9 @@ def day(*highs, earlier=(), ticker="NFLX", gone=()):
 
 def titles(wanted, *days):
     """The titles of what each of `days`, one after the other, makes of `wanted`."""
-    found, told = [], []
+    found, sent = [], []
     for each in days:
-        messages, told = judge(wanted, [each], told)
+        messages, sent = judge(wanted, [each], sent)
         found.append([message.title for message in messages])
     return found
 
@@ -50,7 +50,7 @@ def test_a_new_high_of_the_day_is_above_what_the_session_began_with(highs, said)
     assert titles([DAY_HIGH], day(*highs)) == [said]
 
 
-def test_a_high_is_told_once_and_a_higher_one_again():
+def test_a_high_is_sent_once_and_a_higher_one_again():
     assert titles([DAY_HIGH], day(10, 11), day(10, 11), day(10, 11, 10.5), day(10, 11, 10.5, 12)) == [
         ["NFLX new high 09:35"],
         [],
@@ -59,7 +59,7 @@ def test_a_high_is_told_once_and_a_higher_one_again():
     ]
 
 
-def test_a_new_high_of_several_sessions_is_told_once_a_session_and_needs_them_all():
+def test_a_new_high_of_several_sessions_is_sent_once_a_session_and_needs_them_all():
     assert titles([HIGH_OF_3], day(10, earlier=[9, 9.5]), day(10, 11, earlier=[9, 9.5])) == [
         ["NFLX new high of 3 sessions 09:30"],
         [],
@@ -69,7 +69,7 @@ def test_a_new_high_of_several_sessions_is_told_once_a_session_and_needs_them_al
     assert titles([HIGH_OF_3], day(10, earlier=[9, 9, 12])) == [["NFLX new high of 3 sessions 09:30"]]
 
 
-def test_a_level_is_told_at_the_first_bar_that_reaches_it():
+def test_a_level_is_sent_at_the_first_bar_that_reaches_it():
     wanted = [Rule("above", 11, ("NFLX",)), Rule("below", 9, ("NFLX",))]
 
     assert titles(wanted, day(10, 11, 12, 10), day(10, 11, 12, 10, 13)) == [
@@ -80,9 +80,9 @@ def test_a_level_is_told_at_the_first_bar_that_reaches_it():
 
 
 def test_a_restated_bar_is_corrected_by_one_more_message():
-    told = judge([DAY_HIGH], [day(10, 11)], [])[1]
+    sent = judge([DAY_HIGH], [day(10, 11)], [])[1]
 
-    messages, after = judge([DAY_HIGH], [day(10, 10.8)], told)
+    messages, after = judge([DAY_HIGH], [day(10, 10.8)], sent)
 
     assert [message.text for message in messages] == [
         "NFLX: the bar of the new high 11.00 USD at 09:35 was restated to 10.80 USD."
@@ -98,7 +98,7 @@ def test_a_withdrawn_bar_is_corrected_and_the_next_high_is_news_again():
     ]
 
 
-def test_a_level_that_a_restated_bar_no_longer_reaches_may_be_told_again():
+def test_a_level_that_a_restated_bar_no_longer_reaches_may_be_sent_again():
     level = [Rule("above", 11, ("NFLX",))]
 
     assert titles(level, day(10, 11), day(10, 10.9), day(10, 10.9, 11.5)) == [
@@ -108,10 +108,10 @@ def test_a_level_that_a_restated_bar_no_longer_reaches_may_be_told_again():
     ]
 
 
-def test_what_was_told_survives_a_restart_and_five_sessions():
-    told = judge([DAY_HIGH], [day(10, 11)], [])[1]
-    assert load(dump(told)) == told
-    older = [told[0]._replace(session=f"2026-11-{number}") for number in range(10, 16)]
+def test_what_was_sent_survives_a_restart_and_five_sessions():
+    sent = judge([DAY_HIGH], [day(10, 11)], [])[1]
+    assert load(dump(sent)) == sent
+    older = [sent[0]._replace(session=f"2026-11-{number}") for number in range(10, 16)]
     assert [each.session for each in judge([], [], older)[1]] == [each.session for each in older[1:]]
     for text in ("", "{}[", "[1]", '[{"rule": 1}]'):
         with pytest.raises(ValueError):  # noqa: PT011  # any of its kinds

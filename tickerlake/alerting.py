@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from tickerlake import exchange, watchlist
-from tickerlake.alerts import Bar, Day, Message, Rule, Told, dump, judge, load, rules
+from tickerlake.alerts import Bar, Day, Message, Rule, Sent, dump, judge, load, rules
 from tickerlake.errors import ConfigError, LakeEmpty
 from tickerlake.exchange import Exchange
 from tickerlake.lake.layout import Layout
@@ -18,19 +18,19 @@ from tickerlake.query.runner import traded
 
 
 def news(engine: Engine, layout: Layout, remember: Callable[[str], object], now: dt.datetime) -> list[Message]:
-    """The messages about today's session in a local lake that were not told yet.
+    """The messages about today's session in a local lake that were not sent yet.
 
-    `remember` stores what has been told, before anything is sent: a message that is lost is better than one that comes
+    `remember` stores them as sent before anything is sent: a message that is lost is better than one that comes
     again after each restart. Raises ConfigError for rules that cannot be used, QueryFailed, SinkError.
     """
     wanted = rules(watchlist.alerts(layout.config), f"{layout.config}: ")
     if not wanted:
         return []
-    told = _told(layout)
+    sent = _sent(layout)
     places = exchange.all_of(watchlist.read(layout.config))
     today = [day for place in places for day in days(engine, wanted, now, place)]
-    messages, after = judge(wanted, today, told)
-    if after != told:
+    messages, after = judge(wanted, today, sent)
+    if after != sent:
         remember(dump(after))
     return messages
 
@@ -84,12 +84,12 @@ def send(messages: Sequence[Message], urls: Sequence[str]) -> list[str]:
     return faults
 
 
-def _told(layout: Layout) -> list[Told]:
+def _sent(layout: Layout) -> list[Sent]:
     try:
-        return load(layout.told.read_text(encoding="utf-8"))
+        return load(layout.sent.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot read {layout.told}: {error}; delete it, and today's alerts are sent once more"
+            f"cannot read {layout.sent}: {error}; delete it, and today's alerts are sent once more"
         ) from error

@@ -1,7 +1,7 @@
 """Alerts: which rules the bars of a session meet, and which messages that makes. Nothing here sends or stores.
 
-`judge` is called after each collection with the bars in force. Each event alerts once: what was told is passed in and
-comes back with what is new. If the vendor restates a bar that was told of, one more message corrects it.
+`judge` is called after each collection with the bars in force. Each event alerts once: what was sent is passed in and
+comes back with what is new. If the vendor restates the bar of an alert, one more message corrects it.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Rule:
         return f"{self.kind} {self.value:g}"
 
 
-class Told(NamedTuple):
-    """An event that was told: the rule's name, whose bar, and its price."""
+class Sent(NamedTuple):
+    """An alert that was sent: the rule's name, whose bar, and its price."""
 
     rule: str
     ticker: str
@@ -99,7 +99,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Message:
-    """What a person is told."""
+    """What a person reads."""
 
     title: str
     """`NFLX new high 14:35`."""
@@ -112,13 +112,13 @@ def rules(entries: Iterable[object], where: str = "") -> tuple[Rule, ...]:
     return tuple(_rule(entry, f"{where}[[alerts]] number {number}") for number, entry in enumerate(entries, start=1))
 
 
-def judge(wanted: Sequence[Rule], days: Iterable[Day], told: Sequence[Told]) -> tuple[list[Message], list[Told]]:
-    """The messages that `days` give, and what has been told by then. Corrections come first.
+def judge(wanted: Sequence[Rule], days: Iterable[Day], sent: Sequence[Sent]) -> tuple[list[Message], list[Sent]]:
+    """The messages that `days` give, and what has been sent by then. Corrections come first.
 
-    A new high of several sessions and a level are told once a session; each new high of the day is told.
+    A new high of several sessions and a level are sent once a session; each new high of the day is sent.
     """
     messages: list[Message] = []
-    known = {(each.rule, each.ticker, each.session): each for each in told}
+    known = {(each.rule, each.ticker, each.session): each for each in sent}
     by_name = {rule.name: rule for rule in wanted}
     for day in days:
         for key, each in list(known.items()):
@@ -137,21 +137,21 @@ def judge(wanted: Sequence[Rule], days: Iterable[Day], told: Sequence[Told]) -> 
             before, price = known.get(key), rule.price(bar)
             if before and (rule.name != "new high" or price <= before.price):
                 continue
-            known[key] = Told(rule.name, day.ticker, day.session, bar.ts.astimezone(dt.UTC).isoformat(), price)
+            known[key] = Sent(rule.name, day.ticker, day.session, bar.ts.astimezone(dt.UTC).isoformat(), price)
             messages.append(_message(rule.name, day, bar.ts, price))
     recent = sorted({each.session for each in known.values()})[-_KEPT_SESSIONS:]
     return messages, [each for each in known.values() if each.session in recent]
 
 
-def dump(told: Iterable[Told]) -> str:
-    """`told` as text, for `load`."""
-    return json.dumps([each._asdict() for each in told], indent=1) + "\n"
+def dump(sent: Iterable[Sent]) -> str:
+    """`sent` as text, for `load`."""
+    return json.dumps([each._asdict() for each in sent], indent=1) + "\n"
 
 
-def load(text: str) -> list[Told]:
+def load(text: str) -> list[Sent]:
     """What `dump` wrote. ValueError for any other text."""
     try:
-        return [Told(**{name: kind(row[name]) for name, kind in _FIELDS.items()}) for row in json.loads(text)]
+        return [Sent(**{name: kind(row[name]) for name, kind in _FIELDS.items()}) for row in json.loads(text)]
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a list of alerts: {error}") from error
 
@@ -159,18 +159,18 @@ def load(text: str) -> list[Told]:
 _FIELDS: Mapping[str, Any] = {"rule": str, "ticker": str, "session": str, "ts": str, "price": float}
 
 
-def _corrected(rule: Rule, told: Told, day: Day) -> tuple[list[Message], Told | None]:
-    """A message if the bar that was told of has another price now, or is gone, and what remains told after that."""
-    start = dt.datetime.fromisoformat(told.ts)
+def _corrected(rule: Rule, sent: Sent, day: Day) -> tuple[list[Message], Sent | None]:
+    """A message if the alert's bar has another price now, or is gone, and the alert as it stands after that."""
+    start = dt.datetime.fromisoformat(sent.ts)
     now = next((rule.price(bar) for bar in day.bars if bar.ts == start), None)
-    if now == told.price:
-        return [], told
-    at, currency = _clock(start, told.ticker), exchange.currency_of(told.ticker)
-    what = f"{told.rule} {told.price:,.2f} {currency} at {at}"
+    if now == sent.price:
+        return [], sent
+    at, currency = _clock(start, sent.ticker), exchange.currency_of(sent.ticker)
+    what = f"{sent.rule} {sent.price:,.2f} {currency} at {at}"
     became = "withdrawn by the vendor" if now is None else f"restated to {now:,.2f} {currency}"
-    message = Message(f"{told.ticker} corrected {at}", f"{told.ticker}: the bar of the {what} was {became}.")
+    message = Message(f"{sent.ticker} corrected {at}", f"{sent.ticker}: the bar of the {what} was {became}.")
     holds = now is not None and rule.reached(now)
-    return [message], told._replace(price=now) if holds else None
+    return [message], sent._replace(price=now) if holds else None
 
 
 def _message(name: str, day: Day, ts: dt.datetime, price: float) -> Message:

@@ -16,14 +16,14 @@ import streamlit as st
 from dashboard import clock
 from dashboard.data.lake import Lake
 from tickerlake import alerting, exchange, watchlist
-from tickerlake.alerts import Day, Message, Rule, Told, judge, rules
+from tickerlake.alerts import Day, Message, Rule, Sent, judge, rules
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.presence import Watcher, running
 from tickerlake.query.engines.duckdb import DuckDBEngine
 
 
-def messages(lake: Lake, told: list[Told] | None) -> tuple[list[Message], list[Told]]:
-    """What is news since `told`, and what has been told then. ConfigError, QueryFailed."""
+def messages(lake: Lake, sent: list[Sent] | None) -> tuple[list[Message], list[Sent]]:
+    """What is news since `sent`, and what has been sent then. ConfigError, QueryFailed."""
     asked = wanted(lake)
     if not asked:
         return [], []
@@ -31,7 +31,7 @@ def messages(lake: Lake, told: list[Told] | None) -> tuple[list[Message], list[T
     for place in exchange.all_of(lake.watchlist()):
         today = place.date_at(clock.now())
         days += _days(lake.settings.lake, asked, place.code, today, lake.fingerprint(today, today))
-    return judge(asked, days, told or [])
+    return judge(asked, days, sent or [])
 
 
 def wanted(lake: Lake) -> tuple[Rule, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tickerlake.alerts import Told, dump, load
+from tickerlake.alerts import Sent, dump, load
 from tickerlake.errors import SinkError
 
 ALERTS_PREFIX = "alerts/"
@@ -35,9 +35,9 @@ class Memory:
         self._bucket = bucket
         self._key = f"{ALERTS_PREFIX}{code.replace('/', '-')}.json"
         self._version = ""
-        self._sent: list[Told] = []
+        self._sent: list[Sent] = []
 
-    def read(self, now: dt.datetime) -> list[Told]:
+    def read(self, now: dt.datetime) -> list[Sent]:
         """The alerts already sent; none if there is no object. Claimed, SinkError."""
         try:
             # Who may list only some prefixes gets "access denied" for an object that is not there, not "no such key".
@@ -45,13 +45,13 @@ class Memory:
                 return []
             found = self._client.get_object(Bucket=self._bucket, Key=self._key)
             self._version, content = found["ETag"], json.loads(found["Body"].read())
-            self._sent = load(json.dumps(content["told"]))
+            self._sent = load(json.dumps(content["sent"]))
             claimed = dt.datetime.fromisoformat(content["claimed_at"]) if content["claimed_at"] else None
         except (BotoCoreError, ClientError) as error:
             raise SinkError(f"cannot read {self._place}: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise SinkError(
-                f"{self._place} does not hold what was told: {error}; delete it, and today's alerts are sent once more"
+                f"{self._place} does not hold what was sent: {error}; delete it, and today's alerts are sent once more"
             ) from error
         if claimed and now - claimed < LEASE:
             raise Claimed(f"another run has claimed {self._place} at {claimed:%H:%M:%S} UTC")
@@ -61,12 +61,12 @@ class Memory:
         """Keeps other runs from sending for as long as `LEASE`. Claimed, SinkError."""
         self._write(self._sent, now)
 
-    def store(self, sent: Sequence[Told]) -> None:
+    def store(self, sent: Sequence[Sent]) -> None:
         """Records the alerts sent, and releases the claim. Claimed, SinkError."""
         self._write(sent, None)
 
-    def _write(self, sent: Sequence[Told], claimed: dt.datetime | None) -> None:
-        content = {"claimed_at": claimed and claimed.isoformat(), "told": json.loads(dump(sent))}
+    def _write(self, sent: Sequence[Sent], claimed: dt.datetime | None) -> None:
+        content = {"claimed_at": claimed and claimed.isoformat(), "sent": json.loads(dump(sent))}
         condition = {"IfMatch": self._version} if self._version else {"IfNoneMatch": "*"}
         try:
             self._version = self._client.put_object(

@@ -62,7 +62,7 @@ def delivered(alerting, session):
     return collected
 
 
-def test_a_high_is_told_once_corrected_once_and_twice_only_if_its_run_is_killed(alerting, session, delivered, received):
+def test_a_high_is_sent_once_corrected_once_and_twice_only_if_its_run_is_killed(alerting, session, delivered, received):
     def judged(minutes, function="alerter"):
         with alerting.clock(session.open + dt.timedelta(minutes=minutes)):
             return alerting.invoke({"exchange": "XNYS"}, function)["alerts"]

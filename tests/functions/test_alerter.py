@@ -172,10 +172,10 @@ def test_without_a_session_or_its_bars_there_is_nothing_to_tell(tmp_path):
         assert report["alerts"] == 0
 
 
-def test_an_object_that_does_not_hold_what_was_told_is_named_with_what_to_do(bucket, judged):
-    for content in (b"", b"[]", b'{"told": 1, "claimed_at": null}'):
+def test_an_object_that_does_not_hold_what_was_sent_is_named_with_what_to_do(bucket, judged):
+    for content in (b"", b"[]", b'{"sent": 1, "claimed_at": null}'):
         bucket.objects["alerts/XNYS.json"] = content
-        with pytest.raises(SinkError, match=r"s3://lake/alerts/XNYS\.json does not hold what was told: .*; delete it"):
+        with pytest.raises(SinkError, match=r"s3://lake/alerts/XNYS\.json does not hold what was sent: .*; delete it"):
             judged()
 
 

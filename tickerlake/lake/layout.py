@@ -94,7 +94,7 @@ class Layout:
         return self.folder / "watch.log"
 
     @property
-    def told(self) -> Path:
+    def sent(self) -> Path:
         """The file that says which alerts were sent."""
         return self.folder / "alerts.json"
 

@@ -201,7 +201,7 @@ class ParquetSink:
 
     def store_told(self, text: str) -> None:
         """Keeps which alerts were sent, for the next run. SinkError."""
-        self._place(self._layout.told, lambda path: path.write_text(text, encoding="utf-8"))
+        self._place(self._layout.sent, lambda path: path.write_text(text, encoding="utf-8"))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keeps `rejected` as JSON lines in one file. Rejecting the same records again changes nothing."""
