@@ -51,12 +51,13 @@ counted AS (
         bar_minutes,
         count(*) AS records,
         bitwise_or_agg(bitwise_left_shift(CAST(1 AS bigint), CAST(extract(MINUTE FROM ts) AS integer))) AS minutes,
-        max(high, 2) AS highs,
-        max_by(ts, high) AS ts
+        max(high, 3) AS highs,
+        max_by(ts, high, 2) AS starts
     FROM bars
     WHERE dt BETWEEN %(first)s AND %(last)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
-        AND collected_at <= CAST(%(as_of)s AS timestamp)
+        -- Engines do not read the column if the first part is true, as it is unless a moment was given.
+        AND (%(as_of)s > '9999' OR collected_at <= CAST(%(as_of)s AS timestamp))
         AND strpos(%(settled)s, dt) = 0
     GROUP BY ticker, dt, hour, bar_minutes
 ),
@@ -66,8 +67,8 @@ mixed AS (
     GROUP BY ticker, dt
     HAVING min(bar_minutes) <> max(bar_minutes)
 ),
--- An hour is settled if each bar has one record, one bar alone reached the high, all bars end within the hour, and
--- neither another bar size nor a later split matters. Most hours are; only the others are worked out bar by bar.
+-- An hour is settled if each bar has one record, at most two reached the high, all bars end within the hour, and neither
+-- another bar size nor a later split matters. Most hours are; only the others are worked out bar by bar.
 hours AS (
     SELECT
         c.ticker,
@@ -75,10 +76,11 @@ hours AS (
         c.hour,
         c.bar_minutes,
         element_at(c.highs, 1) AS high,
-        c.ts,
+        if(element_at(c.highs, 2) = element_at(c.highs, 1), 2, 1) AS touches,
+        c.starts,
         c.records = bit_count(c.minutes, 64)
             AND element_at(c.highs, 1) < 1e300
-            AND (c.records = 1 OR element_at(c.highs, 2) < element_at(c.highs, 1))
+            AND coalesce(element_at(c.highs, 3) < element_at(c.highs, 1), true)
             AND c.minutes < bitwise_left_shift(CAST(1 AS bigint), 61 - least(c.bar_minutes, 61))
             AND m.ticker IS NULL
             AND s.ticker IS NULL AS settled
@@ -145,8 +147,15 @@ ranked AS (
     FROM candidates
 ),
 touches AS (
-    SELECT ticker, dt AS session, hour, high, ts, 1 AS touch
+    SELECT
+        ticker,
+        dt AS session,
+        hour,
+        high,
+        element_at(if(touches = 1, starts, array_sort(starts)), t.touch) AS ts,
+        t.touch
     FROM hours
+    CROSS JOIN UNNEST(sequence(1, touches)) AS t (touch)
     WHERE settled
     UNION ALL
     SELECT ticker, dt, hour, high, ts, touch

@@ -133,6 +133,16 @@ def test_long_bars_alone_have_no_hourly_high_and_a_note_says_so(tmp_path, capsys
     assert run(engine, "daily", tickers="META").column("bar_minutes") == [60, 60]
 
 
+def test_long_bars_that_come_later_are_noted_too(tmp_path):
+    engine = DuckDBEngine(write_lake(tmp_path, [record("AMZN", f"{FRIDAY}T09:30-05:00")]))
+    assert run(engine, "hourly_high").notes == ()
+    assert not engine.may_hold_long_bars(FRIDAY, FRIDAY)
+
+    write_lake(tmp_path, [record("META", f"{FRIDAY}T09:30-05:00", bar_minutes=60)])
+
+    assert len(run(engine, "hourly_high").notes) == 1
+
+
 def test_a_person_who_reports_a_split_last_overrules_the_source(tmp_path):
     records, splits = read_records("splits"), read_splits("splits")
     revoked = [

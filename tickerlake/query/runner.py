@@ -101,7 +101,9 @@ def run(
     # An empty answer of `runs` is one: nobody asked.
     if incomplete and name != "runs":
         _explain(engine, values, asked)
-    if name == "hourly_high" and (incomplete or engine.name == "duckdb"):
+    # Only a local lake can tell without a scan.
+    look = getattr(engine, "may_hold_long_bars", None)
+    if name == "hourly_high" and (incomplete or (look and look(values["first"], values["last"]))):
         found = replace(found, notes=(*found.notes, *_long_bars(engine, values, found)))
     return found
 

@@ -66,6 +66,8 @@ class DuckDBEngine:
         self._connection = _bounded()
         self._damaged: dict[Path, tuple[tuple[int, int] | None, Fault]] = {}
         """Files that a query could not read, with their size and time then."""
+        self._short: set[Path] = set()
+        """Files that are known to hold no bars longer than half an hour."""
 
     def run(
         self, sql: str, parameters: Mapping[str, Any], limit: int | None = None, *, columns: bool = False
@@ -117,6 +119,20 @@ class DuckDBEngine:
             with contextlib.suppress(duckdb.Error):  # damaged, or just removed: the next one tells as well
                 return ("simulated",) in self._connection.cursor().execute(text).fetchall()
         return False
+
+    def may_hold_long_bars(self, first: str, last: str) -> bool:
+        """True if it is worth looking for bars longer than half an hour in these sessions.
+
+        Looks into the files that it has not looked into before.
+        """
+        files = set(self._files(first, last)[0]["bars"])
+        if new := files - self._short:
+            stored = f"read_parquet({array(list(new))}, hive_partitioning = false)"
+            text = f"SELECT DISTINCT filename FROM {stored} WHERE bar_minutes > 30"  # noqa: S608
+            with contextlib.suppress(duckdb.Error):  # a file is damaged, or was just removed
+                long = self._connection.cursor().execute(text).fetchall()
+                self._short = self._short | (new - {Path(name) for (name,) in long})  # another thread may read it
+        return not files <= self._short
 
     def faults(self) -> list[Fault]:
         """What queries skip at the moment: files known to be damaged, and folders that cannot be listed."""
