@@ -94,7 +94,7 @@ def hour_span(hour: int, place: Exchange) -> str:
 def currency(tickers: Iterable[str]) -> str:
     """The currency of their prices, as Yahoo writes it: `USD`, `GBp`; `EUR and USD` if there are several."""
     found = set()
-    for ticker in tickers:
+    for ticker in set(tickers):
         # A lake that other programs write may hold any name.
         with contextlib.suppress(ConfigError):
             found.add(currency_of(ticker))

@@ -80,8 +80,8 @@ def _compare(lake: Lake, question: Question, *, is_running: bool = False) -> Com
     over, over_before = measures.over_open(highs, mine), measures.over_open(earlier, before)
     against = measures.against(over, over_before)
     if is_range:
-        ranges = measures.ranges(lake.query("bars", session, session, tickers), mine)
-        then = measures.ranges(lake.query("bars", past[-1], past[0], tickers), before) if past else ranges.head(0)
+        ranges = measures.ranges(lake.query("hourly", session, session, tickers), mine)
+        then = measures.ranges(lake.query("hourly", past[-1], past[0], tickers), before) if past else ranges.head(0)
         against = measures.against(ranges, then)
     hours = measures.with_top(measures.joined(hours, against))
     # Also changes that came after the moment that the page looks back to.

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from dashboard import clock
 from tickerlake import watchlist
 from tickerlake.errors import ConfigError, TickerlakeError
 from tickerlake.exchange import EXCHANGES, Exchange, of
+from tickerlake.lake.hours import session_of
 from tickerlake.lake.layout import Fault, Layout
 from tickerlake.query import Engine, Settings, open_engine, run
 from tickerlake.query.engines.duckdb import DuckDBEngine
@@ -32,15 +35,20 @@ ALL = (EVERY_TICKER,)
 FIRST = next(iter(EXCHANGES.values()))
 """The exchange of an empty lake, and of names that no exchange spells."""
 ANSWERS_KEPT = 128
-_LITTLE = {"daily": 50_000, "hourly_high": 50_000, "restatements": 50_000, "splits": 50_000, "bars": 20_000}
-"""Of so many bars a query is asked about whole months and every ticker, so that the next choice needs no query. DuckDB
-plans for 30 ms, and reads so many bars in 20 ms."""
+_BY_SESSION = {"bars", "daily", "hourly", "hourly_high", "restatements"}
+"""Queries whose answer is that of each of its sessions, one after the other. They are kept session by session: the next
+choice mostly needs the same sessions and one more."""
+_LITTLE, _MUCH, _TOO_MUCH = 50_000, 500_000, 2_500_000
+"""So many bars. DuckDB plans for 30 ms and reads `_LITTLE` in 20 ms, so that a query is asked about the whole month if
+that is no more, else about the week. `_MUCH` takes half a second: worth it only for who goes on to other sessions."""
+_FEW = 50
+"""Up to so many tickers in the lake, their bars are kept for the next choice of a ticker."""
+_ROWS_KEPT = 500_000
+"""At most, of single sessions; about 50 MB."""
 _FRESH = 1.0
-"""For how many seconds a fingerprint counts: on a year of sessions it takes 9 ms."""
+"""For how many seconds a listing of the files counts: of a year of sessions it takes 9 ms."""
 _BARS = 78
 """About how many bars a ticker has in a session."""
-_RARE = {"restatements", "splits"}
-"""Queries whose answer is mostly empty."""
 _CLOUD_REFRESH = dt.timedelta(minutes=5)
 """New bars arrive every five minutes; querying more often costs money and shows nothing new."""
 _DELIVERY = dt.timedelta(minutes=10)
@@ -68,6 +76,25 @@ class _Reply(NamedTuple):
     notes: tuple[str, ...]
 
 
+class _Session(NamedTuple):
+    """What is kept of one session."""
+
+    state: str
+    """Of its files when the query began."""
+    frame: pd.DataFrame | None
+    """The answer. None if there were notes, which may be about other sessions."""
+
+
+class _Files(NamedTuple):
+    """What tells the files of a lake from those of any other moment."""
+
+    listed: float
+    sessions: dict[str, str]
+    """By session: its bars, and all that may change their meaning: the splits, and the order of sources."""
+    others: str
+    """Splits, settings, runs and forecasts."""
+
+
 @dataclass(frozen=True)
 class Lake:
     """The lake that the settings name, as of a moment."""
@@ -83,8 +110,8 @@ class Lake:
     """The tickers of `exchange`, to which queries of every ticker are limited."""
     size: int = 0
     """How many tickers the lake has of all exchanges; 0 if that is not known."""
-    seen: dict[object, tuple[float, str]] = field(default_factory=dict, repr=False, compare=False)
-    """Fingerprints, and when they were taken. Each run of a page makes its own lake, and asks several times."""
+    seen: list[_Files] = field(default_factory=list, repr=False, compare=False)
+    """The latest listing. Each run of a page makes its own lake, and asks several times."""
 
     @property
     def is_local(self) -> bool:
@@ -147,31 +174,53 @@ class Lake:
         tickers: tuple[str, ...],
         now: dt.datetime | None,
     ) -> _Reply:
-        for begin, end, whose in self._wider(name, first, last, tickers):
-            if (begin, end, whose) != (first, last, tickers):
-                found = _part(name, self._answer(name, begin, end, whose, now), first, last, tickers)
-                if found is not None:
-                    return found
+        if first and last and self.size and name in _BY_SESSION and self.is_local:
+            found = self._by_session(name, first, last, tickers)
+            return found or self._of_asked(name, first, last, tickers)
         return self._answer(name, first, last, tickers, now)
 
-    def _wider(
-        self, name: str, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...]
-    ) -> list[tuple[dt.date, dt.date, tuple[str, ...]]]:
-        """What may be asked about instead, whose answer may be there already.
+    def _by_session(self, name: str, first: dt.date, last: dt.date, tickers: tuple[str, ...]) -> _Reply | None:
+        """The answer put together from those of its sessions. Those that are missing are asked for, with neighbours.
 
-        That is the months of these sessions, and every ticker, as far as it is little; and the tickers that somebody
-        asked about before, if they are few more. The month of a running session would change with every bar.
+        None if these sessions and tickers must be asked about by themselves.
         """
-        if not (first and last and self.size and name in _LITTLE and self.is_local):
-            return []
-        day, now = dt.timedelta(days=1), self.now()
-        today = self.exchange.date_at(now)
-        over = today - day if self.exchange.running(now) else today
-        following = (last.replace(day=1) + 31 * day).replace(day=1)
-        month = (first.replace(day=1), min(following - day, over)) if last <= over else (first, last)
-        bars = self.size * _BARS * 5 / 7
-        spans = [span for span in (month, (first, last)) if bars * ((span[1] - span[0]).days + 1) <= _LITTLE[name]]
-        return [*((*span, ALL) for span in spans), (first, last, self._asked(name, first, last, tickers))]
+        states = self._files().sessions
+        whose = tickers if name == "bars" and self.size > _FEW else ALL
+        kept = _sessions_kept().setdefault((self.settings, name, whose, self.as_of, self.exchange.code), {})
+        known = {session: held for session, held in kept.copy().items() if held.state == states.get(session)}
+        wanted = [session for session in states if str(first) <= session <= str(last)]
+        if not wanted:
+            return None
+        if missing := [session for session in wanted if session not in known]:
+            bars = _BARS * self.size
+            block = _month if 22 * bars <= _LITTLE else _week
+            low, high = block(missing[0]), block(missing[-1])
+            unknown = [session for session in states if session not in known and low <= block(session) <= high]
+            if (bars := bars * len(unknown)) > _MUCH:
+                first_time = kept.setdefault("", _Session(f"{first} {last}", None)).state == f"{first} {last}"
+                if first_time or bars > _TOO_MUCH:
+                    return None
+            begin, end = (dt.date.fromisoformat(unknown[place]) for place in (0, -1))
+            try:
+                frame, notes = self._answer(name, begin, end, whose, None)
+            except ConfigError:  # the other question says what is missing
+                return None
+            by_session = dict(iter(frame.groupby("session")))
+            for session in unknown:
+                part = None if notes else by_session.get(session, frame.head(0))
+                kept[session] = known[session] = _Session(states[session], part)
+            _make_room()
+        return _joined(name, [known[session].frame for session in wanted], first, tickers)
+
+    def _of_asked(self, name: str, first: dt.date, last: dt.date, tickers: tuple[str, ...]) -> _Reply:
+        """The answer about these sessions, as part of one that is there if somebody asked for few more tickers."""
+        asked = self._asked(name, first, last, tickers)
+        if asked != tickers:
+            whole = self._answer(name, first, last, asked, None)
+            found = None if whole.notes else _joined(name, [whole.frame], first, tickers)
+            if found is not None:
+                return found
+        return self._answer(name, first, last, tickers, None)
 
     def _asked(self, name: str, first: dt.date, last: dt.date, tickers: tuple[str, ...]) -> tuple[str, ...]:
         """The tickers about which somebody asked this before, if these are most of them; else these."""
@@ -232,23 +281,22 @@ class Lake:
         return self._fingerprint(first, last) if self.is_local else None
 
     def _fingerprint(self, first: dt.date | None, last: dt.date | None) -> str:
-        moment, known = self.seen.get((first, last), (0.0, ""))
-        if known and time.monotonic() - moment < _FRESH:
-            return known
-        found = hashlib.blake2b(digest_size=16)
-        for path in (
-            *self.layout.files(first, last),
-            *self.layout.actions(),
-            *self.layout.forecasts(),
-            self.layout.log,  # its time changes with each new file
-            self.layout.config,
-        ):
-            # A file may go between listing and here, as compaction replaces it.
-            with contextlib.suppress(FileNotFoundError):
-                stat = path.stat()
-                found.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        self.seen[first, last] = time.monotonic(), found.hexdigest()
-        return found.hexdigest()
+        files = self._files()
+        low, high = str(first or ""), str(last or "9999-12-31")
+        inside = [state for session, state in files.sessions.items() if low <= session <= high]
+        return _digest(*inside, files.others)
+
+    def _files(self) -> _Files:
+        if self.seen and time.monotonic() - self.seen[0].listed < _FRESH:
+            return self.seen[0]
+        listed, layout = time.monotonic(), self.layout
+        meaning = _state(*layout.actions(), layout.config)
+        sessions = {
+            session: _digest(meaning, _state(*files)) for session, files in groupby(layout.files(), key=session_of)
+        }
+        # The log's time changes with each new file.
+        self.seen[:] = [_Files(listed, sessions, _digest(meaning, _state(layout.log, *layout.forecasts())))]
+        return self.seen[0]
 
 
 def current() -> Lake:
@@ -271,24 +319,55 @@ def open_early() -> None:
         _engine(Settings.from_environment())
 
 
-def _part(
-    name: str, whole: _Reply, first: dt.date | None, last: dt.date | None, tickers: tuple[str, ...]
-) -> _Reply | None:
-    """The part of an answer that these sessions and tickers have; None if they must be asked about alone.
+def _state(*paths: Path) -> str:
+    """Changes whenever one of these files does."""
+    found = []
+    for path in paths:
+        # A file may go between listing and here, as compaction replaces it.
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.stat()
+            found.append(f"{path} {stat.st_size} {stat.st_mtime_ns}")
+    return "\n".join(found)
 
-    That is if something is missing, which an error then explains, or if there are notes, which may be about others.
-    """
-    frame = whole.frame
-    mine = frame["session"].between(str(first), str(last))
+
+def _digest(*texts: str) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
+
+
+def _month(session: str) -> str:
+    return session[:7]
+
+
+def _week(session: str) -> str:
+    return f"{dt.date.fromisoformat(session):%G-%V}"
+
+
+def _joined(
+    name: str, frames: Sequence[pd.DataFrame | None], first: dt.date, tickers: tuple[str, ...]
+) -> _Reply | None:
+    """The rows of `tickers` in `frames`. None if a frame is missing, or a ticker, which an error then explains."""
+    parts = [frame for frame in frames if frame is not None]
+    if len(parts) < len(frames):
+        return None
+    found = pd.concat(parts, ignore_index=True)
     asked = [names_since(ticker, str(first)) for ticker in tickers] if tickers != ALL else []
     if asked:
-        mine &= frame["ticker"].isin([symbol for symbols in asked for symbol in symbols])
-    found = frame[mine].reset_index(drop=True)
+        mine = found["ticker"].isin([symbol for names in asked for symbol in names])
+        found = found[mine].reset_index(drop=True)
     there = set(found["ticker"])
-    is_complete = name in _RARE or (there and not any(there.isdisjoint(symbols) for symbols in asked))
-    return _Reply(found, ()) if is_complete and not whole.notes else None
+    # Most answers of `restatements` are empty.
+    is_complete = name == "restatements" or (there and not any(there.isdisjoint(names) for names in asked))
+    return _Reply(found, ()) if is_complete else None
 
 
+def _make_room() -> None:
+    every = _sessions_kept()
+    frames = [held.frame for kept in every.copy().values() for held in kept.copy().values()]
+    if sum(len(frame) for frame in frames if frame is not None) > _ROWS_KEPT:
+        every.clear()
+
+
+@functools.lru_cache(maxsize=10_000)
 def _exchange_of(ticker: str) -> Exchange:
     """The exchange of `ticker`. A lake that other programs write may hold any name."""
     try:
@@ -300,6 +379,11 @@ def _exchange_of(ticker: str) -> Exchange:
 @st.cache_resource(show_spinner=False)
 def _engine(settings: Settings) -> Engine:
     return open_engine(settings)
+
+
+@st.cache_resource(show_spinner=False)
+def _sessions_kept() -> dict[tuple[object, ...], dict[str, _Session]]:
+    return {}
 
 
 @st.cache_resource(show_spinner=False)
@@ -323,7 +407,7 @@ def _query_cloud(_question: _Question, key: str) -> _Reply:  # noqa: ARG001
 def _forgetting(folder: Path, tickers: tuple[str, ...], now: dt.datetime, fingerprint: str) -> str:  # noqa: ARG001
     from tickerlake.repair import forgetting  # noqa: PLC0415  # loads pandas and the calendar
 
-    return forgetting(folder, "yahoo", tickers, partial(limits.oldest, "yahoo", now=now), now)
+    return forgetting(folder, "yahoo", tickers, functools.partial(limits.oldest, "yahoo", now=now), now)
 
 
 def _run(question: _Question) -> _Reply:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter
+from statistics import median
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from dashboard import labels
+from dashboard.data.figures import rows
 
 if TYPE_CHECKING:
     from dashboard.charts.axes import Scale
@@ -48,44 +52,43 @@ def over_open(highs: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
     `highs` is the answer of `hourly_high`; `daily` has `first_price`, see `figures.with_change`.
     """
     frame = highs.loc[highs["touch"] == 1, ["ticker", "session", "hour", "high"]]
-    frame = frame.merge(daily[["ticker", "session", "first_price"]], on=["ticker", "session"])
-    return frame.assign(value=frame["high"] / frame["first_price"] - 1).drop(columns=["high", "first_price"])
+    return frame.assign(value=frame["high"] / _first_prices(frame, daily) - 1).drop(columns="high")
 
 
-def ranges(bars: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
-    """The range of each hour over the session's first price, in the shape of `over_open`. `bars` answers `bars`."""
-    frame = bars.merge(
-        daily[["ticker", "session", "bar_minutes", "first_price"]], on=["ticker", "session", "bar_minutes"]
-    )
-    hour = frame["ts"].dt.hour.rename("hour")
-    hours = frame.groupby(["ticker", "session", hour]).agg(
-        high=("high", "max"), low=("low", "min"), first_price=("first_price", "first")
-    )
-    return ((hours["high"] - hours["low"]) / hours["first_price"]).rename("value").reset_index()
+def ranges(hourly: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
+    """The range of each hour over the session's first price, in the shape of `over_open`. `hourly` is that answer."""
+    value = (hourly["high"] - hourly["low"]) / _first_prices(hourly, daily)
+    return hourly[["ticker", "session", "hour"]].assign(value=value)
 
 
 def against(now: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
     """Each row of `now` among the rows of `past` with the same ticker and hour.
 
     Adds `percentile` (share of them that are lower, ties counted half, from 0 to 100), `usual` (their median), `past`
-    (how many there are) and `unusual` (greater than every one of at least `LEAST`).
+    (how many there are) and `unusual` (greater than every one of at least `LEAST`). Unknown values do not count.
     """
-    pairs = now.reset_index().merge(past, on=["ticker", "hour"], suffixes=("", "_past"))
-    below = (pairs["value_past"] < pairs["value"]) + (pairs["value_past"] == pairs["value"]) / 2
-    by_row = pairs.assign(below=below).groupby("index")
-    found = now.assign(
-        percentile=by_row["below"].mean() * 100,
-        usual=by_row["value_past"].median(),
-        past=by_row["below"].count(),
+    values: dict[tuple[str, int], list[float]] = {}
+    for ticker, hour, value in rows(past.dropna(subset="value"), "ticker", "hour", "value"):
+        values.setdefault((ticker, hour), []).append(value)
+    here = list(rows(now, "ticker", "hour", "value"))
+    others = [[] if math.isnan(value) else values.get((ticker, hour), []) for ticker, hour, value in here]
+    percentile = np.array([_among(value, those) for (*_, value), those in zip(here, others, strict=True)], float)
+    counts = np.array([len(those) for those in others], int)
+    return now.assign(
+        percentile=percentile,
+        usual=np.array([median(those) if those else np.nan for those in others], float),
+        past=counts,
+        unusual=(percentile == 100) & (counts >= LEAST),
     )
-    found["past"] = found["past"].fillna(0).astype("int64")
-    return found.assign(unusual=(found["past"] >= LEAST) & (found["percentile"] == 100))
 
 
 def joined(hours: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     """`hours` with the columns that `against` adds; hours that were not compared have none of them."""
-    frame = hours.merge(compared.drop(columns="value"), on=["ticker", "session", "hour"], how="left")
-    return frame.assign(unusual=frame["unusual"].fillna(value=False).astype(bool))
+    place, added = ("ticker", "session", "hour"), ("percentile", "usual", "unusual")
+    known = dict(zip(rows(compared, *place), rows(compared, *added), strict=True))
+    found = [known.get(each, (np.nan, np.nan, False)) for each in rows(hours, *place)]
+    columns = np.array(found, float).reshape(-1, len(added)).T
+    return hours.assign(percentile=columns[0], usual=columns[1], unusual=columns[2] > 0)
 
 
 def days(values: pd.DataFrame) -> pd.DataFrame:
@@ -112,16 +115,18 @@ def measured_from(hours: pd.DataFrame, origin: Origin, closes: pd.Series) -> pd.
 
 def with_top(hours: pd.DataFrame) -> pd.DataFrame:
     """`hours` with `is_top`: the hour that reached each ticker's highest price first."""
-    tops = hours.groupby("ticker")["high"].idxmax().tolist()
-    return hours.assign(is_top=hours.index.isin(tops))
+    top: dict[str, tuple[float, int]] = {}
+    for row, (ticker, high) in enumerate(rows(hours, "ticker", "high")):
+        top[ticker] = max(top.get(ticker, (high, -row)), (high, -row))
+    tops = {-row for _, row in top.values()}
+    return hours.assign(is_top=[row in tops for row in range(len(hours))])
 
 
 def with_restated(hours: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     """`hours` with `restated`: how many bars of the hour the source changed or withdrew. `changes`: `restatements`."""
-    bars = set(zip(changes["ticker"], changes["session"], changes["ts"], strict=True))
+    bars = set(rows(changes, "ticker", "session", "ts"))
     found = Counter((ticker, session, ts.hour) for ticker, session, ts in bars)
-    places = zip(hours["ticker"], hours["session"], hours["hour"], strict=True)
-    return hours.assign(restated=[found[place] for place in places])
+    return hours.assign(restated=[found[place] for place in rows(hours, "ticker", "session", "hour")])
 
 
 def ranking_column(scale: Scale) -> str:
@@ -169,6 +174,18 @@ def unusual(today: pd.DataFrame, hours: pd.DataFrame) -> str:
     tops = hours[hours["is_top"]].set_index("ticker")
     highs = [f"{name} ({labels.price(tops.loc[name, 'high'])} {_when(tops.loc[name])})" for name in names]
     return f"Unusual: {labels.listing(highs)}, highest over the open in {sessions + 1} sessions."
+
+
+def _first_prices(frame: pd.DataFrame, daily: pd.DataFrame) -> np.ndarray:
+    """Of each row of `frame`, the first price of its ticker's session; NaN where `daily` does not know it."""
+    known = {(*whose,): price for *whose, price in rows(daily, "ticker", "session", "first_price")}
+    return np.array([known.get(whose, np.nan) for whose in rows(frame, "ticker", "session")], float)
+
+
+def _among(value: float, others: list[float]) -> float:
+    """The percentile of `value` among `others`; NaN without any."""
+    below = sum(other < value for other in others) + others.count(value) / 2
+    return 100 * below / len(others) if others else math.nan
 
 
 def _when(row: pd.Series) -> str:

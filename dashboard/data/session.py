@@ -11,6 +11,7 @@ from dashboard import labels
 from dashboard.data import days, figures, prices
 from dashboard.data.lake import Lake
 from tickerlake.actions import ratio_text
+from tickerlake.query.runner import names_since
 
 
 class OneSession(NamedTuple):
@@ -42,7 +43,9 @@ def one_session(lake: Lake, date: dt.date, ticker: str) -> OneSession | None:
     hours = figures.hourly(highs, daily, lake.now(), lake.exchange)
     bars = lake.query("bars", date, date, (ticker,))
     changes = lake.query("restatements", date, date, (ticker,))
-    ratios = [ratio_text(ratio) for ratio in lake.query("splits", date, date, (ticker,))["ratio"]]
+    splits = lake.query("splits")  # of the whole lake, for the next choice
+    splits = splits[(splits["session"] == date.isoformat()) & splits["ticker"].isin(names_since(ticker, str(date)))]
+    ratios = [ratio_text(ratio) for ratio in splits["ratio"]]
     return OneSession(
         daily=daily,
         bars=bars[bars["bar_minutes"] == minutes],

@@ -144,14 +144,16 @@ class TestMeasures:
             "No high is unusual: each is within those of 5 earlier sessions, over the open."
         )
 
-    def test_a_range_runs_from_the_lowest_to_the_highest_of_the_finest_bars(self):
-        columns = ["ticker", "session", "ts", "bar_minutes", "high", "low"]
-        rows = [("A", at("10:00"), 5, 103, 101), ("A", at("10:55"), 5, 102, 99), ("A", at("10:00"), 60, 200, 1)]
-        bars = pd.DataFrame([(row[0], "2026-11-20", *row[1:]) for row in rows], columns=columns)
-        daily = pd.DataFrame({"ticker": ["A"], "session": "2026-11-20", "bar_minutes": 5, "first_price": 100.0})
-        assert measures.ranges(bars, daily).to_dict("records") == [
-            {"ticker": "A", "session": "2026-11-20", "hour": 10, "value": 0.04}
-        ]
+    def test_a_range_runs_from_the_lowest_to_the_highest_and_is_unknown_without_a_first_price(self):
+        hourly = pd.DataFrame(
+            {"ticker": ["A", "B"], "session": "2026-11-20", "hour": 10, "high": [103.0, 9.0], "low": [99.0, 8.0]}
+        )
+        daily = pd.DataFrame({"ticker": ["A"], "session": "2026-11-20", "first_price": 100.0})
+        found = measures.ranges(hourly, daily)
+        assert found["value"].tolist() == pytest.approx([0.04, NOTHING], nan_ok=True)
+        ranked = measures.against(found, found)
+        assert ranked["percentile"].tolist() == pytest.approx([50.0, NOTHING], nan_ok=True)
+        assert ranked["past"].tolist() == [1, 0]
 
     HOURS = pd.DataFrame(
         {

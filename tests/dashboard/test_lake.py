@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import streamlit as st
 
+from dashboard.data import lake as reading
 from dashboard.data import lake_files, prices, rejected
 from dashboard.data.lake import ALL, Lake
 from tests.query.lakes import write_lake
+from tickerlake.actions import Split
 from tickerlake.errors import ConfigError
 from tickerlake.exchange import XNYS
 from tickerlake.lake import Run
@@ -91,7 +95,7 @@ def test_a_small_lake_answers_the_same_though_it_is_asked_about_more(tmp_path):
     exact = Lake(Settings(lake=write_lake(tmp_path / "lake", records)))
     small = exact.showing(None)
 
-    for name in ("daily", "hourly_high", "bars", "restatements", "splits"):
+    for name in ("daily", "hourly", "hourly_high", "bars", "restatements"):
         for first, last, tickers in (
             (days[0], days[0], ("B",)),
             (days[0], days[0], ("META",)),
@@ -104,6 +108,79 @@ def test_a_small_lake_answers_the_same_though_it_is_asked_about_more(tmp_path):
     for lake in (exact, small):
         with pytest.raises(ConfigError, match="holds no bars of FB on 2022-06-09"):
             lake.query("bars", days[1], days[1], ("FB",))
+
+
+class TestSessionsThatAreKept:
+    LATER = EVENING + dt.timedelta(hours=1)
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        records = [record("B", day, 15, 9.0, 11.0, bar_minutes=5) for day in DAYS]
+        records += [record("B", day, 15, 9.0, 12.0, bar_minutes=5, source="yahoo") for day in DAYS]
+        folder = write_lake(tmp_path / "lake", records)
+        (folder / "tickerlake.toml").write_text('sources = ["recorded", "yahoo"]')
+        return folder
+
+    def highs(self, folder, first=DAYS[0], last=DAYS[2], **choices):
+        """As a page that opens now has them."""
+        lake = replace(Lake(Settings(lake=folder)).showing(None), **choices)
+        days = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+        return lake.query("hourly_high", *days, ("B",))["high"].tolist()
+
+    def restate(self, folder):
+        write_lake(folder, [record("B", DAYS[1], 15, 9.0, 15.0, bar_minutes=5, collected_at=self.LATER)])
+
+    def split(self, folder):
+        ParquetSink(folder).report_splits([Split("B", EVENING.date(), 10.0, "manual", EVENING, self.LATER)], EVENING)
+
+    def prefer(self, folder):
+        (folder / "tickerlake.toml").write_text('sources = ["yahoo", "recorded"]')
+
+    def remove(self, folder):
+        shutil.rmtree(folder / "bars" / f"dt={DAYS[1]}")
+
+    @pytest.mark.parametrize(
+        ("change", "after"),
+        [
+            (restate, [11.0, 15.0, 11.0]),
+            (split, [1.1, 1.1, 11.0]),
+            (prefer, [12.0, 12.0, 12.0]),
+            (remove, [11.0, 11.0]),
+        ],
+    )
+    def test_they_are_asked_about_again_when_anything_changes_that_they_rest_on(self, folder, change, after):
+        assert self.highs(folder) == [11.0, 11.0, 11.0]
+        change(self, folder)
+        assert self.highs(folder) == after
+
+    def test_a_note_is_for_those_whom_it_is_about(self, folder):
+        write_lake(folder, [record("C", DAYS[1], 15, 9.0, 11.0, bar_minutes=90)])
+        lake = Lake(Settings(lake=folder)).showing(None)
+        first, last = (dt.date.fromisoformat(day) for day in DAYS[:2])
+        assert lake.hourly_high(first, last, ("B",))[1] == ()
+        assert "C in 2026-11-19 has only 90-minute bars" in lake.hourly_high(first, last, ("B", "C"))[1][0]
+
+    def test_each_moment_has_its_own(self, folder):
+        self.restate(folder)
+        assert self.highs(folder) == [11.0, 15.0, 11.0]
+        assert self.highs(folder, as_of=EVENING) == [11.0, 11.0, 11.0]
+
+    def test_only_those_are_asked_about_that_are_missing_or_have_changed(self, folder, monkeypatch):
+        asked = []
+        run = reading.run
+        monkeypatch.setattr(
+            reading,
+            "run",
+            lambda engine, name, **options: (
+                asked.append((str(options["first"]), str(options["last"]))) or run(engine, name, **options)
+            ),
+        )
+        self.highs(folder, DAYS[2])
+        self.highs(folder, DAYS[0], DAYS[1])
+        self.restate(folder)
+        self.highs(folder)
+
+        assert [span for span in asked if "None" not in span] == [(DAYS[0], DAYS[2]), (DAYS[1], DAYS[1])]
 
 
 def test_an_answer_is_kept_until_a_run_is_logged(tmp_path):

@@ -134,18 +134,19 @@ def test_one_query_that_fails_is_told_in_its_place(app, real, page, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("page", "bars", "asked"),
+    ("page", "most", "asked"),
     [
-        ("hourly_highs", 50_000, []),
+        ("hourly_highs", 500_000, []),
         ("hourly_highs", 0, ["daily", "hourly_high", "daily", "restatements"]),
-        ("session", 50_000, []),
-        ("session", 0, ["daily", "hourly_high", "bars", "restatements", "splits"]),
+        ("session", 500_000, []),
+        ("session", 0, ["daily", "hourly_high", "bars", "restatements"]),
     ],
 )
 def test_another_session_of_a_small_lake_needs_no_query_of_a_large_one_those_of_itself_and_the_sessions_before(
-    app, real, monkeypatch, page, bars, asked
+    app, real, monkeypatch, page, most, asked
 ):
-    monkeypatch.setattr(reading, "_LITTLE", dict.fromkeys(reading._LITTLE, bars))
+    monkeypatch.setattr(reading, "_MUCH", most)
+    monkeypatch.setattr(reading, "_TOO_MUCH", most)
     st.cache_data.clear()
     at = app(real, page)
     found = []
