@@ -28,6 +28,49 @@ _CRAWLER_LOGS = "log-group:/aws-glue/crawlers"
 
 
 @dataclass(frozen=True)
+class _Form:
+    """How a table's objects are written."""
+
+    classification: str
+    input_format: str
+    output_format: str
+    library: str
+    parameters: dict[str, str] | None = None
+
+    def of(self, location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
+        """The storage descriptor of a table with `columns` in this form at `location`."""
+        return glue.CatalogTableStorageDescriptorArgs(
+            location=location,
+            input_format=self.input_format,
+            output_format=self.output_format,
+            ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
+                name=self.classification, serialization_library=self.library, parameters=self.parameters
+            ),
+            columns=[
+                glue.CatalogTableStorageDescriptorColumnArgs(name=column.name, type=column.type, comment=column.comment)
+                for column in columns
+            ],
+        )
+
+
+_PARQUET = _Form(
+    "parquet",
+    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+    {"serialization.format": "1"},
+)
+# As `tickerlake.lake.objects` writes them. This library reads the collector's times and takes a missing key for null:
+# https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
+_JSON_LINES = _Form(
+    "json",
+    "org.apache.hadoop.mapred.TextInputFormat",
+    "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+    "org.openx.data.jsonserde.JsonSerDe",
+)
+
+
+@dataclass(frozen=True)
 class CatalogArgs:
     """Arguments of `Catalog`."""
 
@@ -59,44 +102,29 @@ class Catalog(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: CatalogArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tickerlake:catalog:Catalog", name, None, opts)
-        location = pulumi.Output.concat("s3://", args.bucket.bucket, "/", BARS_PREFIX)
-
         self.database = glue.CatalogDatabase(
             f"{name}-database",
             name=args.database_name,
             description="Bars of a stock watchlist",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.table = glue.CatalogTable(
+        self.table = self._by_day(
             f"{name}-table",
-            name=TABLE,
-            database_name=self.database.name,
-            description="One bar of one ticker; if a bar is repeated, the one collected last counts",
-            table_type="EXTERNAL_TABLE",
-            parameters={
-                "EXTERNAL": "TRUE",
-                "classification": "parquet",
-                **_projection(PARTITION, location, args.first_session),
-            },
-            partition_keys=_partition_keys(PARTITION),
-            storage_descriptor=_parquet(location, COLUMNS),
-            opts=pulumi.ResourceOptions(parent=self),
+            args,
+            TABLE,
+            BARS_PREFIX,
+            (PARTITION, COLUMNS),
+            "One bar of one ticker; if a bar is repeated, the one collected last counts",
+            _PARQUET,
         )
-        hours = pulumi.Output.concat("s3://", args.bucket.bucket, "/", HOURS_PREFIX)
-        self.hours = glue.CatalogTable(
+        self.hours = self._by_day(
             f"{name}-hours",
-            name=HOURS_TABLE,
-            database_name=self.database.name,
-            description="The bars of each finished session, summed up hour by hour: a cache that the compactor writes",
-            table_type="EXTERNAL_TABLE",
-            parameters={
-                "EXTERNAL": "TRUE",
-                "classification": "parquet",
-                **_projection(PARTITION, hours, args.first_session),
-            },
-            partition_keys=_partition_keys(PARTITION),
-            storage_descriptor=_parquet(hours, HOURS),
-            opts=pulumi.ResourceOptions(parent=self),
+            args,
+            HOURS_TABLE,
+            HOURS_PREFIX,
+            (PARTITION, HOURS),
+            "The bars of each finished session, summed up hour by hour: a cache that the compactor writes",
+            _PARQUET,
         )
         # No partitions and no crawler: splits are rare, so this is a few small objects.
         self.actions = glue.CatalogTable(
@@ -105,27 +133,27 @@ class Catalog(pulumi.ComponentResource):
             database_name=self.database.name,
             description="One report of one split; the latest report of a source counts",
             table_type="EXTERNAL_TABLE",
-            parameters={"EXTERNAL": "TRUE", "classification": "json"},
-            storage_descriptor=_json_lines(
+            parameters={"EXTERNAL": "TRUE", "classification": _JSON_LINES.classification},
+            storage_descriptor=_JSON_LINES.of(
                 pulumi.Output.concat("s3://", args.bucket.bucket, "/", ACTIONS_PREFIX), ACTIONS
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.runs = self._by_session(
-            name,
+        self.runs = self._by_day(
+            f"{name}-runs",
             args,
             RUNS_TABLE,
             RUNS_PREFIX,
-            RUNS,
+            (SESSION, RUNS),
             "What one run asked of one source for one ticker and session, and what came of it",
         )
         # Without the forecaster, queries find it empty.
-        self.forecasts = self._by_session(
-            name,
+        self.forecasts = self._by_day(
+            f"{name}-forecasts",
             args,
             FORECASTS_TABLE,
             FORECASTS_PREFIX,
-            FORECASTS,
+            (SESSION, FORECASTS),
             "One forecast of one ticker's hour; the first one made counts",
         )
         self.bars_arns = [
@@ -194,24 +222,32 @@ class Catalog(pulumi.ComponentResource):
         )
         self.register_outputs({"database": self.database.name, "table": self.table.name, "crawler": self.crawler.name})
 
-    def _by_session(
-        self, name: str, args: CatalogArgs, table: str, prefix: str, columns: Sequence[Column], description: str
+    def _by_day(
+        self,
+        resource: str,
+        args: CatalogArgs,
+        table: str,
+        prefix: str,
+        record: tuple[Column, Sequence[Column]],
+        description: str,
+        form: _Form = _JSON_LINES,
     ) -> glue.CatalogTable:
-        """A table of JSON lines with a folder for each session."""
+        """A table with a folder for each day below `prefix`, of the key and the columns in `record`."""
         location = pulumi.Output.concat("s3://", args.bucket.bucket, "/", prefix)
+        key, columns = record
         return glue.CatalogTable(
-            f"{name}-{table}",
+            resource,
             name=table,
             database_name=self.database.name,
             description=description,
             table_type="EXTERNAL_TABLE",
             parameters={
                 "EXTERNAL": "TRUE",
-                "classification": "json",
-                **_projection(SESSION, location, args.first_session),
+                "classification": form.classification,
+                **_projection(key, location, args.first_session),
             },
-            partition_keys=_partition_keys(SESSION),
-            storage_descriptor=_json_lines(location, [column for column in columns if column.name != SESSION.name]),
+            partition_keys=[glue.CatalogTablePartitionKeyArgs(name=key.name, type=key.type, comment=key.comment)],
+            storage_descriptor=form.of(location, [column for column in columns if column.name != key.name]),
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -250,43 +286,3 @@ def _projection(key: Column, location: pulumi.Output[str], first: dt.date) -> di
         f"projection.{key.name}.interval.unit": "DAYS",
         "storage.location.template": pulumi.Output.concat(location, f"{key.name}=${{{key.name}}}/"),
     }
-
-
-def _partition_keys(key: Column) -> list[glue.CatalogTablePartitionKeyArgs]:
-    return [glue.CatalogTablePartitionKeyArgs(name=key.name, type=key.type, comment=key.comment)]
-
-
-def _parquet(location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
-    return glue.CatalogTableStorageDescriptorArgs(
-        location=location,
-        input_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-        output_format="org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-        ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
-            name="parquet",
-            serialization_library="org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-            parameters={"serialization.format": "1"},
-        ),
-        columns=_columns(columns),
-    )
-
-
-def _json_lines(location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
-    """Objects as `tickerlake.lake.objects` writes them."""
-    return glue.CatalogTableStorageDescriptorArgs(
-        location=location,
-        input_format="org.apache.hadoop.mapred.TextInputFormat",
-        output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-        # It reads the collector's times and takes a missing key for null:
-        # https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
-        ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
-            name="json", serialization_library="org.openx.data.jsonserde.JsonSerDe"
-        ),
-        columns=_columns(columns),
-    )
-
-
-def _columns(columns: Sequence[Column]) -> list[glue.CatalogTableStorageDescriptorColumnArgs]:
-    return [
-        glue.CatalogTableStorageDescriptorColumnArgs(name=column.name, type=column.type, comment=column.comment)
-        for column in columns
-    ]

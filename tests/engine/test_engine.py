@@ -128,6 +128,27 @@ def test_a_ticker_added_to_the_watchlist_updates_the_function_and_its_schedules(
     assert on(account, "function")["Environment"]["Variables"]["COLLECTOR_TICKERS"] == f"{before},NVDA"
 
 
+def test_an_exchange_and_alerts_bring_resources_of_their_own_and_take_them_away_again(account, dev):
+    dev.ok(".venv/bin/python -m tickerlake watchlist add VOD.L")
+    dev.ok("printf '\\n[[alerts]]\\nnew_high = 1\\n' >> tickerlake.toml")
+    for command in commands("Alerts"):
+        done = dev.ok(command)
+    brought = {name for name, steps in done.steps.items() if steps == {"created"}}
+
+    assert {name for name in brought if not name.startswith("alerter-")} == {
+        *("collector-london-schedules", "collector-london-collect-1", "collector-london-sweep-1"),
+        *("monitoring-heartbeat-london", "monitoring-collector-silent-london"),
+    }
+    assert {"alerter-function", "alerter-alerts", "alerter-email", "alerter-london-alert"} <= brought
+    heartbeats = [alarm["AlarmName"] for alarm in on(account, "alarms") if "heartbeat" in alarm["AlarmName"]]
+    assert heartbeats == ["tickerlake-dev-heartbeat-london", "tickerlake-dev-heartbeat-new-york"]
+
+    dev.ok("pulumi config rm alerts && pulumi config rm alertEmail")
+    dev.ok(".venv/bin/python -m tickerlake watchlist remove VOD.L")
+    done = dev.ok("pulumi up --skip-preview")
+    assert {name for name, steps in done.steps.items() if steps == {"deleted"}} == brought
+
+
 def test_a_changed_setting_of_each_component_updates_what_depends_on_it(account, dev):
     for key, value in {
         "resultDays": "3",
@@ -144,6 +165,7 @@ def test_a_changed_setting_of_each_component_updates_what_depends_on_it(account,
     assert done.steps == {
         "lake-results-lifecycle": {"updated"},
         "catalog-forecasts": {"updated"},
+        "catalog-hours": {"updated"},
         "catalog-runs": {"updated"},
         "catalog-table": {"updated"},
         "delivery-stream": {"updated"},
