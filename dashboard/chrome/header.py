@@ -47,11 +47,13 @@ def skipped(lake: Lake, place: DeltaGenerator) -> None:
     except TickerlakeError:  # shown on the page
         return
     if faults:
+        file = faults[0].path.relative_to(lake.settings.lake)
+        # The reason names folders of the machine.
+        why = access.for_owner(f": {labels.escape(faults[0].reason)}")
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         cure = " Run `tickerlake repair` to move damaged files to quarantine and fill the gap."
         place.warning(
-            f"**Some bars are left out:** cannot use {labels.escape(f'{faults[0].path}: {faults[0].reason}')}{more}."
-            f"{access.for_owner(cure)}",
+            f"**Some bars are left out:** cannot use {labels.escape(str(file))}{why}{more}.{access.for_owner(cure)}",
             icon=":material/broken_image:",
         )
 

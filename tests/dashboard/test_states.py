@@ -123,7 +123,7 @@ STATES = {
             EVERYWHERE: ("No watcher runs", "Open until 16:00 EST", "Some bars are left out:"),
             "outlook": "They appear here once the owner of the lake makes some.",
         },
-        never=("tickerlake ",),
+        never=("tickerlake ", "Parquet file"),
         now=lakes.MIDDAY,
         environment={access.VARIABLE: "1"},
         is_offered=False,
