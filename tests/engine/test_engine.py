@@ -130,7 +130,7 @@ def test_a_ticker_added_to_the_watchlist_updates_the_function_and_its_schedules(
 
 def test_an_exchange_and_alerts_bring_resources_of_their_own_and_take_them_away_again(account, dev):
     dev.ok(".venv/bin/python -m tickerlake watchlist add VOD.L")
-    dev.ok("printf '\\n[[alerts]]\\nnew_high = 1\\n' >> tickerlake.toml")
+    dev.ok("printf '\\n[[alerts]]\\nnew_high = 1\\n' >> lake/tickerlake.toml")
     for command in commands("Alerts"):
         done = dev.ok(command)
     brought = {name for name, steps in done.steps.items() if steps == {"created"}}
