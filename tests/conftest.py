@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests.fakes.yahoo import running_yahoo
 
@@ -21,6 +22,21 @@ duckdb.connect = partial(duckdb.connect, config={"threads": 1})
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than there are cores, since many tests wait for a server or a browser."""
     return (os.cpu_count() or 1) + 1
+
+
+_ONE_EMULATOR = ("cloud/test_path.py", "cloud/test_access.py")
+
+
+class _ByFile(LoadFileScheduling):
+    """One worker runs all tests of a file, and all files that share an emulator of AWS, so that it is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "cloud" if file.endswith(_ONE_EMULATOR) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
+    return _ByFile(config, log)
 
 
 # The files that take longest, so that no worker is left alone with one at the end.

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from dashboard import clock
 from dashboard.data import cloud
-from tests.cloud.emulator import until
 from tests.cloud.stack import EMPTY, RunFailed
 from tests.fakes.yahoo import Bars
 from tickerlake import exchange
@@ -21,11 +20,12 @@ from tickerlake.watchlist import DEFAULT as WATCHLIST
 
 @pytest.fixture(scope="module")
 def collected(guarded):
-    """The report of a run of the function with its own role."""
-    report = guarded.invoke({"session": "last", "tickers": list(WATCHLIST[:2])})
-    session = exchange.XNYS.session_on(dt.date.fromisoformat(report["requested"]["sessions"][0]))
-    guarded.settle(session, report["delivered"])
-    return report
+    """The session and the report of a run of the function with its own role."""
+    session = exchange.XNYS.last_finished(dt.datetime.now(dt.UTC))
+    held = guarded.records(session)
+    report = guarded.invoke({"session": session.dt, "tickers": list(WATCHLIST[:2])})
+    guarded.settle(session, held + report["delivered"])
+    return session, report
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,16 @@ def clients_of(guarded, function):
 
 class TestTheCollector:
     def test_it_delivers_with_its_role(self, collected):
-        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
-        assert (collected["delivered"], collected["failed"]) == (2 * len(session.bar_starts(5)), 0)
+        session, report = collected
+        assert (report["delivered"], report["failed"]) == (2 * len(session.bar_starts(5)), 0)
 
     def test_it_stores_splits_and_runs_with_its_role(self, guarded, collected):
-        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
-        guarded.yahoo.answers("NVDA", Bars(splits=[(session.open, 10, 1)]))
-        guarded.invoke({"session": session.dt, "tickers": ["NVDA"]})
-        assert len(guarded.objects("actions/")) == 1
-        assert guarded.objects(f"runs/session={session.dt}/")
+        session, _ = collected
+        before = {kind: set(guarded.objects(kind)) for kind in ("actions/", f"runs/session={session.dt}/")}
+        guarded.yahoo.answers("AMD", Bars(splits=[(session.open, 10, 1)]))
+        guarded.invoke({"session": session.dt, "tickers": ["AMD"]})
+        for kind, held in before.items():
+            assert len(held ^ set(guarded.objects(kind))) == 1, kind
 
     def test_its_role_may_put_to_its_stream_splits_and_runs_and_query_and_nothing_else(self, guarded):
         client = clients_of(guarded, "function")
@@ -119,7 +120,7 @@ class TestTheCollector:
 
 class TestTheCompactor:
     def test_it_compacts_with_its_role(self, guarded, collected):
-        session = exchange.XNYS.session_on(dt.date.fromisoformat(collected["requested"]["sessions"][0]))
+        session, _ = collected
         held = guarded.records(session)
         guarded.invoke({"session": session.dt, "tickers": list(WATCHLIST[:2])})
         guarded.settle(session, held + 2 * len(session.bar_starts(5)))
@@ -146,24 +147,6 @@ class TestTheCompactor:
             assert refused(request), request.__code__.co_names
 
 
-class TestTheAlarms:
-    def test_a_subscriber_is_told_that_the_vendor_refuses_and_what_to_do_and_when_it_is_over(self, guarded):
-        queues, watch = guarded.client("sqs"), guarded.client("cloudwatch")
-        url = guarded.subscribe(guarded.outputs["alarmTopic"], "subscriber")
-
-        def told():
-            found = queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-            messages = [json.loads(json.loads(each["Body"])["Message"]) for each in found]
-            return next((each for each in messages if each["AlarmName"] == "tickerlake-dev-vendor-refuses"), None)
-
-        for answers, state in ((0, "ALARM"), (1, "OK")):
-            dimensions = [{"Name": "service", "Value": guarded.outputs["function"]}]
-            data = {"MetricName": "VendorAnswers", "Dimensions": dimensions, "Value": answers}
-            watch.put_metric_data(Namespace="Tickerlake", MetricData=[data])
-            message = until(told, f"the alarm to be {state}")
-            assert (message["NewStateValue"], "docs/outside.md" in message["AlarmDescription"]) == (state, True)
-
-
 class TestTheBuckets:
     def test_they_refuse_requests_without_tls(self, guarded, reader):
         s3 = guarded.client_of("s3", reader)
@@ -188,10 +171,12 @@ class TestTheReader:
 
     def test_it_may_read_splits(self, guarded, reader):
         s3 = guarded.client_of("s3", reader)
-        (listed,) = s3.list_objects_v2(Bucket=guarded.outputs["bucket"], Prefix="actions/")["Contents"]
-        line = s3.get_object(Bucket=guarded.outputs["bucket"], Key=listed["Key"])["Body"].read()
-        assert json.loads(line)["ticker"] == "NVDA"
-        assert len(open_engine(guarded.settings).run("SELECT * FROM actions", {}).rows) == 1
+        listed = s3.list_objects_v2(Bucket=guarded.outputs["bucket"], Prefix="actions/")["Contents"]
+        files = [s3.get_object(Bucket=guarded.outputs["bucket"], Key=each["Key"])["Body"] for each in listed]
+        tickers = {json.loads(file.read())["ticker"] for file in files}
+        assert "AMD" in tickers
+        rows = open_engine(guarded.settings).run("SELECT ticker FROM actions", {}).rows
+        assert {ticker for (ticker,) in rows} == tickers
 
     def test_it_sees_what_the_dashboard_shows_of_the_stack(self, guarded):
         session = boto3.Session(region_name=guarded.outputs["region"])
