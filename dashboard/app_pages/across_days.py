@@ -116,7 +116,9 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
     mine = courses[courses["session"] == session.dt]
     past = courses[courses["session"].isin([date.isoformat() for date in inside[1:]])]
     beside = courses[courses["session"] == other.isoformat()] if other else None
-    st.markdown(f"**{labels.escape(ticker)}, {labels.day(session.date)}.** {days.place(mine, past)}")
+    basis = labels.basis(has_open=bool(daily["has_open"].all()))
+    stands = days.place(mine, past, basis)
+    st.markdown(f"**{labels.escape(ticker)}, {labels.day(session.date)}.** {stands}")
     export.chart(
         one_clock(
             mine,
@@ -124,6 +126,7 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
             palette(),
             ticker=ticker,
             session=session,
+            basis=basis,
             other=beside,
             simulated=simulated,
         ),
@@ -131,13 +134,12 @@ def _one_clock(lake: Lake, ticker: str, inside: list[dt.date], other: dt.date | 
         ticker,
         session.date,
         key="one clock",
-        alt=f"{ticker} on {labels.day(session.date)}. {days.place(mine, past)}",
+        alt=f"{ticker} on {labels.day(session.date)}. {stands}",
     )
     beside_it = f" The orange line is {labels.day(other)}." if other else ""
-    st.caption(
-        f"Bands hold 50 and 90 of 100 of {labels.count(past['session'].nunique(), 'session')} before; the dashed line "
-        f"is their median.{beside_it}"
-    )
+    before = past["session"].nunique()
+    bands = f"Bands hold 50 and 90 of 100 of the {before} sessions before; the dashed line is their median."
+    st.caption((bands if before > 1 else "The dashed line is the session before." if before else "") + beside_it)
     shown = daily[daily["session"] == session.dt]
     notes.midpoints(shown)
     notes.gaps(shown, session, lake.now())

@@ -41,14 +41,14 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str
     st.markdown(f"## {labels.escape(ticker)}, {labels.day(session.date)}")
     forecasts = lake.query("forecasts", tickers=scored)
     if forecasts.empty:
-        _none("The lake has no forecasts.")
+        _none(lake, "The lake has no forecasts." if lake.as_of is None else "The lake had no forecasts then.")
         return
     judged = verdict(forecasts)
     if judged.sentence:
         st.markdown(f"**{labels.escape(judged.sentence)}**")
     rows = outlook.shown(forecasts, ticker, session, judged.champions)
     if rows.empty:
-        _none(f"No forecasts of {labels.escape(ticker)} in this session.")
+        _none(lake, f"No forecasts of {labels.escape(ticker)} in this session.")
     else:
         _session(lake, session, ticker, rows, simulated=simulated)
         daily = prices.daily(lake, session.date, session.date)
@@ -57,9 +57,10 @@ def _board(lake: Lake, session: exchange.Session, ticker: str, scored: tuple[str
     st.caption("Not investment advice.")
 
 
-def _none(said: str) -> None:
+def _none(lake: Lake, said: str) -> None:
     st.info(said, icon=":material/query_stats:")
-    st.markdown(_LATER if access.is_read_only() else _MAKE)
+    if lake.as_of is None:
+        st.markdown(_LATER if access.is_read_only() else _MAKE)
 
 
 def _session(lake: Lake, session: exchange.Session, ticker: str, rows: pd.DataFrame, *, simulated: bool) -> None:

@@ -30,12 +30,14 @@ def one_clock(
     *,
     ticker: str,
     session: Session,
+    basis: str,
     other: pd.DataFrame | None = None,
     simulated: bool = False,
 ) -> Layers:
     """A session's course over the median and the bands of others, at the same times of the day.
 
-    `course` and `other` hold one session of `days.courses` each, `bands` what `days.bands` makes of others.
+    `course` and `other` hold one session of `days.courses` each, `bands` what `days.bands` makes of others. `basis` is
+    what changes are measured from, see `labels.basis`.
     """
     end = course[["minute", "at", "change"]].merge(bands, on="minute", how="outer")
     end = (
@@ -49,7 +51,7 @@ def one_clock(
     )
     x = alt.X("minute:Q", **clock(session))
     axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0 %' : {PERCENT}", domain=False, ticks=False, labelPadding=8)
-    change: dict[str, Any] = {"title": "change from open", "axis": axis}
+    change: dict[str, Any] = {"title": f"change from {basis}", "axis": axis}
     layers = [
         alt.Chart(bands, mark=alt.MarkDef("area", color=palette.up, opacity=opacity)).encode(
             x=x, y=alt.Y(f"{low}:Q", **change), y2=alt.Y2(f"{high}:Q")

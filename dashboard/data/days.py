@@ -16,20 +16,22 @@ def courses(bars: pd.DataFrame, daily: pd.DataFrame) -> pd.DataFrame:
     """The price at the end of each bar as a `change` from its session's first price: `session`, `minute`, `at`.
 
     `minute` counts from midnight at the exchange, `at` is its text. Only bars of the size in `daily` count, which has
-    `first_price`, see `figures.with_change`. A bar without a close counts with the midpoint of its high and low.
+    `first_price`, see `figures.with_change`. A bar without a close counts with the midpoint of its high and low, a
+    session without a first price starts at that of its first bar.
     """
     frame = bars.merge(
         daily[["ticker", "session", "bar_minutes", "first_price"]], on=["ticker", "session", "bar_minutes"]
-    )
+    ).sort_values("ts")
     start = frame["ts"].dt
     ends = start.hour * 60 + start.minute + frame["bar_minutes"]
-    price = frame["close"].fillna((frame["high"] + frame["low"]) / 2)
+    middle = (frame["high"] + frame["low"]) / 2
+    first_price = frame["first_price"].fillna(middle.groupby(frame["session"]).transform("first"))
     return pd.DataFrame(
         {
             "session": frame["session"],
             "minute": ends,
             "at": (ends // 60).astype(str).str.zfill(2) + ":" + (ends % 60).astype(str).str.zfill(2),
-            "change": price / frame["first_price"] - 1,
+            "change": frame["close"].fillna(middle) / first_price - 1,
         }
     ).sort_values(["session", "minute"], ignore_index=True)
 
@@ -41,18 +43,19 @@ def bands(past: pd.DataFrame) -> pd.DataFrame:
     return found.assign(sessions=by_minute.count()).reset_index()
 
 
-def place(course: pd.DataFrame, past: pd.DataFrame) -> str:
-    """Where the session stands among the `past` ones at its newest minute, in one sentence."""
+def place(course: pd.DataFrame, past: pd.DataFrame, basis: str) -> str:
+    """Where the session stands among the `past` ones at its newest minute, in one sentence; `basis` as in `labels`."""
     if course.empty:
         return ""
     now = course.iloc[-1]
     then = past.loc[past["minute"] == now["minute"], "change"]
+    stands = f"At {now['at']} {labels.change(now['change'])} from the {basis}"
     if then.empty:
-        return f"At {now['at']} {labels.change(now['change'])} from the open; no earlier session to compare with."
+        return f"{stands}; no earlier session to compare with."
     below = int((then < now["change"]).sum())
     return (
-        f"At {now['at']} {labels.change(now['change'])} from the open: higher than in {below} of "
-        f"{labels.count(len(then), 'earlier session')}; the median is {labels.change(then.median())}."
+        f"{stands}: higher than in {below} of {labels.count(len(then), 'earlier session')}; "
+        f"the median is {labels.change(then.median())}."
     )
 
 

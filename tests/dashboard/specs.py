@@ -117,7 +117,7 @@ def charts() -> dict[str, Any]:
         "skill": outlook.skill_chart(SKILL, LIGHT, model="har"),
         "high-hour": high_hour.histogram(SHARES, LIGHT, place=XNYS, extreme="high"),
         "high-hour-map": high_hour.hour_map(SHARES, DARK, place=XNYS, order=["A"], extreme="low", simulated=True),
-        "one-clock": days.one_clock(COURSE, SPREAD, LIGHT, ticker="A", session=FRIDAY, other=COURSE),
+        "one-clock": days.one_clock(COURSE, SPREAD, LIGHT, ticker="A", session=FRIDAY, basis="open", other=COURSE),
         "calendar": days.calendar(CALENDAR, LIGHT, ticker="A"),
         "coverage": coverage.coverage_map(COVERAGE, LIGHT),
         "records": records.records_per_session(HELD, LIGHT),

@@ -298,16 +298,21 @@ class TestAcrossDays:
         assert mine["at"].tolist() == ["09:35", "09:40"]
         assert mine["change"].tolist() == pytest.approx([0.02, 0.02])  # the second has no close: midpoint 102
 
+    def test_a_course_without_an_open_starts_at_the_midpoint_of_its_first_bar(self):
+        found = days.courses(self.bars(NOTHING, 102.0, 153.0), self.DAILY.assign(first_price=NOTHING))
+        assert found["change"].tolist() == pytest.approx([0.0, 0.0, 0.5])
+
     def test_bands_compare_the_same_time_of_other_sessions(self):
         found = self.courses()
         bands = days.bands(found[found["session"] < "2026-11-20"])
         assert bands["q50"].tolist() == pytest.approx([0.02, 0.03])
         assert bands["sessions"].tolist() == [2, 1]
-        assert days.place(found[found["session"] == "2026-11-20"], found[found["session"] < "2026-11-20"]) == (
+        mine, past = found[found["session"] == "2026-11-20"], found[found["session"] < "2026-11-20"]
+        assert days.place(mine, past, "open") == (
             "At 09:40 +2.00 % from the open: higher than in 0 of 1 earlier session; the median is +3.00 %."
         )
-        assert days.place(found[:0], found) == ""
-        assert "no earlier session" in days.place(found, found[:0])
+        assert days.place(found[:0], found, "open") == ""
+        assert "from the first price; no earlier session" in days.place(found, found[:0], "first price")
 
     def test_the_calendar_has_every_session_of_the_exchange(self):
         coverage = pd.DataFrame(

@@ -88,12 +88,12 @@ STATES = {
             EVERYWHERE: "Source: imported records",
             "hourly_highs": "No open or close in these bars",
             "session": "No open or close in these bars",
-            "across_days": "No open or close in these bars",
+            "across_days": ("No open or close in these bars", "from the first price: higher than in"),
             "outlook": "Bands hold the highest price still to come",
             "data_quality": "Coverage 100.00 %",
             "pipeline": "Imports are not runs.",
         },
-        never=("Yahoo Finance",),
+        never=("Yahoo Finance", "from the open", "change from open"),
         choices={"ticker": "META", "compare": "One clock"},
     ),
     "simulated": State(
@@ -108,11 +108,11 @@ STATES = {
         {
             EVERYWHERE: f"As of Fri 20 Nov 2026 18:30 (EST, UTC{MINUS}05:00): what the lake knew then.",
             "session": "NFLX, Fri 20 Nov 2026, closed",
-            "outlook": "The lake has no forecasts.",
+            "outlook": "The lake had no forecasts then.",
             "data_quality": "No bars restated or withdrawn in these sessions.",
             "pipeline": ("Records 2,455", "in 5 files now"),
         },
-        never=("Restated: ", "No watcher runs"),
+        never=("Restated: ", "No watcher runs", "tickerlake forecast"),
         now=SUNDAY,
         choices={"as_of": "2026-11-20T18:30", "ticker": "NFLX"},
     ),
@@ -200,7 +200,7 @@ def test_every_page_tells_every_state(app, request, monkeypatch, state, page):
         assert other not in words + "".join(specs)
     assert all(json.loads(spec)["title"]["text"].startswith(case.titles) for spec in specs)
     assert "NaN" not in "".join(specs)
-    assert specs or state == "empty" or "The lake has no forecasts." in words
+    assert specs or state == "empty" or "no forecasts" in words
     keys = {str(widget.key) for kind in (at.button, at.multiselect, at.text_input) for widget in kind}
     offered = {key for key in keys if key.startswith(CONTROLS)} | {"collect"}.intersection(at.session_state)
     assert bool(offered) == case.is_offered
