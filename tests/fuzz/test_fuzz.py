@@ -115,6 +115,7 @@ NAMES = st.sampled_from([*recorded.KEYS, "name", "Ticker", "x"])
 def test_lines_are_read_at_once_as_they_are_one_by_one(records):
     text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
     at_once, one_by_one = recorded._lines(text), recorded._together(recorded._objects(text))
+    table = recorded._table(text) if at_once else None
     names_differ = len({name for record in records for name in record if name.lower() in ("ticker", "name")}) > 1
 
     assert at_once or names_differ or set("{}[") & set(text[1:-1].replace("}\n{", ""))
@@ -122,6 +123,12 @@ def test_lines_are_read_at_once_as_they_are_one_by_one(records):
         assert list(at_once.texts) == list(one_by_one.texts)
         assert repr([*map(list, at_once.columns)]) == repr([*map(list, one_by_one.columns)])
         assert at_once.are_records == one_by_one.are_records
+    if table:
+        assert table.texts.to_pylist() == list(one_by_one.texts)
+        # A table has no whole numbers.
+        columns = [[float(value) if isinstance(value, int) else value for value in of] for of in one_by_one.columns]
+        assert repr([column.to_pylist() for column in table.columns]) == repr(columns)
+        assert table.are_records == one_by_one.are_records
 
 
 @fuzz(10, contents=st.lists(CONTENTS, max_size=3))

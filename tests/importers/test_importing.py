@@ -61,7 +61,8 @@ class Record(NamedTuple):
 
 def read_records(content: bytes) -> Iterator[Record]:
     for block in recorded.read_records(content):
-        for text, is_record, *fields in zip(block.texts, block.are_records, *block.columns, strict=True):
+        columns = (getattr(each, "to_pylist", lambda each=each: each)() for each in (block.texts, *block.columns))
+        for is_record, text, *fields in zip(block.are_records, *columns, strict=True):
             yield Record(text, fields if is_record else None)
 
 
@@ -119,6 +120,31 @@ def test_names_are_kept_and_not_renamed(tmp_path):
     imported(tmp_path, written(record(name="fb"), record(name=" Meta "), record(name="brk-b"), record(name="SQ")))
 
     assert stored(tmp_path)["ticker"].tolist() == ["BRK-B", "FB", "META", "SQ"]
+
+
+def test_bars_of_several_exchanges_are_imported_together(tmp_path):
+    imported(tmp_path, written(record(), record(name="VOD.L"), record(name="BTC-USD")))
+
+    assert stored(tmp_path)["exchange"].tolist() == ["24/7", "XNYS", "XLON"]
+
+
+def test_many_lines_are_read_as_few_are():
+    odd = [
+        *({"open": open_} for open_ in (None, 101.5, 7, "7", "", True)),
+        {"ts": "2020-12-02"}, {"ts": None}, {"name": "\ud800"}, {"name": None}, {"symbol": "AMZN"}, {"symbol": None},
+        {"NAME": "A"}, {"note": {}}, {"bar_minutes": 15}, {"collected_at": "2020-12-20 00:00:00"}, {"x": "2020-12-02"},
+    ]  # fmt: skip
+    numbers = ["Inf", "-Infinity", "1e400", "9" * 5000, "01", "-0", "1.5"]
+    lines = [record(**more) for more in odd] + [f'{record()[:-1]}, "open": {number}}}' for number in numbers]
+    for line in [
+        *lines,
+        record()[:-1] + ', "open": 101, "open": 100}',
+        '{"NAME": "A", ' + record()[1:],
+        "{ }",
+        "cut {",
+    ]:
+        few = [record(), line, record(102.0)]
+        assert [*read_records("\n".join(few * 300).encode())] == [*read_records("\n".join(few).encode())] * 300, line
 
 
 def test_prices_are_kept_to_the_last_digit(tmp_path):

@@ -11,10 +11,9 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -43,6 +42,7 @@ SUPERSEDED = "superseded"
 """Rule id of a record that a later one with the same time of collection contradicts."""
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "bar_minutes")
+_NUMERIC = (pa.float64(), pa.int64(), pa.null())
 _TIMES = ("ts", "collected_at")
 _BLANKS = {"", "nan", "none", "null"}
 _MINUTES_A_DAY = 24 * 60
@@ -55,13 +55,13 @@ _SPILLED = pa.schema(
         ("rule", pa.string()),
         ("name", pa.string()),
         ("position", pa.int64()),
-        ("text", pa.string()),
         ("bar_minutes", pa.float64()),
         *(field.with_nullable(True) for field in parquet_schema(COLUMNS) if field.name not in ("bar_minutes", *_TIMES)),
         *((name, pa.timestamp("us", "UTC")) for name in _TIMES),
         ("dt", pa.string()),
     ]
 )
+_TEXTS = pa.schema([("text", pa.string())])
 
 
 @dataclass
@@ -117,7 +117,8 @@ def import_objects(
     splits = {split.ticker for split in sink.reports()}
     sources, unknown, adjusted = set(), set(), [bars.empty()]
     with closing(_Spill()) as spill:
-        for frame in map(partial(_frame, timezone=timezone), _chunks(objects, report, on_object)):
+        for chunk in _chunks(objects, report, on_object):
+            frame = _frame(chunk, timezone)
             report.read += len(frame)
             # A record from the future would be in force until then, whatever the source corrects meanwhile.
             future = frame["rule"].isna() & (frame["collected_at"] > clock() + _CLOCKS_DIFFER)
@@ -125,12 +126,13 @@ def import_objects(
             good = frame["rule"].isna()
             sources |= set(frame.loc[good, "source"].unique())
             unknown |= set(frame.loc[good & frame["bar_minutes"].isna(), "dt"].unique())
-            spill.keep(frame)
+            spill.keep(frame, chunk["text"])
         sink.check_sources(sources)
         common = _common_steps(map(spill.read, sorted(unknown)))
         for session in spill.sessions():
             new, superseded = _without_repeats(spill.read(session), common)
-            spill.keep(superseded)
+            if len(superseded):
+                spill.keep(superseded, spill.texts(session).take(superseded.index.to_numpy()))
             report.stored_by_session[session] = sink.merge(new)
             adjusted.append(new[new["ticker"].isin(splits)])
         if splits:
@@ -149,15 +151,19 @@ class _Spill:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         self._places: dict[str, list[int]] = {}
-        """Where the batches of each session, and of the rejected records, begin in the file."""
+        """Where the batches of each session, and of the rejected records, begin in the file. Their texts follow."""
 
-    def keep(self, records: pd.DataFrame) -> None:
-        """Adds records; those with a `rule` are rejected. SinkError if there is no room for them."""
+    def keep(self, records: pd.DataFrame, texts: Sequence[str] | pa.Array) -> None:
+        """Adds records and their texts; those with a `rule` are rejected. SinkError if there is no room for them."""
+        texts = pa.array(texts, pa.string())
+        keys = records["dt"].mask(records["rule"].notna(), _REJECTED)
         try:
-            for key, batch in records.groupby(records["dt"].mask(records["rule"].notna(), _REJECTED)):
+            for key, rows in records.groupby(keys).indices.items():
+                own, own_texts = (records.take(rows), texts.take(rows)) if len(rows) < len(texts) else (records, texts)
                 self._places.setdefault(str(key), []).append(self._file.seek(0, os.SEEK_END))
-                with pa.ipc.new_stream(self._file, _SPILLED) as stream:
-                    stream.write(pa.Table.from_pandas(batch, schema=_SPILLED, preserve_index=False))
+                for table in (pa.Table.from_pandas(own, _SPILLED, preserve_index=False), pa.table([own_texts], _TEXTS)):
+                    (batch,) = table.combine_chunks().to_batches()
+                    self._file.write(batch.serialize())
             # Arrow's allocator keeps what it no longer needs, up to 50 MB here.
             pa.default_memory_pool().release_unused()
         except OSError as error:
@@ -172,25 +178,32 @@ class _Spill:
 
     def read(self, session: str) -> pd.DataFrame:
         """The records of a session, in the order in which they were read."""
-        return pa.concat_tables(self._batches(session)).to_pandas()
+        return pa.Table.from_batches(batch for batch, _ in self._batches(session)).to_pandas()
+
+    def texts(self, session: str) -> pa.Array:
+        """The texts of the records of a session."""
+        return pa.chunked_array([text() for _, text in self._batches(session)]).combine_chunks()
 
     def rejected(self) -> Iterator[Rejected]:
         """The rejected records, in the order in which they were."""
-        for batch in self._batches(_REJECTED):
-            yield from map(_rejected, batch.to_pandas().to_dict("records"))
+        for batch, texts in self._batches(_REJECTED):
+            for row, text in zip(batch.to_pandas().to_dict("records"), texts(), strict=True):
+                yield _rejected(row, text.as_py())
 
     def close(self) -> None:
         """Gives the room back."""
         self._file.close()
 
-    def _batches(self, key: str) -> Iterator[pa.Table]:
+    def _batches(self, key: str) -> Iterator[tuple[pa.RecordBatch, Callable[[], pa.Array]]]:
         for place in self._places.get(key, ()):
             self._file.seek(place)
-            with pa.ipc.open_stream(self._file) as stream:
-                yield stream.read_all()
+            yield self._next(_SPILLED), lambda: self._next(_TEXTS).column(0)
+
+    def _next(self, schema: pa.Schema) -> pa.RecordBatch:
+        return pa.ipc.read_record_batch(pa.ipc.read_message(self._file), schema)
 
 
-_Chunk = dict[str, list[Any]]
+_Chunk = dict[str, Any]
 """Consecutive records as columns: `KEYS`, and for each the object's name and time, its position there and its text."""
 
 
@@ -210,14 +223,19 @@ def _chunks(
                 "position": range(count + 1, count + more + 1),
                 "text": records.texts,
                 "is_record": records.are_records,
-            }
-            for name, values in (*own.items(), *zip(recorded.KEYS, records.columns, strict=True)):
-                chunk[name].extend(values)
-            count, first = count + more, first or next(iter(records.texts), "")
-            has_records = has_records or any(records.are_records)
-            if len(chunk["name"]) >= _ROWS_PER_FRAME:
+            } | dict(zip(recorded.KEYS, records.columns, strict=True))
+            count, has_records = count + more, has_records or any(records.are_records)
+            if not has_records:
+                first = first or next(iter(records.texts), "")
+            is_table = isinstance(records.texts, pa.Array)
+            if not is_table:
+                for name, values in own.items():
+                    chunk[name].extend(values)
+            if len(chunk["name"]) >= _ROWS_PER_FRAME or (is_table and chunk["name"]):
                 yield chunk
                 chunk = _empty_chunk()
+            if is_table:
+                yield own
         if not has_records:
             report.without_bars.append(f"{item.name}: {' '.join(first.split()) or 'empty'}")
         report.files += 1
@@ -255,7 +273,6 @@ def _frame(chunk: _Chunk, timezone: dt.tzinfo) -> pd.DataFrame:
         {
             "name": pd.Series(chunk["name"], dtype="str"),
             "position": chunk["position"],
-            "text": pd.Series(chunk["text"], dtype="str"),
             "ticker": _names(chunk["ticker"]).str.upper(),
             "ts": ts,
             **{name: number[name] for name in PRICES},
@@ -273,14 +290,15 @@ def _frame(chunk: _Chunk, timezone: dt.tzinfo) -> pd.DataFrame:
     return frame.assign(rule=broken.mask(unreadable, UNREADABLE))
 
 
-def _given(values: list[Any]) -> np.ndarray:
+def _given(values: Sequence[Any] | pa.Array) -> np.ndarray:
     """Which of `values` are not missing."""
-    return pd.notna(np.array(values, dtype=object))
+    codes, distinct = recorded.factorized(values)
+    return np.array([*map(pd.notna, distinct), False])[codes]
 
 
-def _names(values: list[Any]) -> pd.Series:
+def _names(values: Sequence[Any] | pa.Array) -> pd.Series:
     """Each of `values` as a name; there are few distinct ones."""
-    codes, distinct = pd.factorize(np.array(values, dtype=object))
+    codes, distinct = recorded.factorized(values)
     return pd.Series([*map(_name, distinct), None], dtype="str").take(codes).reset_index(drop=True)
 
 
@@ -289,7 +307,11 @@ def _name(value: object) -> str | None:
     return (value.strip() or None) if isinstance(value, str) and value.isprintable() else None
 
 
-def _numbers(values: list[Any]) -> np.ndarray:
+def _numbers(values: Sequence[Any] | pa.Array) -> np.ndarray:
+    if isinstance(values, pa.Array):
+        if values.type in _NUMERIC:
+            return values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        values = values.to_pylist()
     if {float, int, type(None)}.issuperset(map(type, values)):
         with suppress(OverflowError):  # an integer that no float can hold
             return np.array(values, dtype=float)
@@ -356,10 +378,10 @@ def _bar_minutes(good: pd.DataFrame, of_session: pd.Series, of_ticker: pd.Series
     return good["bar_minutes"].fillna(steps.fillna(of_all)).astype("int32")
 
 
-def _rejected(row: dict[str, Any]) -> Rejected:
+def _rejected(row: dict[str, Any], text: str) -> Rejected:
     return Rejected(
         rule=row["rule"],
-        record=row["text"],
+        record=text,
         collected_at=row["collected_at"].isoformat(),
         source=row["source"],
         ticker=row["ticker"] if isinstance(row["ticker"], str) else None,

@@ -24,7 +24,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
 
 from tickerlake.errors import ConfigError
 from tickerlake.lake.layout import Layout
@@ -65,9 +69,9 @@ class RecordedObject:
 class Records(NamedTuple):
     """Consecutive records of an object, with the pieces of text between them that are not records, as columns."""
 
-    texts: Sequence[str]
+    texts: Sequence[str] | pa.StringArray
     """Each as it came; a row of a table as JSON."""
-    columns: Sequence[Sequence[Any]]
+    columns: Sequence[Sequence[Any] | pa.Array]
     """The values of each of `KEYS`: text, numbers, datetimes from a table, or None if missing."""
     are_records: Sequence[bool]
     """False for a piece of text."""
@@ -128,19 +132,28 @@ def read_records(content: bytes) -> Iterator[Records]:
         else:
             rows, header = _rows(text, header)
             block = _together(rows)
-        yield _together(_pieces(text)) if block.texts and not any(block.are_records) else block
+        yield _together(_pieces(text)) if len(block.texts) and not any(block.are_records) else block
     yield from (not_a_record(f"gzip: {problem}") for problem in problems)
 
 
-def read_times(values: Sequence[Any], timezone: dt.tzinfo) -> pd.DatetimeIndex:
+def read_times(values: Sequence[Any] | pa.Array, timezone: dt.tzinfo) -> pd.DatetimeIndex:
     """`values` as instants (UTC): datetimes, text, or seconds or milliseconds since 1970. NaT for anything else.
 
     A time without an offset is in `timezone`. It is NaT in the hour that a clock change repeats or skips.
     """
     # The bars of all tickers share their starts, so there are few distinct values.
-    codes, distinct = pd.factorize(pd.Series(values, dtype=object))
+    codes, distinct = factorized(values)
     moments = [*(_moment(value, timezone) for value in distinct), None]
     return pd.DatetimeIndex(moments, dtype="datetime64[us, UTC]").take(codes)
+
+
+def factorized(values: Sequence[Any] | pa.Array) -> tuple[np.ndarray, Sequence[Any]]:
+    """For each value the place among the distinct ones, -1 if it is missing; and those."""
+    if isinstance(values, pa.Array):
+        encoded = values.dictionary_encode()
+        return encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist()
+    codes, distinct = pd.factorize(np.array(values, dtype=object))
+    return codes, list(distinct)
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -236,7 +249,7 @@ def _unzipped(content: bytes, problems: list[str]) -> Iterator[bytes]:
         problems.append("the file ends early")
 
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 22
 _LARGEST_BLOCK = 1 << 24
 _TAIL = 1 << 16
 # A line of CSV ends; or a JSON object or Python dict begins on a line of its own, or after another one.
@@ -245,7 +258,7 @@ _BETWEEN = re.compile(r"""(?:\n[ \t]*+|\}[\s,]*+)(?=\{\s*+["'])""")
 
 
 def _blocks(texts: Iterator[str]) -> Iterator[str]:
-    """The text in blocks of about a megabyte, cut between records. Text that cannot be cut makes a larger block."""
+    """The text in blocks of some megabytes, cut between records. Text that cannot be cut makes a larger block."""
     block, cuts = "", None
     for text in texts:
         block += text
@@ -284,18 +297,80 @@ def _together(read: Iterable[_Read]) -> Records:
 def _lines(text: str) -> Records | None:
     """The records of `text` if it is nothing but flat JSON objects, one on each line; else None.
 
-    What `_objects` gives, in a fraction of the time: the parser in C reads all of them at once.
+    What `_objects` gives, in a fraction of the time: a parser in C reads all of them at once.
     """
-    lines = [stripped for line in text.split("\n") if (stripped := line.strip())]
-    is_flat = text.count("{") == text.count("}") == len(lines) and "[" not in text
-    if not is_flat or not all(line[0] == "{" and line[-1] == "}" and len(line) <= LONGEST_RECORD for line in lines):
+    body = text.strip()
+    count = body.count("{")
+    if count == 0 or body.count("}") != count or "[" in body:
+        return None
+    if body.count("}\n{") + 1 < count:
+        body = "\n".join(filter(None, map(str.strip, body.split("\n"))))
+    # No string may hold a line end, so none can begin on one line and end on another.
+    if not body.count("}\n{") + 1 == body.count("\n") + 1 == count or body[0] != "{" or body[-1] != "}":
+        return None
+    return (_table(body) if count >= _MANY else None) or _parsed(body.split("\n"))
+
+
+_MANY = 500
+"""Lines from which on a table pays."""
+_LONGEST_LINE = 4000
+"""Characters in a line of a table. Python refuses a number of more digits, which Arrow takes."""
+_TABLE_TYPES = {pa.string(), pa.float64(), pa.int64(), pa.null()}
+
+
+def _table(body: str) -> Records | None:
+    """The records of JSON lines as Arrow arrays; None unless `_parsed` would surely read the same."""
+    # An empty text counts as missing. Arrow also takes Inf, which is not JSON.
+    if '""' in body or body.count("Inf") != body.count("Infinity"):
+        return None
+    content = body.encode(errors="surrogatepass")
+    try:
+        whole = pa.array([content]).cast(pa.string())
+        texts = pc.call_function("split_pattern", [whole], pc.SplitPatternOptions("\n")).flatten()
+        schema = pa.schema([*filter(None, map(_typed, json.loads(texts[0].as_py()).items()))])
+        # One thread and one piece, because there is one block of text at a time, and it is small.
+        options = pj.ReadOptions(use_threads=False, block_size=len(content) + 1)
+        table = pj.read_json(pa.BufferReader(content), options, pj.ParseOptions(explicit_schema=schema))
+    except (ValueError, RecursionError):  # pyarrow's errors are ValueErrors
+        return None
+    given = dict(zip(table.column_names, (column.chunk(0) for column in table.columns), strict=True))
+    names = [name.strip().lower() for name in given]
+    chosen = chosen_keys(tuple(given))
+    columns = [given[name] if name else pa.nulls(len(table)) for name in chosen]
+    # Where a column has several names, the first of those that a record has counts, even if it is null there.
+    is_doubtful = len(set(names)) < len(names) or any(
+        name and column.null_count and len(set(names).intersection(aliases)) > 1
+        for name, column, aliases in zip(chosen, columns, KEYS.values(), strict=True)
+    )
+    if (
+        is_doubtful
+        or not all(column.type in _TABLE_TYPES for column in columns)
+        or all(column.null_count for column in given.values())  # an object may be empty
+        or pc.call_function("binary_length", [texts]).to_numpy().max() > _LONGEST_LINE
+    ):
+        return None
+    return Records(texts, columns, [True] * len(table))
+
+
+def _typed(item: tuple[str, object]) -> pa.Field | None:
+    """The column of a table with this name and first value; None leaves its type to Arrow, which costs time."""
+    match item:
+        case name, str():
+            return pa.field(name, pa.string())
+        case name, int() | float() as value if not isinstance(value, bool):
+            return pa.field(name, pa.float64())
+    return None
+
+
+def _parsed(lines: list[str]) -> Records | None:
+    """The records of JSON lines by Python's own parser; None if they have to be read one by one."""
+    if max(map(len, lines)) > LONGEST_RECORD:
         return None
     try:
-        # No string may hold a line end, so none can begin on one line and end on another.
         objects = json.loads("[" + ",\n".join(lines) + "]")
     except (ValueError, RecursionError):
         return None
-    if not objects or not all(objects):
+    if not all(objects):
         return None
     # Where records name a column differently, each has to be looked at.
     chosen = [set(names) - {None} for names in zip(*map(chosen_keys, set(map(tuple, objects))), strict=True)]
