@@ -15,7 +15,7 @@ TICKERLAKE := $(VENV)/bin/tickerlake
 # In a job of its own, Ctrl-C stops only the command: make would report an interrupt and fail.
 JOB := set -m 2>/dev/null;
 
-.PHONY: help run setup test test-cloud test-trino test-engine test-forecast test-arm64 test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up preflight verify deployer-policy dashboard-aws lock clean
+.PHONY: help run setup test test-browser test-cloud test-trino test-engine test-forecast test-arm64 test-kills cloud-demo check lint types format bench soak mutants fuzz audit licences screenshots package up preflight verify deployer-policy dashboard-aws lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ setup: $(VENV)/.all ## Install everything but the test tools
 
 test: $(VENV)/.dev ## Set up and run every test that needs no AWS account
 	@$(PY) -m pytest -n auto --dist loadfile
+
+test-browser: $(VENV)/.dev ## Drive the dashboard in Chromium, each page and view in both widths and both themes (3 minutes)
+	@BROWSER_TESTS=1 $(PY) -m pytest -n 0 tests/dashboard/test_browser.py
 
 test-cloud: $(VENV)/.dev ## Run the deployed pipeline in an emulator of AWS, with faults, kills and another sender (4 minutes)
 	@CLOUD_TESTS=1 $(PY) -m pytest -n auto --dist loadfile tests/cloud

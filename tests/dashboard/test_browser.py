@@ -33,13 +33,22 @@ pytestmark = pytest.mark.browser
 
 expect.set_options(timeout=PATIENCE * 1000)  # five seconds are too short on a busy machine
 
-PATHS = {"" if page is PAGES[0] else page.name: page.title for page in PAGES}
-VIEWS = ("view=Lines", "measure=unusual", "view=Small+multiples", "view=Table", "session=2026-11-18&to=2026-11-20")
-COMPARED = (
+TITLES = {page.name: page.title for page in PAGES}
+ADDRESSES = (
+    *("" if page is PAGES[0] else page.name for page in PAGES),
+    *("?view=Lines", "?measure=unusual", "?view=Small+multiples", "?view=Table", "?session=2026-11-18&to=2026-11-20"),
     "across_days?compare=One+clock&other=2026-11-18",
     "across_days?compare=Calendar",
     "across_days?compare=Side+by+side",
 )
+WIDTHS = (1440, 390)
+LOOKS = ((1440, "light"), (390, "dark"), (1440, "dark"), (390, "light"))
+LOOKED_AT = [
+    (path, *look)
+    for number, path in enumerate(ADDRESSES)
+    for look in (LOOKS if os.environ.get("BROWSER_TESTS") else LOOKS[number % 4 : number % 4 + 1])
+]
+"""Every page and view once, each in another width and theme than the one before; `make test-browser` tries them all."""
 SERIOUS = ("serious", "critical")
 # Counts what the page sends to the server.
 COUNTING = """() => {
@@ -91,45 +100,64 @@ def address(faulty, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def context(browser):
-    """Where all visits but those with a clock of their own happen, so that Streamlit's scripts are loaded once."""
-    with browser.new_context() as opened:
-        yield opened
+def tab(browser):
+    """Where all visits but those with a clock of their own happen: a new tab takes as long as the visit itself."""
+    return browser.new_page()
+
+
+class Ear:
+    """Hears the errors that pages log, and the requests that they send to other hosts."""
+
+    def __init__(self):
+        self.errors, self.foreign, self.pages = [], [], set()
+        self._events = {"console": self._logged, "pageerror": self._failed, "request": self._asked}
+
+    def listen(self, page):
+        if page not in self.pages:
+            self.pages.add(page)
+            for event, heard in self._events.items():
+                page.on(event, heard)
+
+    def leave(self):
+        for page in self.pages:
+            for event, heard in self._events.items():
+                page.remove_listener(event, heard)
+
+    def _logged(self, message):
+        # Opened by its address, a page finds its own root by trial.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+            self.errors.append(message.text)
+
+    def _failed(self, error):
+        self.errors.append(str(error))
+
+    def _asked(self, request):
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            self.foreign.append(request.url)
 
 
 @pytest.fixture
-def visit(browser, context):
+def visit(browser, tab):
     """Opens an address at a width in a theme; fails if the page logs an error or calls another host."""
-    opened, errors, foreign = [], [], []
-
-    def heard(message):
-        # Opened by its address, a page finds its own root by trial.
-        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
-            errors.append(message.text)
-
-    def asked(request):
-        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            foreign.append(request.url)
+    ear = Ear()
 
     def visited(url, *, width=1440, theme="light", clock=False):
-        # One that belongs to a page alone is closed with it.
-        page = browser.new_page() if clock else context.new_page()
-        opened.append(page)
+        page = browser.new_page() if clock else tab
+        ear.listen(page)
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         if clock:
             page.clock.install()
-        page.on("console", heard)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", asked)
+        page.mouse.move(0, 0)
         page.goto(url)
         return settled(page)
 
     yield visited
-    for page in opened:
+    ear.leave()
+    for page in ear.pages - {tab}:
         page.close()
-    assert errors == []
-    assert foreign == []
+    assert ear.errors == []
+    assert ear.foreign == []
 
 
 def changed(page, before):
@@ -143,50 +171,55 @@ def serious_faults(page):
     return [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in SERIOUS]
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
-def test_every_page_is_drawn_and_accessible(visit, address, width, theme):
-    page = visit(address, width=width, theme=theme)
-    for path, title in PATHS.items():
-        if path:
-            page.goto(f"{address}/{path}")
-            settled(page)
-        expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        expect(page.locator(".st-key-vega [data-testid='stVegaLiteChart']")).to_have_count(0)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{title} is too wide"
-        assert serious_faults(page) == [], f"{title}, {width} px, {theme}"
+@pytest.mark.parametrize(("path", "width", "theme"), LOOKED_AT)
+def test_every_page_and_view_is_drawn_and_accessible_and_fits(visit, address, path, width, theme):
+    page = visit(f"{address}/{path}", width=width, theme=theme)
+    title = TITLES[path.partition("?")[0] or PAGES[0].name]
+    expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.locator(".st-key-vega [data-testid='stVegaLiteChart']")).to_have_count(0)
+    assert serious_faults(page) == []
+    for other in (width, *WIDTHS):
+        page.set_viewport_size({"width": other, "height": 900})
+        waited(page, "() => document.documentElement.scrollWidth <= window.innerWidth")
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (390, "light")])
-def test_every_view_fits_and_is_accessible(visit, address, width, theme):
-    page = visit(address, width=width, theme=theme)
-    for view in (*(f"?{view}" for view in VIEWS), *COMPARED):
-        page.goto(f"{address}/{view}")
-        settled(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{view} is too wide"
-        assert serious_faults(page) == [], f"{view}, {width} px, {theme}"
+def test_the_control_is_accessible(visit, address):
+    page = visit(address, width=390, theme="dark")
     page.get_by_role("button", name="Collect").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible()
-    assert serious_faults(page) == [], f"the control, {width} px, {theme}"
+    assert serious_faults(page) == []
 
 
 def test_every_page_and_view_works_on_a_lake_without_opens(visit, without_open, tmp_path):
+    def works():
+        settled(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert page.locator("h1, h2").get_by_text("Cannot show this").count() == 0
+        assert page.locator("svg [d*=NaN], svg [transform*=NaN]").count() == 0
+
     with serving(without_open, lakes.EVENING, tmp_path / "log") as address:
         page = visit(address)
-        hostile = quote(lakes.HOSTILE)
-        for path in (*PATHS, *(f"?{view}" for view in VIEWS), "?measure=change", f"session?ticker={hostile}"):
+        works()
+        for view in ("Lines", "Small multiples", "Table"):
+            page.get_by_role("tab", name=view).click()
+            page.wait_for_url(lambda url, view=view: f"view={view.replace(' ', '+')}" in url)
+            works()
+        for title in list(TITLES.values())[1:]:
+            page.get_by_role("link", name=title, exact=True).click()
+            expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
+            works()
+        asked = ("measure=unusual", "measure=change", "session=2026-11-18&to=2026-11-20")
+        for path in (*(f"?{each}" for each in asked), f"session?ticker={quote(lakes.HOSTILE)}"):
             page.goto(f"{address}/{path}")
-            settled(page)
-            expect(page.get_by_test_id("stException")).to_have_count(0)
-            assert page.locator("h1, h2").get_by_text("Cannot show this").count() == 0, path
-            assert page.locator("svg [d*=NaN], svg [transform*=NaN]").count() == 0, path
+            works()
         expect(page.get_by_text(lakes.HOSTILE).first).to_be_visible()
         lure = "[log in](http://evil.example) ![x](https://evil.example/x.png) www.evil.example me@evil.example"
         for path in ("?session=", "?tickers=", "session?ticker="):
             settled(page.goto(f"{address}/{path}{quote(lure)}") and page)
             expect(page.get_by_text("evil.example").first).to_be_visible()
             assert page.locator("a[href^='http'][href*='//evil'], a[href*='www.evil'], a[href^=mailto]").count() == 0
-        page.close()
+        page.goto("about:blank")
 
 
 def test_session_and_tickers_are_chosen_and_the_csv_is_the_querys(visit, address, faulty):
@@ -247,13 +280,13 @@ def test_a_link_shows_what_its_sender_saw_and_goes_along_to_the_next_page(visit,
     assert "session=2026-11-18" in settled(page).url
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-def test_the_map_begins_on_the_first_half_of_the_screen_and_a_cell_opens_its_hour(visit, address, width, height):
-    page = visit(f"{address}/?session=2026-11-19", width=width)
-    page.set_viewport_size({"width": width, "height": height})
-    settled(page)
+def test_the_map_begins_on_the_first_half_of_the_screen_and_a_cell_opens_its_hour(visit, address):
+    page = visit(f"{address}/?session=2026-11-19")
     chart = page.get_by_test_id("stVegaLiteChart").first
-    assert chart.bounding_box()["y"] < height / 2
+    assert chart.bounding_box()["y"] < 900 / 2
+    page.set_viewport_size({"width": 390, "height": 844})
+    waited(page, "() => document.querySelector('[data-testid=stVegaLiteChart]').getBoundingClientRect().right <= 390")
+    assert chart.bounding_box()["y"] < 844 / 2
     cell = page.locator("[aria-label*='ticker: META'][aria-label*='hour: 10:00']").first
     # Beside the text in the middle, which is a mark of its own, and within the frame of the cell.
     cell.click(position={"x": 12, "y": 12}, force=True)
@@ -278,19 +311,21 @@ def test_the_keyboard_moves_over_the_cells_and_enter_opens_one(visit, address):
     expect(page.get_by_text(f"{labels.hour_span(10, XNYS)}: high")).to_be_visible()
 
 
+@pytest.fixture(scope="class")
+def chart(tab, address):
+    """The page with the candles, and the middle of their chart. Nothing is sent to the server meanwhile."""
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.goto(f"{address}/session?ticker=NFLX&session=2026-11-19")
+    plot = settled(tab).locator(".st-key-zoom svg.marks")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    tab.evaluate(COUNTING)
+    yield tab, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert tab.evaluate("window.sent") == 0
+
+
 class TestTheCandles:
     """Hover, zoom and pan happen in the browser alone; arrows ask the server for another page."""
-
-    @pytest.fixture
-    def chart(self, visit, address):
-        page = visit(f"{address}/session?ticker=NFLX&session=2026-11-19")
-        plot = page.locator(".st-key-zoom svg.marks")
-        plot.scroll_into_view_if_needed()
-        box = plot.bounding_box()
-        page.evaluate(COUNTING)
-        yield page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        assert page.evaluate("window.sent") == 0
-        page.close()
 
     def test_a_tooltip_appears_anywhere_in_a_column(self, chart):
         page, x, y = chart
@@ -405,7 +440,7 @@ def test_a_session_is_collected_from_yahoo(visit, tmp_path):
         expect(page.get_by_text("Collected 156 new bars of 2 tickers, Fri 20 Nov 2026.")).to_be_visible()
         expect(page.get_by_role("heading", name="Fri 20 Nov 2026, closed")).to_be_visible()
         assert sorted(yahoo.charts) == ["AMZN", "META"]
-        page.close()
+        page.goto("about:blank")
 
 
 def test_a_visitor_logs_in_at_the_owners_provider_and_out_again(browser, real, tmp_path):
