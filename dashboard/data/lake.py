@@ -45,8 +45,8 @@ _FEW = 50
 """Up to so many tickers in the lake, their bars are kept for the next choice of a ticker."""
 _ROWS_KEPT = 500_000
 """At most, of single sessions; about 50 MB."""
-_FRESH = 1.0
-"""For how many seconds a listing of the files counts: of a year of sessions it takes 9 ms."""
+_FRESH = 5.0
+"""For how many seconds a page goes by its listing of the files: of a year of sessions it takes 9 ms."""
 _BARS = 78
 """About how many bars a ticker has in a session."""
 _CLOUD_REFRESH = dt.timedelta(minutes=5)
