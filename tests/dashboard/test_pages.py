@@ -306,9 +306,6 @@ class TestADayWithoutBars:
 
 
 class TestSomethingIsMissing:
-    def test_partial_data_name_the_tickers(self, app, faulty):
-        assert "Partial: SNAP has bars missing" in text(app(faulty))
-
     def test_a_ticker_without_bars_in_the_session_is_told_and_the_others_drawn(self, app, faulty):
         at = app(faulty, session="2026-11-19", tickers="META,OKTA")
         assert "No bars of OKTA in these sessions." in text(at)
@@ -320,9 +317,6 @@ class TestSomethingIsMissing:
     def test_an_unknown_ticker_of_the_page_session_is_told_with_those_there_are(self, app, real):
         words = text(app(real, "session", ticker="XXXX"))
         assert "no bars of XXXX in this session; it has AMZN, BYND" in words
-
-    def test_the_missing_bars_of_a_ticker_are_told_with_their_times(self, app, faulty):
-        assert "Partial: 66 of 78 5-minute bars; missing 12:00-12:55" in text(app(faulty, "session", ticker="SNAP"))
 
     def test_no_ticker_at_all_asks_for_one(self, app, real):
         at = app(real)
@@ -424,22 +418,6 @@ def test_many_tickers_begin_with_twelve_that_can_be_read(app, crowded):
 
 
 class TestDataQuality:
-    def test_coverage_counts_what_is_there_and_what_is_not(self, app, faulty):
-        words = text(app(faulty, "data_quality"))
-        assert "Complete 27 of 33 ticker sessions" in words
-        assert "Missing 1 no bars" in words
-
-    def test_complete_sessions_are_good_news(self, app, real):
-        words = text(app(real, "data_quality"))
-        assert "No bars missing in these sessions." in words
-        assert "No bars restated or withdrawn in these sessions." in words
-        assert "No records rejected." in words
-
-    def test_restatements_are_told_with_their_size(self, app, faulty):
-        assert "**6 changes** to bars of NFLX: 6 restated; the largest change of a high is 0.40 %." in text(
-            app(faulty, "data_quality")
-        )
-
     def test_rejected_records_are_counted_by_rule(self, faulty):
         found = rejected.read(Layout(faulty).rejected())
         counts = dict(zip(found.by_rule["rule"], found.by_rule["records"], strict=True))
@@ -467,11 +445,6 @@ class TestDataQuality:
 
 
 class TestPipeline:
-    def test_the_lake_is_told_by_its_numbers(self, app, real):
-        words = text(app(real, "pipeline"))
-        assert "Sessions 5" in words
-        assert "Records 4,290" in words
-
     def test_the_runs_are_told_latest_first_with_what_they_rejected(self, app, faulty):
         runs = app(faulty, "pipeline").dataframe[0].value
         assert runs["collected"].str.slice(16, 21).tolist() == ["19:00", "18:00"]
