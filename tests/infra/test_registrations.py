@@ -346,7 +346,7 @@ def _steps(path: str) -> list[Any]:
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_realistic_mistake_is_caught(mistake):
-    assert list(faults(with_mistake(deployed("prod"), mistake)))
+    assert any(faults(with_mistake(deployed("prod"), mistake)))
 
 
 def test_there_are_at_least_forty_different_mistakes():
