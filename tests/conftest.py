@@ -24,15 +24,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-_ONE_EMULATOR = ("cloud/test_path.py", "cloud/test_access.py")
+# Files that share what takes long to make: an emulator of AWS, what the program registers.
+_TOGETHER = ("tests/cloud/test_path.py", "tests/cloud/test_access.py"), ("tests/infra/",)
 
 
 class _ByFile(LoadFileScheduling):
-    """One worker runs all tests of a file, and all files that share an emulator of AWS, so that it is started once."""
+    """One worker runs all tests of a file, and of the files that share something."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "cloud" if file.endswith(_ONE_EMULATOR) else file
+        return next((each[0] for each in _TOGETHER if nodeid.startswith(each)), super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
@@ -44,6 +44,7 @@ _FIRST = (
     "cloud/test_path.py",
     "dashboard/test_browser.py",
     "cloud/test_access.py",
+    "infra/test_registrations.py",
     "dashboard/test_pages.py",
     "oracle/test_histories.py",
     "forecast/test_making.py",

@@ -17,6 +17,7 @@ from tests.fakes.yahoo import running_yahoo
 from tickerlake import exchange
 from tickerlake.collect import collect
 from tickerlake.errors import ConfigError, RateLimited, SinkError, Unavailable
+from tickerlake.forecast.samples import LEAST_SESSIONS
 from tickerlake.lake.firehose import FirehoseSink
 from tickerlake.lake.layout import Layout
 from tickerlake.lake.parquet import ParquetSink
@@ -303,7 +304,7 @@ def test_a_real_process_collects_from_yahoo_until_an_interrupt_ends_it_with_130_
 
 
 def test_each_hour_is_forecast_when_it_begins(machine):
-    before = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 19))
+    before = exchange.XNYS.sessions_between(dt.date(2026, 10, 1), dt.date(2026, 11, 19))[-LEAST_SESSIONS:]
     sink = ParquetSink(machine.lake)
     collect(SimulatedSource(), sink, before, ["META", "AMZN"], 30, lambda: clock("2026-11-19T18:00"))
 
@@ -317,7 +318,7 @@ def test_each_hour_is_forecast_when_it_begins(machine):
 
 
 def test_a_session_is_compacted_after_its_sweep(swept):
-    said = swept.run("2026-11-20T09:00", "2026-11-20T18:00")
+    said = swept.run("2026-11-20T15:31", "2026-11-20T17:06")
 
     files = [path.name for path in Layout(swept.lake).partition("2026-11-20").iterdir()]
     assert len(files) == 1

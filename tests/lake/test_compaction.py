@@ -62,7 +62,8 @@ def hours(row):
 
 
 def answers(lake, as_of=None):
-    return {name: run(DuckDBEngine(lake), name, as_of=as_of, now=SUNDAY).rows for name in QUERIES}
+    engine = DuckDBEngine(lake)
+    return {name: run(engine, name, as_of=as_of, now=SUNDAY).rows for name in QUERIES}
 
 
 def test_the_files_of_a_session_become_one_sorted_file(tmp_path):
