@@ -73,7 +73,7 @@ def test_what_has_finished_and_what_runs_at_a_moment(now, finished, running):
 
 
 def test_no_session_opens_earlier_or_closes_later_than_what_is_known_without_the_calendar():
-    held = exchange.XNYS.bounds_by_dt(dt.date(1990, 1, 1), dt.date(2099, 12, 31))
+    held = exchange.XNYS.bounds_by_dt()
     opens, closes = (held[name].dt.tz_convert(exchange.XNYS.zone).dt.time for name in ("open", "close"))
 
     assert (opens.min(), closes.max()) == (dt.time(9, 30), dt.time(16))

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,11 @@ def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
 
 def empty() -> pd.DataFrame:
     """A frame of bars without rows."""
+    return _empty().copy()
+
+
+@cache
+def _empty() -> pd.DataFrame:
     return as_bars(pd.DataFrame(columns=[column.name for column in (*COLUMNS, PARTITION)]))
 
 
@@ -155,7 +160,7 @@ def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
     the rules that apply to collected bars only.
     """
     broken = np.full(len(frame), None, dtype=object)
-    checked = _with_session(frame)
+    checked = with_hours(frame)
     for rule in RULES:
         if collected or not rule.only_collected:
             broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise
@@ -167,7 +172,7 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
 
     A vendor's answer in a running session ends with them. They are no faults.
     """
-    f = _with_session(frame)
+    f = with_hours(frame)
     # The close, or the lunch break, cuts the last bar short.
     stops = f["session_close"].where(~(f["ts"] < f["break_start"]), f["break_start"])
     return (
@@ -178,8 +183,13 @@ def unfinished(frame: pd.DataFrame) -> pd.Series:
     )
 
 
-def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with `session_open`, `session_close`, `break_start` and `break_end`, null where there are none."""
+def with_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with `session_open`, `session_close`, `break_start` and `break_end`, null where there are none.
+
+    The functions above need them. Who calls several adds them once.
+    """
+    if "session_open" in frame:
+        return frame
     hours = _of_each(frame["exchange"], frame["dt"], _hours)
     return frame.assign(
         session_open=hours["open"],
@@ -192,6 +202,4 @@ def _with_session(frame: pd.DataFrame) -> pd.DataFrame:
 def _hours(dates: pd.Series, place: exchange.Exchange) -> pd.DataFrame:
     """When the sessions `dates` of an exchange open, close and break, with the index of `dates`."""
     which, distinct = pd.factorize(dates)
-    days = [dt.date.fromisoformat(day) for day in distinct]
-    bounds = place.bounds_by_dt(min(days, default=dt.date.min), max(days, default=dt.date.min))
-    return bounds.reindex([*distinct, None]).astype("datetime64[us, UTC]").take(which).set_axis(dates.index)
+    return place.bounds_by_dt().reindex([*distinct, None]).take(which).set_axis(dates.index)

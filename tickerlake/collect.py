@@ -206,7 +206,7 @@ def _store(
     since: dt.datetime | None,
 ) -> tuple[list[SessionReport], list[Run], pd.DataFrame]:
     """Checks one window's answers against the rules and stores each session's bars, which come last in the result."""
-    frame = _records(source, answers, bar_minutes, now)
+    frame = bars.with_hours(_records(source, answers, bar_minutes, now))
     if since is not None:
         frame = frame[~(frame["ts"] < since)]
     unfinished = bars.unfinished(frame)

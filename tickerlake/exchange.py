@@ -165,15 +165,11 @@ class Exchange:
         latest = next(session for session in self._backwards(now) if session.open <= now)
         return latest if now < latest.close else None
 
-    def bounds_by_dt(self, first: datetime.date, last: datetime.date) -> pd.DataFrame:
-        """Columns `open`, `close`, `break_start` and `break_end` (UTC) of the sessions from `first` to `last`, indexed
-        by `dt` text.
+    def bounds_by_dt(self) -> pd.DataFrame:
+        """Columns `open`, `close`, `break_start` and `break_end` (UTC, in microseconds) of every session of the
+        calendar, indexed by `dt` text. Not to be changed.
         """
-        import pandas as pd  # noqa: PLC0415
-
-        schedule = self._calendar().schedule[["open", "close", "break_start", "break_end"]]
-        inside = (schedule.index >= pd.Timestamp(first)) & (schedule.index <= pd.Timestamp(last))
-        return schedule[inside].set_axis(schedule.index[inside].strftime("%Y-%m-%d"))
+        return _bounds_by_dt(self._calendar())
 
     def date_at(self, moment: datetime.datetime) -> datetime.date:
         """The calendar date at the exchange at `moment`."""
@@ -257,6 +253,12 @@ def _bounds(calendar: exchange_calendars.ExchangeCalendar) -> tuple[datetime.dat
     # `date_to_session` needs a session on either side, so the outermost two weeks are off limits.
     edge = datetime.timedelta(days=14)
     return calendar.first_session.date() + edge, calendar.last_session.date() - edge
+
+
+@lru_cache(maxsize=16)
+def _bounds_by_dt(calendar: exchange_calendars.ExchangeCalendar) -> pd.DataFrame:
+    schedule = calendar.schedule[["open", "close", "break_start", "break_end"]]
+    return schedule.set_axis(schedule.index.strftime("%Y-%m-%d")).astype("datetime64[us, UTC]")
 
 
 @lru_cache(maxsize=16)

@@ -137,6 +137,7 @@ def test_an_exchange_and_alerts_bring_resources_of_their_own_and_take_them_away_
 
     assert {name for name in brought if not name.startswith("alerter-")} == {
         *("collector-london-schedules", "collector-london-collect-1", "collector-london-sweep-1"),
+        *("forecaster-london-schedules", "forecaster-london-forecast", "monitoring-alerts-failing"),
         *("monitoring-heartbeat-london", "monitoring-collector-silent-london"),
     }
     assert {"alerter-function", "alerter-alerts", "alerter-email", "alerter-london-alert"} <= brought

@@ -89,7 +89,9 @@ class ParquetSink:
         frame that does not hold exactly one session or breaks a rule.
         """
         session = self._checked(frame)
-        return self._append(session, _after(_changed(self._stored(session, frame["ticker"].unique()), frame)))
+        distinct = frame.drop_duplicates()  # one answer may hold the same row twice
+        stored = self._stored(session, frame["ticker"].unique())
+        return self._append(session, distinct if stored.empty else _after(_changed(stored, distinct)))
 
     def merge(self, frame: pd.DataFrame) -> int:
         """Stores one session's records from elsewhere, which keep their `collected_at`; returns how many are new.
@@ -328,8 +330,7 @@ def _changed(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """The rows of `fresh` that differ from their record in force; `collected_at_before` is when that was collected."""
     numbers = [*PRICES, "volume"]
     held = _in_force(stored)[[*KEY, *numbers, "collected_at"]]
-    distinct = fresh.drop_duplicates()  # one answer may hold the same row twice
-    both = distinct.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
+    both = fresh.merge(held, on=list(KEY), how="left", suffixes=("", "_before"), indicator=True)
     same = _same(both[numbers], both[[f"{name}_before" for name in numbers]])
     return both[~(same & (both["_merge"] == "both"))]
 

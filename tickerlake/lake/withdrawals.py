@@ -21,13 +21,17 @@ def withdrawn(
     to a request for all of it. A bar counts as withdrawn if it has ended, the source answered other bars of its ticker,
     and a later one among them, or the session closed over an hour ago: the newest bars may just be late.
     """
+    bar = ["ticker", "source", "ts"]
+    known = pd.MultiIndex.from_frame(answered[bar])
+    held = in_force[in_force["bar_minutes"] == bar_minutes]
+    missing = held[~pd.MultiIndex.from_frame(held[bar]).isin(known)]
+    if missing.empty:  # as it mostly is
+        return missing
     last = answered.groupby(["ticker", "source"])["ts"].max().rename("last").reset_index()
-    held = in_force[in_force["bar_minutes"] == bar_minutes].merge(last, on=["ticker", "source"])
-    known = pd.MultiIndex.from_frame(answered[["ticker", "source", "ts"]])
-    missing = ~pd.MultiIndex.from_frame(held[["ticker", "source", "ts"]]).isin(known)
-    ended = held["ts"] + pd.Timedelta(minutes=bar_minutes) <= now
-    settled = (held["last"] > held["ts"]) | (now >= session.close + _LATE)
-    gone = held[missing & ended & settled].drop(columns="last")
+    missing = missing.merge(last, on=["ticker", "source"])
+    ended = missing["ts"] + pd.Timedelta(minutes=bar_minutes) <= now
+    settled = (missing["last"] > missing["ts"]) | (now >= session.close + _LATE)
+    gone = missing[ended & settled].drop(columns="last")
     blank = gone.assign(collected_at=after(gone["collected_at"], now))
     blank[list(PRICES)] = float("nan")
     blank["volume"] = pd.array([pd.NA] * len(blank), dtype="Int64")
