@@ -28,7 +28,7 @@
 WITH
 calendar AS (
     SELECT
-        substr(entry, 1, 10) AS dt,
+        CAST(substr(entry, 1, 10) AS date) AS dt,
         CAST(substr(entry, 12, 19) AS timestamp) AS opens,
         CAST(substr(entry, 32, 19) AS timestamp) AS closes,
         CAST(substr(entry, 1, 11) || substr(entry, 52, 5) || ':00' AS timestamp) AS exchange_opens,
@@ -38,7 +38,7 @@ calendar AS (
     FROM UNNEST(split(%(calendar)s, ';')) AS t (entry)
 ),
 renames AS (
-    SELECT substr(entry, 1, 10) AS dt, substr(entry, 12) AS ticker
+    SELECT CAST(substr(entry, 1, 10) AS date) AS dt, substr(entry, 12) AS ticker
     FROM UNNEST(split(%(renames)s, ';')) AS t (entry)
 ),
 hours AS (
@@ -46,7 +46,7 @@ hours AS (
     FROM (
         SELECT
             ticker,
-            dt,
+            CAST(dt AS date) AS dt,
             hour,
             bar_minutes,
             arbitrary(exchange) AS exchange,
@@ -57,15 +57,15 @@ hours AS (
         FROM bars
         WHERE dt BETWEEN %(first)s AND %(last)s
             AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
-            AND collected_at <= CAST(%(as_of)s AS timestamp)
-        GROUP BY ticker, dt, hour, bar_minutes
+            AND (%(as_of)s > '9999' OR collected_at <= CAST(%(as_of)s AS timestamp))
+        GROUP BY ticker, CAST(dt AS date), hour, bar_minutes
     ) counted
 ),
 -- The latest record of each bar and source, in hours where some bar has several.
 versions AS (
     SELECT
         b.ticker,
-        b.dt,
+        h.dt,
         b.hour,
         b.bar_minutes,
         b.ts,
@@ -75,7 +75,7 @@ versions AS (
             ORDER BY b.collected_at DESC, b.high DESC NULLS LAST
         ) AS version
     FROM bars b
-    JOIN hours h ON h.ticker = b.ticker AND h.dt = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
+    JOIN hours h ON h.ticker = b.ticker AND CAST(h.dt AS varchar) = b.dt AND h.hour = b.hour AND h.bar_minutes = b.bar_minutes
     WHERE b.dt BETWEEN %(first)s AND %(last)s
         AND b.collected_at <= CAST(%(as_of)s AS timestamp)
         AND NOT h.settled
@@ -110,7 +110,7 @@ sizes AS (
     GROUP BY ticker, dt, bar_minutes
 ),
 earlier AS (
-    SELECT ticker, min(dt) AS dt
+    SELECT ticker, CAST(min(dt) AS date) AS dt
     FROM bars
     WHERE dt BETWEEN %(since)s AND %(last)s
         AND dt < %(first)s
@@ -196,7 +196,7 @@ lacking AS (
         ), 0) = 0
 ),
 answers AS (
-    SELECT ticker, session AS dt, bar_minutes, since, bars, rejected, max(collected_at) AS collected_at
+    SELECT ticker, CAST(session AS date) AS dt, bar_minutes, since, bars, rejected, max(collected_at) AS collected_at
     FROM runs
     WHERE session BETWEEN %(first)s AND %(last)s
         AND ('*' IN %(tickers)s OR ticker IN %(tickers)s)
@@ -241,7 +241,7 @@ gaps AS (
 )
 SELECT
     ticker,
-    dt AS session,
+    CAST(dt AS varchar) AS session,
     bar_minutes,
     expected,
     expected - CAST(coalesce(sum(bars) FILTER (WHERE place >= 0), 0) AS bigint) AS present,

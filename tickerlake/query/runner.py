@@ -30,10 +30,13 @@ _SHOWN = 20
 _FEWER = 4
 """A part of the tickers that takes too much memory is divided by this."""
 _SPANS = """
-SELECT exchange, min(dt) AS oldest, max(dt) AS newest
+SELECT
+    exchange,
+    CAST(min(CAST(dt AS date)) AS varchar) AS oldest,
+    CAST(max(CAST(dt AS date)) AS varchar) AS newest
 FROM bars
 WHERE dt BETWEEN %(first)s AND %(last)s
-    AND collected_at <= CAST(%(as_of)s AS timestamp)
+    AND (%(as_of)s > '9999' OR collected_at <= CAST(%(as_of)s AS timestamp))
 GROUP BY exchange
 """
 _ANY = """
