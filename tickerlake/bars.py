@@ -128,12 +128,16 @@ RULES = (
         "has no high or no low",
         lambda f: ~(np.isfinite(f["high"].astype(float)) & np.isfinite(f["low"].astype(float))),
     ),
-    Rule("not-positive", "has a price of zero or less", lambda f: (f[list(PRICES)] <= 0).any(axis=1)),
+    Rule(
+        "not-positive",
+        "has a price of zero or less",
+        lambda f: (f["open"] <= 0) | (f["high"] <= 0) | (f["low"] <= 0) | (f["close"] <= 0),
+    ),
     Rule("high-below-low", "has a high below its low", lambda f: f["high"] < f["low"]),
     Rule(
         "price-outside-bar",
         "opens or closes above its high or below its low",
-        lambda f: (f[["open", "close"]].max(axis=1) > f["high"]) | (f[["open", "close"]].min(axis=1) < f["low"]),
+        lambda f: (f["open"] > f["high"]) | (f["close"] > f["high"]) | (f["open"] < f["low"]) | (f["close"] < f["low"]),
     ),
     Rule("negative-volume", "has a volume below zero", lambda f: (f["volume"] < 0).fillna(False)),
     Rule(
@@ -161,9 +165,9 @@ def broken_rules(frame: pd.DataFrame, *, collected: bool = True) -> pd.Series:
     """
     broken = np.full(len(frame), None, dtype=object)
     checked = with_hours(frame)
-    for rule in RULES:
+    for rule in reversed(RULES):  # the first one is written last
         if collected or not rule.only_collected:
-            broken[(broken == None) & rule.breaks(checked).to_numpy(dtype=bool)] = rule.id  # noqa: E711  elementwise
+            broken[rule.breaks(checked).to_numpy(dtype=bool)] = rule.id
     return pd.Series(broken, index=frame.index, dtype=object)
 
 

@@ -209,6 +209,7 @@ CRYPTO = Exchange("24/7", "Crypto", ZoneInfo("UTC"), "USD", datetime.time(), dat
 EXCHANGES = {each.code: each for each in (XNYS, XLON, XETR, XTKS, CRYPTO)}
 
 
+@lru_cache(maxsize=1 << 14)
 def of(ticker: str) -> Exchange:
     """The exchange of `ticker`, going by its spelling at Yahoo. ConfigError for a suffix that no exchange has."""
     if _PAIR.fullmatch(ticker):

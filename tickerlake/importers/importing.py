@@ -161,7 +161,8 @@ class _Spill:
             for key, rows in records.groupby(keys).indices.items():
                 own, own_texts = (records.take(rows), texts.take(rows)) if len(rows) < len(texts) else (records, texts)
                 self._places.setdefault(str(key), []).append(self._file.seek(0, os.SEEK_END))
-                for table in (pa.Table.from_pandas(own, _SPILLED, preserve_index=False), pa.table([own_texts], _TEXTS)):
+                columns = pa.Table.from_pandas(own, _SPILLED, preserve_index=False, nthreads=1)
+                for table in (columns, pa.table([own_texts], _TEXTS)):
                     (batch,) = table.combine_chunks().to_batches()
                     self._file.write(batch.serialize())
             # Arrow's allocator keeps what it no longer needs, up to 50 MB here.
@@ -341,10 +342,13 @@ _Steps = tuple[pd.Series, pd.Series, float]
 def _without_repeats(records: pd.DataFrame, common: _Steps) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A session's bars, each once for each time of collection, and the records that a later one contradicts."""
     records["bar_minutes"] = _bar_minutes(records, *common)
-    repeated = records.duplicated([*KEY, "collected_at", *PRICES, "volume"], keep="last")
-    contradicted = records[~repeated].duplicated([*KEY, "collected_at"], keep="last")
-    contradicted = contradicted.reindex(records.index, fill_value=False)
-    return bars.as_bars(records)[~repeated & ~contradicted], records[contradicted].assign(rule=SUPERSEDED)
+    moment = [*KEY, "collected_at"]
+    # Most bars are there once: only the others are worth comparing.
+    several = records[records.duplicated(moment, keep=False)]
+    distinct = several.drop_duplicates([*moment, *PRICES, "volume"], keep="last")
+    last = distinct.drop_duplicates(moment, keep="last")
+    kept = records.drop(several.index.difference(last.index))
+    return bars.as_bars(kept), distinct.drop(last.index).assign(rule=SUPERSEDED)
 
 
 def _common_steps(sessions: Iterable[pd.DataFrame]) -> _Steps:
@@ -373,6 +377,8 @@ def _steps(good: pd.DataFrame) -> pd.DataFrame:
 
 def _bar_minutes(good: pd.DataFrame, of_session: pd.Series, of_ticker: pd.Series, of_all: float) -> pd.Series:
     """The length of each bar: its own, else that of the first of the most common steps that is known."""
+    if good["bar_minutes"].notna().all():
+        return good["bar_minutes"].astype("int32")
     without = good.loc[good["bar_minutes"].isna(), ["ticker", "dt"]]
     steps = without.join(of_session, on=["ticker", "dt"])["minutes"].fillna(without["ticker"].map(of_ticker))
     return good["bar_minutes"].fillna(steps.fillna(of_all)).astype("int32")
