@@ -38,7 +38,7 @@ setup: $(VENV)/.all ## Install everything but the test tools
 test: $(VENV)/.dev ## Set up and run every test that needs no AWS account
 	@$(PY) -m pytest -n auto --dist loadfile
 
-test-browser: $(VENV)/.dev ## Drive the dashboard in Chromium, each page and view in both widths and both themes (3 minutes)
+test-browser: $(VENV)/.dev ## Drive the dashboard in Chromium, each page and view in both widths and both themes
 	@BROWSER_TESTS=1 $(PY) -m pytest -n 0 tests/dashboard/test_browser.py
 
 test-cloud: $(VENV)/.dev ## Run the deployed pipeline in an emulator of AWS, with faults, kills and another sender (4 minutes)
