@@ -101,6 +101,10 @@ class Athena:
         """Never: simulated bars are not sent to a stream."""
         return False
 
+    def may_hold_long_bars(self, first: object, last: object) -> bool:  # noqa: ARG002
+        """Only a query could tell."""
+        return False
+
     def _execute(self, sql: str) -> dict[str, Any]:
         """Runs `sql` to its end; returns what Athena says of it. QueryFailed."""
         query_id = None

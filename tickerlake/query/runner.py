@@ -104,9 +104,7 @@ def run(
     # An empty answer of `runs` is one: nobody asked.
     if incomplete and name != "runs":
         _explain(engine, values, asked)
-    # Only a local lake can tell without a scan.
-    look = getattr(engine, "may_hold_long_bars", None)
-    if name == "hourly_high" and (incomplete or (look and look(values["first"], values["last"]))):
+    if name == "hourly_high" and (incomplete or engine.may_hold_long_bars(values["first"], values["last"])):
         found = replace(found, notes=(*found.notes, *_long_bars(engine, values, found)))
     return found
 

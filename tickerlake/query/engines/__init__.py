@@ -45,6 +45,12 @@ class Engine(Protocol):
     def simulated(self, first: dt.date | None, last: dt.date | None) -> bool:
         """True if the bars of these sessions are simulated. The lake never mixes them with real ones."""
 
+    def may_hold_long_bars(self, first: str, last: str) -> bool:
+        """True if it is worth looking for bars longer than half an hour in these sessions.
+
+        False too if only a query could tell.
+        """
+
 
 def open_engine(settings: Settings) -> Engine:
     """The engine that `settings` choose. NoAccess if its driver is not installed."""

@@ -204,6 +204,10 @@ class AthenaEngine:
         """Never: simulated bars are not sent to a stream."""
         return False
 
+    def may_hold_long_bars(self, first: str, last: str) -> bool:  # noqa: ARG002
+        """Only a query could tell."""
+        return False
+
     def _connect(self) -> Connection[Cursor]:
         try:
             return connect(

@@ -121,10 +121,7 @@ class DuckDBEngine:
         return False
 
     def may_hold_long_bars(self, first: str, last: str) -> bool:
-        """True if it is worth looking for bars longer than half an hour in these sessions.
-
-        Looks into the files that it has not looked into before.
-        """
+        """Looks into the files that it has not looked into before."""
         files = set(self._files(first, last)[0]["bars"])
         if new := files - self._short:
             stored = f"read_parquet({array(list(new))}, hive_partitioning = false)"

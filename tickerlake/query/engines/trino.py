@@ -99,6 +99,10 @@ class TrinoEngine:
         """Never: simulated bars are not sent to a stream."""
         return False
 
+    def may_hold_long_bars(self, first: str, last: str) -> bool:  # noqa: ARG002
+        """Only a query could tell."""
+        return False
+
     def _connect(self) -> trino.dbapi.Connection:
         settings = self._settings
         password = trino.auth.BasicAuthentication(settings.user, settings.password) if settings.password else None
