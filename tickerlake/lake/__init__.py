@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Rejected:
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, for a line of JSON."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
