@@ -249,7 +249,7 @@ def _unzipped(content: bytes, problems: list[str]) -> Iterator[bytes]:
         problems.append("the file ends early")
 
 
-_BLOCK = 1 << 22
+_BLOCK = 5 << 19
 _LARGEST_BLOCK = 1 << 24
 _TAIL = 1 << 16
 # A line of CSV ends; or a JSON object or Python dict begins on a line of its own, or after another one.
