@@ -85,6 +85,14 @@ class _Session(NamedTuple):
     """The answer. None if there were notes, which may be about other sessions."""
 
 
+class _Kept(NamedTuple):
+    """What is kept of the answers to one question."""
+
+    opened: tuple[dt.date, dt.date]
+    """The first and the last session that were asked about first."""
+    sessions: dict[str, _Session]
+
+
 class _Files(NamedTuple):
     """What tells the files of a lake from those of any other moment."""
 
@@ -186,8 +194,9 @@ class Lake:
         """
         states = self._files().sessions
         whose = tickers if name == "bars" and self.size > _FEW else ALL
-        kept = _sessions_kept().setdefault((self.settings, name, whose, self.as_of, self.exchange.code), {})
-        known = {session: held for session, held in kept.copy().items() if held.state == states.get(session)}
+        question = (self.settings, name, whose, self.as_of, self.exchange.code)
+        kept = _sessions_kept().setdefault(question, _Kept((first, last), {}))
+        known = {session: held for session, held in kept.sessions.copy().items() if held.state == states.get(session)}
         wanted = [session for session in states if str(first) <= session <= str(last)]
         if not wanted:
             return None
@@ -196,10 +205,8 @@ class Lake:
             block = _month if 22 * bars <= _LITTLE else _week
             low, high = block(missing[0]), block(missing[-1])
             unknown = [session for session in states if session not in known and low <= block(session) <= high]
-            if (bars := bars * len(unknown)) > _MUCH:
-                first_time = kept.setdefault("", _Session(f"{first} {last}", None)).state == f"{first} {last}"
-                if first_time or bars > _TOO_MUCH:
-                    return None
+            if (bars := bars * len(unknown)) > _TOO_MUCH or (bars > _MUCH and kept.opened == (first, last)):
+                return None
             begin, end = (dt.date.fromisoformat(unknown[place]) for place in (0, -1))
             try:
                 frame, notes = self._answer(name, begin, end, whose, None)
@@ -208,7 +215,7 @@ class Lake:
             by_session = dict(iter(frame.groupby("session")))
             for session in unknown:
                 part = None if notes else by_session.get(session, frame.head(0))
-                kept[session] = known[session] = _Session(states[session], part)
+                kept.sessions[session] = known[session] = _Session(states[session], part)
             _make_room()
         return _joined(name, [known[session].frame for session in wanted], first, tickers)
 
@@ -362,7 +369,7 @@ def _joined(
 
 def _make_room() -> None:
     every = _sessions_kept()
-    frames = [held.frame for kept in every.copy().values() for held in kept.copy().values()]
+    frames = [held.frame for kept in every.copy().values() for held in kept.sessions.copy().values()]
     if sum(len(frame) for frame in frames if frame is not None) > _ROWS_KEPT:
         every.clear()
 
@@ -382,7 +389,7 @@ def _engine(settings: Settings) -> Engine:
 
 
 @st.cache_resource(show_spinner=False)
-def _sessions_kept() -> dict[tuple[object, ...], dict[str, _Session]]:
+def _sessions_kept() -> dict[tuple[object, ...], _Kept]:
     return {}
 
 
