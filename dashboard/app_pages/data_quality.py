@@ -152,7 +152,7 @@ def _forgetting(lake: Lake) -> None:
     """When the vendor forgets what is missing, also from sessions that the page does not show."""
     if lake.as_of is None and (said := lake.forgetting()):
         more = access.for_owner(" Ask for them: `tickerlake repair`.")
-        st.warning(f"{labels.escape(said)}.{more}", icon=":material/hourglass_bottom:")
+        st.warning(f"In the whole lake, {labels.escape(said)}.{more}", icon=":material/hourglass_bottom:")
 
 
 def _suspected_splits(lake: Lake, first: dt.date, last: dt.date) -> None:

@@ -440,7 +440,7 @@ class TestDataQuality:
     def test_it_says_when_the_vendor_forgets_what_is_missing(self, app, tmp_path, real):
         lake = shutil.copytree(real, tmp_path / "lake")
         shutil.rmtree(Layout(lake).partition("2026-11-17"))
-        said = "858 bars of 1 session are missing; yahoo forgets 2026-11-17 in 55 days."
+        said = "In the whole lake, 858 bars of 1 session are missing; yahoo forgets 2026-11-17 in 55 days."
         assert said in text(app(lake, "data_quality"))
 
 
