@@ -87,10 +87,12 @@
     }
   }, true);
 
-  // Vega draws a map anew with each change; the Tab key reaches one cell of it.
-  new MutationObserver(() => {
+  // Vega draws a map anew with each change, and may have drawn it before this runs; the Tab key reaches one cell of it.
+  const reach = () => {
     // The marks behind the others are the cells.
     const cells = document.querySelector(CELLS);
     if (cells && !cells.querySelector("[tabindex='0']")) cells.firstElementChild?.setAttribute("tabindex", "0");
-  }).observe(document.body, { childList: true, subtree: true });
+  };
+  new MutationObserver(reach).observe(document.body, { childList: true, subtree: true });
+  reach();
 })();

@@ -180,7 +180,8 @@ def athena(real, monkeypatch):
     local = open_engine(Settings(lake=real))
 
     class Athena:
-        name, lake, sources, run = "athena", "tickerlake", local.sources, staticmethod(local.run)
+        name, lake, sources = "athena", "tickerlake", local.sources
+        run, may_hold_long_bars = staticmethod(local.run), staticmethod(local.may_hold_long_bars)
 
     reading._engine.clear()
     monkeypatch.setattr(reading, "open_engine", lambda _: Athena())
