@@ -58,12 +58,10 @@ class Alerter(pulumi.ComponentResource):
             handler=HANDLER,
             memory_mib=_MEMORY_MIB,
             timeout_seconds=TIMEOUT_SECONDS,
+            settings="ALERTER",
             environment={
                 "ALERTER_RULES": args.rules,
                 "ALERTER_TOPIC": self.topic.arn,
-                "ALERTER_BUCKET": args.bucket.bucket,
-                "ALERTER_DATABASE": args.database.name,
-                "ALERTER_WORKGROUP": args.workgroup_name,
             },
             may=[
                 allow(

@@ -34,7 +34,7 @@ class _Form:
     classification: str
     input_format: str
     output_format: str
-    library: str
+    serde: str
     parameters: dict[str, str] | None = None
 
     def of(self, location: pulumi.Output[str], columns: Sequence[Column]) -> glue.CatalogTableStorageDescriptorArgs:
@@ -44,7 +44,7 @@ class _Form:
             input_format=self.input_format,
             output_format=self.output_format,
             ser_de_info=glue.CatalogTableStorageDescriptorSerDeInfoArgs(
-                name=self.classification, serialization_library=self.library, parameters=self.parameters
+                name=self.classification, serialization_library=self.serde, parameters=self.parameters
             ),
             columns=[
                 glue.CatalogTableStorageDescriptorColumnArgs(name=column.name, type=column.type, comment=column.comment)
@@ -60,7 +60,7 @@ _PARQUET = _Form(
     "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
     {"serialization.format": "1"},
 )
-# As `tickerlake.lake.objects` writes them. This library reads the collector's times and takes a missing key for null:
+# As `tickerlake.lake.objects` writes them. This SerDe reads the collector's times and takes a missing key for null:
 # https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
 _JSON_LINES = _Form(
     "json",

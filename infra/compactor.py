@@ -43,11 +43,9 @@ class Compactor(pulumi.ComponentResource):
             handler=HANDLER,
             memory_mib=_MEMORY_MIB,
             timeout_seconds=TIMEOUT_SECONDS,
+            settings="COMPACTOR",
             environment={
-                "COMPACTOR_BUCKET": args.bucket.bucket,
                 "COMPACTOR_RESULTS": args.results.bucket,
-                "COMPACTOR_DATABASE": args.database.name,
-                "COMPACTOR_WORKGROUP": args.workgroup_name,
             },
             may=[
                 # It deletes only objects that it has listed, and whose records it has counted in the new ones.

@@ -48,11 +48,8 @@ class Forecaster(pulumi.ComponentResource):
             handler=HANDLER,
             memory_mib=_MEMORY_MIB,
             timeout_seconds=_TIMEOUT_SECONDS,
-            environment={
-                "FORECASTER_BUCKET": args.bucket.bucket,
-                "FORECASTER_DATABASE": args.database.name,
-                "FORECASTER_WORKGROUP": args.workgroup_name,
-            },
+            settings="FORECASTER",
+            environment={},
             may=[
                 allow(
                     "StoreForecasts",

@@ -127,10 +127,14 @@ def querying_function(
     handler: str,
     memory_mib: int,
     timeout_seconds: int,
+    settings: str,
     environment: Mapping[str, pulumi.Input[str]],
     may: Sequence[Statement],
 ) -> lambda_.Function:
-    """A function that queries the lake, and its schedules. `may` is what it may do besides querying."""
+    """A function that queries the lake, and its schedules. `may` is what it may do besides querying.
+
+    The names of its settings begin with `settings`; `environment` holds those besides the lake's.
+    """
     made = function(
         name,
         parent,
@@ -141,7 +145,12 @@ def querying_function(
             handler=handler,
             memory_mib=memory_mib,
             timeout_seconds=timeout_seconds,
-            environment=environment,
+            environment={
+                f"{settings}_BUCKET": args.bucket.bucket,
+                f"{settings}_DATABASE": args.database.name,
+                f"{settings}_WORKGROUP": args.workgroup_name,
+                **environment,
+            },
             may=[*args.querying, *may],
             failures=args.failures,
             log_retention_days=args.log_retention_days,

@@ -39,8 +39,8 @@ _BY_SESSION = {"bars", "daily", "hourly", "hourly_high", "restatements"}
 """Queries whose answer is that of each of its sessions, one after the other. They are kept session by session: the next
 choice mostly needs the same sessions and one more."""
 _LITTLE, _MUCH, _TOO_MUCH = 50_000, 500_000, 2_500_000
-"""So many bars. DuckDB plans for 30 ms and reads `_LITTLE` in 20 ms, so that a query is asked about the whole month if
-that is no more, else about the week. `_MUCH` takes half a second: worth it only for who goes on to other sessions."""
+"""Numbers of bars. DuckDB plans for 30 ms and reads `_LITTLE` in 20 ms. So a query asks about the whole month if that
+has no more bars, else about the week. `_MUCH` takes half a second, which pays only if other sessions follow."""
 _FEW = 50
 """Up to so many tickers in the lake, their bars are kept for the next choice of a ticker."""
 _ROWS_KEPT = 500_000

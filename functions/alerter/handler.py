@@ -4,7 +4,7 @@
 
 A run with new alerts locks the list of those already sent, publishes, and then updates the list. If it is killed in
 between, a later run in the same session publishes the alerts again: a message may arrive twice, and is lost only if
-there is no later run. Only one of two concurrent runs publishes.
+no later run follows. Of two concurrent runs only one publishes.
 
 Errors: ConfigError for an event or a setting that cannot be used, QueryFailed, SinkError.
 """

@@ -38,7 +38,7 @@ class Memory:
         self._sent: list[Sent] = []
 
     def read(self, now: dt.datetime) -> list[Sent]:
-        """The alerts already sent; none if there is no object. Claimed, SinkError."""
+        """The alerts already sent; an empty list if there is no object. Raises Claimed and SinkError."""
         try:
             # Who may list only some prefixes gets "access denied" for an object that is not there, not "no such key".
             if not self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key, MaxKeys=1)["KeyCount"]:

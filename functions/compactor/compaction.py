@@ -141,7 +141,7 @@ class Lake:
     def settle(self, session: str) -> bool:
         """Writes the hours of a finished session; returns whether there are any now. SinkError, QueryFailed.
 
-        There are none if the session is not compact, because objects came meanwhile.
+        There are none if the session is not compact, because objects came meanwhile, and if no bar is in force.
         """
         bars = self._list(BARS_PREFIX, session, session).get(session, ())
         keys = [each.key for each in bars]
@@ -154,11 +154,13 @@ class Lake:
             f"SELECT {_HOURS} FROM ({summed}) summed ORDER BY {hours.ORDER}",  # noqa: S608  # our own names
             f"s3://{self._results}/hours/{session}/{run}/",
         )
+        if not staged:  # no bar is in force
+            return False
         ((newest,),) = self._athena.run(f"SELECT max(collected_at) FROM {records} records", {}).rows  # noqa: S608
         names = bucket.keys_of_hours(session, bars, newest.astimezone(dt.UTC), run, len(staged))
         for source, key in zip(staged, names, strict=True):
             self._copy(source, key)
-        return bool(staged)
+        return True
 
     def delete(self, keys: Sequence[str]) -> None:
         """Deletes these objects. SinkError: what they hold is there twice then."""
