@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from functions.compactor.compaction import Compacted, Listed
+from functions.compactor.compaction import Lake as Bucket
 from functions.compactor.handler import respond
 from tickerlake.errors import ConfigError
 from tickerlake.lake.bucket import Stored, keys_of_hours, settled
@@ -102,3 +103,23 @@ def test_hours_that_nobody_needs_are_deleted_an_hour_later():
     assert listed.superseded(NIGHT + dt.timedelta(hours=1)) == []
     assert listed.superseded(NIGHT + dt.timedelta(hours=1, seconds=1)) == [each.key for each in (*old, *halves)]
     assert len(Listed([], new).superseded(NIGHT + dt.timedelta(days=1))) == len(new)
+
+
+def test_a_session_in_which_no_bar_is_in_force_has_no_hours():
+    class Nothing:
+        """Athena over records that are all withdrawn, or over none; and S3, which lists one object."""
+
+        def unload(self, select, location):
+            return []
+
+        def run(self, sql, parameters):
+            pytest.fail("it was asked for the newest record")
+
+        def get_paginator(self, operation):
+            return self
+
+        def paginate(self, **_):
+            key = "bars/dt=2026-11-20/a"
+            return [{"Contents": [{"Key": key, "ETag": "tag", "LastModified": NIGHT}]}]
+
+    assert not Bucket("lake", "results", Nothing(), Nothing()).settle("2026-11-20")
